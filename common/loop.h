@@ -38,7 +38,8 @@ bool loop_watch(struct loop *loop, int fd, uint32_t epoll_events, loop_fd_fn *fn
 void loop_unwatch(struct loop *loop, int fd);
 
 /* Sets or moves a timer; it fires once, `delay_ms` from now. */
-void loop_timer_set(struct loop *loop, struct loop_timer *t, int64_t delay_ms, loop_fn *fn, void *arg);
+void loop_timer_set(struct loop *loop, struct loop_timer *t, int64_t delay_ms, loop_fn *fn,
+                    void *arg);
 void loop_timer_cancel(struct loop *loop, struct loop_timer *t);
 
 void loop_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);

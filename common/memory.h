@@ -13,11 +13,11 @@
 
 #include <stddef.h>
 
-void *mem_alloc(size_t size);                        /* not cleared; size 0 gives a valid pointer */
-void *mem_zero(size_t size);                         /* cleared */
+void *mem_alloc(size_t size); /* not cleared; size 0 gives a valid pointer */
+void *mem_zero(size_t size);  /* cleared */
 void *mem_resize(void *p, size_t count, size_t size); /* checks count * size for overflow */
-char *mem_string(const char *s);                     /* a copy; NULL gives NULL */
-char *mem_bytes(const void *p, size_t n);            /* a copy with a NUL behind it */
-void mem_wipe_free(void *p, size_t n);               /* for secrets: overwritten, then freed */
+char *mem_string(const char *s);                      /* a copy; NULL gives NULL */
+char *mem_bytes(const void *p, size_t n);             /* a copy with a NUL behind it */
+void mem_wipe_free(void *p, size_t n);                /* for secrets: overwritten, then freed */
 
 #endif

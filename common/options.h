@@ -3,8 +3,8 @@
  *
  * A row says all there is to know of an option: it drives parsing, --help, --check-config and the
  * README's table (tests/system/test_options.py holds the README to --help). Rows named `--x` are
- * flags of the command line, all others are environment variables. An option that is set to the
- * empty string is as good as not set.
+ * of the command line (all but OPTION_FLAG take the next argument or what follows `=`), all others
+ * are environment variables. A variable that is set to the empty string is as good as not set.
  */
 #ifndef COMMON_OPTIONS_H
 #define COMMON_OPTIONS_H
@@ -73,8 +73,8 @@ extern const struct option_table options_kafka;
 /* AWS_REGION, endpoints, ATHENA_… : in common/aws/aws_options.h */
 
 struct program {
-    const char *name;    /* "athena-query-receiver" */
-    const char *summary; /* one sentence */
+    const char *name;                         /* "athena-query-receiver" */
+    const char *summary;                      /* one sentence */
     const struct option_table *const *tables; /* NULL-terminated */
     bool kafka;                               /* takes KAFKA_… variables */
     /*
@@ -94,7 +94,8 @@ enum options_result {
  * Reads the environment and the command line into `config`, which is zeroed first and begins with
  * a struct options_common. Strings in it are borrowed from `environ` and `argv`, which must stay.
  */
-enum options_result options_read(const struct program *program, int argc, char **argv, void *config);
+enum options_result options_read(const struct program *program, int argc, char **argv,
+                                 void *config);
 void options_free(struct options_common *common);
 
 /* "host:port" → its parts; host without brackets. False where it is not one. */
