@@ -1,0 +1,191 @@
+# athena-query: one Makefile, not recursive. `make help` lists what it can do.
+#
+# VARIANT keeps builds apart: empty gives build/bin, any other word gives build/VARIANT/bin.
+# A name with `asan` in it adds ASan and UBSan, one with `tsan` TSan.
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+VARIANT ?=
+WERROR ?=
+PREFIX ?= /usr/local
+DESTDIR ?=
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
+
+.DEFAULT_GOAL := all
+.SECONDARY:
+.DELETE_ON_ERROR:
+
+B := $(if $(VARIANT),build/$(VARIANT),build)
+O := $(B)/obj
+
+# --- Flags --------------------------------------------------------------------------------------
+
+LIBRARIES := rdkafka libmicrohttpd libcurl libcjson libcrypto
+CFLAGS ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
+  $(if $(filter-out 0,$(WERROR)),-Werror)
+HARDENING := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+ifneq ($(findstring asan,$(VARIANT)),)
+HARDENING := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+endif
+ifneq ($(findstring tsan,$(VARIANT)),)
+HARDENING := -fsanitize=thread -fno-omit-frame-pointer
+endif
+
+ifeq ($(filter clean deps format format-check help lint demo run test test-compose,$(or $(MAKECMDGOALS),all)),)
+MISSING := $(shell for l in $(LIBRARIES); do pkg-config --exists $$l || printf '%s ' $$l; done)
+ifneq ($(MISSING),)
+$(error missing: $(MISSING)- `make deps` installs what the build needs)
+endif
+endif
+LIB_CFLAGS = $(shell pkg-config --cflags $(LIBRARIES))
+LIB_LIBS = $(shell pkg-config --libs $(LIBRARIES))
+LIB_CFLAGS := $(LIB_CFLAGS)
+LIB_LIBS := $(LIB_LIBS)
+
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -I. $(LIB_CFLAGS) $(WARNINGS) -ffunction-sections \
+  -fdata-sections -fPIE -pthread $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+# A program carries only the objects of an archive that it calls, and only the libraries these call.
+LINK = $(CC) $(HARDENING) $(CFLAGS) -pie -pthread -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro \
+  -Wl,-z,now $(LDFLAGS)
+
+# --- Sources ------------------------------------------------------------------------------------
+
+COMMON_SRC := $(wildcard common/*.c common/aws/*.c)
+RECEIVER_SRC := $(wildcard receiver/*.c)
+EXECUTOR_SRC := $(wildcard executor/*.c)
+REDRIVER_SRC := $(wildcard redriver/*.c)
+SIM_SRC := $(wildcard tests/standins/athena_sim*.c)
+DEV_BROKER_SRC := $(wildcard tests/standins/dev_broker.c)
+UNIT_SRC := $(wildcard tests/unit/test_*.c)
+TOOL_SRC := $(wildcard tests/tools/*.c)
+ALL_SRC := $(COMMON_SRC) $(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC) \
+  $(DEV_BROKER_SRC) $(UNIT_SRC) $(TOOL_SRC)
+
+objects = $(patsubst %.c,$(O)/%.o,$(1))
+not_main = $(filter-out %/main.c %/athena_sim.c,$(1))
+
+COMMON_LIB := $(B)/lib/libcommon.a
+# What unit tests link besides: every object of the programs but those with a main() in them.
+PARTS_LIB := $(B)/lib/libparts.a
+PARTS_SRC := $(call not_main,$(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC))
+
+BIN := $(B)/bin
+PROGRAMS := $(if $(wildcard receiver/main.c),athena-query-receiver) \
+  $(if $(wildcard executor/main.c),athena-query-executor) \
+  $(if $(wildcard redriver/main.c),athena-query-redriver) \
+  $(if $(wildcard tests/standins/athena_sim.c),athena-sim) \
+  $(if $(DEV_BROKER_SRC),dev-broker)
+UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
+TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
+
+all: $(PROGRAMS:%=$(BIN)/%) ## build the programs into build/bin (VARIANT=asan|tsan, WERROR=1, CC=clang)
+
+# --- Rules --------------------------------------------------------------------------------------
+
+$(BIN)/athena-query-receiver: $(call objects,$(RECEIVER_SRC))
+$(BIN)/athena-query-executor: $(call objects,$(EXECUTOR_SRC))
+$(BIN)/athena-query-redriver: $(call objects,$(REDRIVER_SRC))
+$(BIN)/athena-sim: $(call objects,$(SIM_SRC))
+$(BIN)/dev-broker: $(call objects,$(DEV_BROKER_SRC))
+
+$(PROGRAMS:%=$(BIN)/%): $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $(filter %.o,$^) $(COMMON_LIB) $(LIB_LIBS) -lm
+
+$(UNIT_TESTS): $(B)/tests/unit/%: $(O)/tests/unit/%.o $(PARTS_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) -lcmocka $(LIB_LIBS) -lm
+
+$(TOOLS): $(B)/tests/tools/%: $(O)/tests/tools/%.o $(PARTS_LIB) $(COMMON_LIB)
+	@mkdir -p $(@D)
+	$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) $(LIB_LIBS) -lm
+
+$(COMMON_LIB): $(call objects,$(COMMON_SRC))
+$(PARTS_LIB): $(call objects,$(PARTS_SRC))
+$(COMMON_LIB) $(PARTS_LIB):
+	@mkdir -p $(@D)
+	@rm -f $@
+	$(AR) rcs $@ $(filter %.o,$^)
+
+$(O)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	$(COMPILE) -DVERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+
+# Other flags make other objects; another version only those that name it.
+FORCE:
+$(B)/flags: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMPILE) $(LINK)' | cmp -s - $@ || echo '$(COMPILE) $(LINK)' > $@
+$(B)/version: FORCE
+	@mkdir -p $(@D)
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' > $@
+$(call objects,$(shell grep -lw VERSION $(ALL_SRC) /dev/null)): $(B)/version
+
+-include $(patsubst %.o,%.d,$(call objects,$(ALL_SRC)))
+
+# --- Install ------------------------------------------------------------------------------------
+
+deps: ## install what the build needs from the system's package manager
+	deploy/install-packages build
+
+install: all ## install the programs under $(DESTDIR)$(PREFIX)/bin
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $(PROGRAMS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
+
+# --- Try and test -------------------------------------------------------------------------------
+
+test-programs: all $(UNIT_TESTS) $(TOOLS) # everything the tests run
+
+test: ## install what is missing, build, and run every test against a real Apache Kafka
+	@VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run all
+
+test-unit: $(UNIT_TESTS) ## the unit tests
+	@VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run unit
+
+test-system: ## the system tests only (PYTEST_ARGS='-k name')
+	@VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run system
+
+test-compose: ## docker compose up, a query through it, and down again
+	tests/compose/run
+
+demo: ## the pipeline on this machine, with a burst over the quota; ends by itself
+	deploy/install-packages build demo
+	$(MAKE) all
+	deploy/demo
+
+run: ## the pipeline on this machine until Ctrl-C
+	deploy/install-packages build demo
+	$(MAKE) all
+	deploy/demo --run
+
+bench: all $(TOOLS) ## measure throughput and latency on this machine
+	tests/bench/run
+
+# --- Care ---------------------------------------------------------------------------------------
+
+FORMATTED = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
+
+format: ## clang-format every source
+	clang-format -i $(FORMATTED)
+
+format-check: ## fail where clang-format would change something
+	clang-format --dry-run --Werror $(FORMATTED)
+
+lint: ## cppcheck, where it is installed
+	@if command -v cppcheck >/dev/null; then \
+	  cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr --quiet \
+	    --suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE \
+	    common receiver executor redriver tests/standins; \
+	else echo 'lint: cppcheck is not installed, nothing was checked'; fi
+
+clean: ## remove build/
+	rm -rf build
+
+help: ## this list
+	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
+	  do printf '  make %-13s %s\n' "$$t" "$$m"; done
+
+.PHONY: all bench clean demo deps format format-check FORCE help install lint run test \
+  test-compose test-programs test-system test-unit
