@@ -159,8 +159,10 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *t) {
     }
 }
 
+/* No more than there were: one that sets itself again for now has its turn after the others' I/O. */
 static void fire_timers(struct loop *loop) {
-    while (loop->timer_count > 0 && loop->heap[1]->due_ms <= loop->now_ms) {
+    for (size_t most = loop->timer_count;
+         most > 0 && loop->timer_count > 0 && loop->heap[1]->due_ms <= loop->now_ms; most--) {
         struct loop_timer *t = loop->heap[1];
         loop_timer_cancel(loop, t);
         t->fn(t->arg);

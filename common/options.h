@@ -70,13 +70,14 @@ struct option_table {
 extern const struct option_table options_logging;
 /* The others of `struct options_common`: of all that speak to Kafka. */
 extern const struct option_table options_kafka;
-/* AWS_REGION, endpoints, ATHENA_… : in common/aws/aws_options.h */
 
 struct program {
     const char *name;                         /* "athena-query-receiver" */
     const char *summary;                      /* one sentence */
     const struct option_table *const *tables; /* NULL-terminated */
-    bool kafka;                               /* takes KAFKA_… variables */
+    /* KAFKA_… variables: kafka_properties_read() of common/kafka.h, NULL where there is no Kafka.
+     */
+    void (*read_more)(struct options_common *common, struct buffer *faults);
     /*
      * Faults that a single row cannot see, one line each into `faults`, beginning with the
      * variable's name. May be NULL. Must not write anything but `faults`.
@@ -91,8 +92,9 @@ enum options_result {
 };
 
 /*
- * Reads the environment and the command line into `config`, which is zeroed first and begins with
- * a struct options_common. Strings in it are borrowed from `environ` and `argv`, which must stay.
+ * Reads the environment and the command line into `config`, which the caller has zeroed and which
+ * begins with a struct options_common. Strings in it are borrowed from `environ` and `argv`, which
+ * must stay.
  */
 enum options_result options_read(const struct program *program, int argc, char **argv,
                                  void *config);
