@@ -15,7 +15,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { QUERY_TEXT_MAX = 262144, QUERY_ID_MAX = 128, QUERY_DEPTH_MAX = 64 };
+enum {
+    QUERY_TEXT_MAX = 262144,
+    QUERY_ID_MAX = 128,
+    QUERY_DEPTH_MAX = 64
+};
 
 /* Strings are UTF-8 without NUL inside, owned by the struct; NULL = absent, null or (ids) empty. */
 struct query {

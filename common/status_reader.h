@@ -1,0 +1,26 @@
+/*
+ * Reads the status topic from its start into a status_view, for as long as the program lives.
+ */
+#ifndef COMMON_STATUS_READER_H
+#define COMMON_STATUS_READER_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "common/options.h"
+#include "common/status_view.h"
+
+struct status_reader;
+
+/* Called after each batch that changed the view, and once when the view has caught up. */
+struct status_reader *status_reader_open(struct loop *loop, const struct options_common *common,
+                                         struct status_view *view, loop_fn *changed, void *arg,
+                                         char *error, size_t error_size);
+/* Begins, once the topic is known to have `partitions`. */
+bool status_reader_start(struct status_reader *r, int32_t partitions);
+bool status_reader_caught_up(const struct status_reader *r); /* stays true once it was */
+bool status_reader_up(const struct status_reader *r);        /* a broker is reached */
+void status_reader_close(struct status_reader *r);
+
+#endif

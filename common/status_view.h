@@ -1,0 +1,32 @@
+/*
+ * The latest state of every query, in memory, bounded (no I/O).
+ *
+ * Entries are packed: one allocation each. Over the maximum the oldest final ones leave first,
+ * then the oldest of the rest.
+ */
+#ifndef COMMON_STATUS_VIEW_H
+#define COMMON_STATUS_VIEW_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "common/status.h"
+
+struct status_view;
+
+struct status_view *status_view_open(size_t entries_max);
+void status_view_close(struct status_view *v);
+
+/* Takes in one record of the status topic, as status_may_follow() allows. False: it was ignored. */
+bool status_view_apply(struct status_view *v, const struct status *s);
+/* A tombstone: the key is forgotten. */
+void status_view_forget(struct status_view *v, const char *user_id, const char *query_id);
+
+/*
+ * False where nothing is known. `out` borrows strings from the view: valid until the next apply.
+ */
+bool status_view_find(const struct status_view *v, const char *user_id, const char *query_id,
+                      struct status *out);
+size_t status_view_count(const struct status_view *v);
+
+#endif
