@@ -33,7 +33,7 @@ ifneq ($(findstring tsan,$(VARIANT)),)
 HARDENING := -fsanitize=thread -fno-omit-frame-pointer
 endif
 
-ifeq ($(filter clean deps format format-check help lint demo run test test-compose,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(filter clean deps format format-check help lint demo run test test-compose test-system test-unit,$(or $(MAKECMDGOALS),all)),)
 MISSING := $(shell for l in $(LIBRARIES); do pkg-config --exists $$l || printf '%s ' $$l; done)
 ifneq ($(MISSING),)
 $(error missing: $(MISSING)- `make deps` installs what the build needs)
@@ -136,16 +136,30 @@ install: all ## install the programs under $(DESTDIR)$(PREFIX)/bin
 
 # --- Try and test -------------------------------------------------------------------------------
 
-test-programs: all $(UNIT_TESTS) $(TOOLS) # everything the tests run
-
 test: ## install what is missing, build, and run every test against a real Apache Kafka
-	@VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run all
+	@deploy/install-packages build test
+	@+VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run unit system
 
-test-unit: $(UNIT_TESTS) ## the unit tests
-	@VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run unit
+test-unit: ## the unit tests
+	@+VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run unit
 
 test-system: ## the system tests only (PYTEST_ARGS='-k name')
-	@VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run system
+	@+VARIANT='$(VARIANT)' MAKE='$(MAKE)' tests/run system
+
+# What the tests run, built; tests/run asks for these.
+unit-tests: $(UNIT_TESTS)
+system-tests: all $(TOOLS) build/venv/ready build/kafka/ready
+
+build/venv/ready: tests/requirements.txt
+	rm -rf $(@D)
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
+
+build/kafka/ready: tests/kafka/pom.xml
+	rm -rf $(@D)
+	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)/libs
+	@touch $@
 
 test-compose: ## docker compose up, a query through it, and down again
 	tests/compose/run
@@ -165,13 +179,15 @@ bench: all $(TOOLS) ## measure throughput and latency on this machine
 
 # --- Care ---------------------------------------------------------------------------------------
 
+# The pinned one, where the tests' environment is there; else the system's.
+CLANG_FORMAT ?= $(firstword $(wildcard build/venv/bin/clang-format) clang-format)
 FORMATTED = $(shell git ls-files -co --exclude-standard '*.c' '*.h' 2>/dev/null)
 
 format: ## clang-format every source
-	clang-format -i $(FORMATTED)
+	$(CLANG_FORMAT) -i $(FORMATTED)
 
 format-check: ## fail where clang-format would change something
-	clang-format --dry-run --Werror $(FORMATTED)
+	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 
 lint: ## cppcheck, where it is installed
 	@if command -v cppcheck >/dev/null; then \
@@ -187,5 +203,5 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
 	  do printf '  make %-13s %s\n' "$$t" "$$m"; done
 
-.PHONY: all bench clean demo deps format format-check FORCE help install lint run test \
-  test-compose test-programs test-system test-unit
+.PHONY: all bench clean demo deps FORCE format format-check help install lint run system-tests test \
+  test-compose test-system test-unit unit-tests
