@@ -2,11 +2,16 @@
  * The request: bytes as they were POSTed or injected → a query (pure).
  *
  * Strict where cJSON is not, because a query service that misreads its input runs another query
- * than the one that was asked for: RFC 8259 and nothing beside it (no BOM, no trailing bytes, no
- * lone surrogate), UTF-8, no NUL raw or escaped, no key twice at any depth, nested to 64 at most
- * (the outer object counted). Limits come from Athena's API: QueryString 1 to 262,144 bytes,
- * WorkGroup [a-zA-Z0-9._-]{1,128}, Database 1 to 255 characters, Catalog 1 to 256,
- * ExecutionParameters each 1 to 1024 characters, at least one.
+ * than the one that was asked for: common/json.h says what is refused. Nested to 64 at most, the
+ * outer object counted.
+ *
+ * Limits come from the API reference of Athena and S3: QueryString 1 to 262,144 bytes; Database 1
+ * to 255 characters; Catalog 1 to 256, of which none is below U+0020 but the tab, or U+FFFE, or
+ * U+FFFF; WorkGroup [a-zA-Z0-9._-]{1,128}; ExecutionParameters at least one, each of 1 to 1024
+ * characters. A character is a code point. OutputLocation is s3://bucket or s3://bucket/prefix of
+ * 1024 bytes at most without control characters; the bucket's name has 3 to 255 of
+ * [a-zA-Z0-9._-], the first and the last a letter or digit (wider than S3's rules of today: older
+ * buckets in us-east-1 still have such names). All else is Athena's to judge.
  */
 #ifndef COMMON_QUERY_H
 #define COMMON_QUERY_H
@@ -36,31 +41,46 @@ struct query {
 };
 
 /*
- * Reads one request. On failure `detail` (of `detail_size` bytes) says what to mend, in one
- * sentence that never quotes SQL, and `out` holds those of user_id and query_id that were sound,
- * so that a poisoned record can still be reported under its name. Free `out` in both cases.
+ * Reads one request into `out`, whatever that held. On failure `detail` (of `detail_size` bytes)
+ * says what to mend, in one sentence that never quotes SQL or a value; of several faults it names
+ * the first, those of JSON before all others.
+ *
+ * On failure `out` holds nothing but the ids that were sound, so that a poisoned record can still
+ * be reported under its name: both are NULL where the JSON was not sound, and query_id is NULL
+ * too where userId was not sound, as without it the queryId names somebody else's query. Free
+ * `out` in both cases.
  */
 bool query_read(const void *bytes, size_t n, struct query *out, char *detail, size_t detail_size);
+/* Leaves `q` zeroed, and takes it so. */
 void query_free(struct query *q);
 
 /* True where the request chose its own workgroup, location, catalog or database. */
 bool query_chose_resources(const struct query *q);
+
+/*
+ * The three below end the process with 111, as common/memory.h does, where OpenSSL has no
+ * SHA-256: a wrong token would start a query twice.
+ */
 
 /* SHA-256 of the text: what tells two queries of one name apart. */
 void query_sha256(const struct query *q, uint8_t out[32]);
 
 /*
  * The ClientRequestToken: lower-case hex of a SHA-256 over stage, userId and queryId, each with
- * its length before it. 64 characters, within Athena's 32 to 128. From nothing else: a query
- * that is posted, injected, redriven or redelivered again has the same token.
+ * its length before it; NULL is as good as empty. 64 characters, within Athena's 32 to 128. From
+ * nothing else: a query that is posted, injected, redriven or redelivered again has the same
+ * token. How it is made must never change: a query under way would start again.
  */
 void query_token(const char *stage, const char *user_id, const char *query_id, char out[65]);
 
-/* A queryId of at most 128 bytes of UTF-8 without NUL, not empty. */
-bool query_id_valid(const char *s, size_t n);
-
-/* The queryId of a record injected without one: the same at every redelivery of this record. */
+/*
+ * The queryId of a record injected without one, as a UUID of version 8 (RFC 9562): the same at
+ * every redelivery of this record.
+ */
 void query_id_derive(const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
                      char out[37]);
+
+/* A queryId of at most 128 bytes of UTF-8 without NUL, not empty. */
+bool query_id_valid(const char *s, size_t n);
 
 #endif
