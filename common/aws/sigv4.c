@@ -3,7 +3,7 @@
 #include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
-#include <openssl/hmac.h>
+#include <openssl/params.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +13,8 @@
 
 #define ALGORITHM  "AWS4-HMAC-SHA256"
 #define TERMINATOR "aws4_request"
+#define DAY_LEN    8 /* the first part of a date, 20260102 */
+#define LINKS      5 /* of the chain of HMACs */
 #define HASH_LEN   32
 
 /* A header (its name in lower case) or a query parameter (both parts percent-encoded). */
@@ -294,9 +296,26 @@ static bool add_hash(struct buffer *out, const void *bytes, size_t n) {
     return true;
 }
 
-static bool hmac(const void *key, size_t key_len, const char *text, unsigned char mac[HASH_LEN]) {
-    return HMAC(EVP_sha256(), key, (int)key_len, (const unsigned char *)text, strlen(text), mac,
-                NULL) != NULL;
+static bool hmac(EVP_MAC_CTX *ctx, const void *key, size_t key_len, const char *text,
+                 unsigned char mac[HASH_LEN]) {
+    return EVP_MAC_init(ctx, key, key_len, NULL) == 1 &&
+           EVP_MAC_update(ctx, (const unsigned char *)text, strlen(text)) == 1 &&
+           EVP_MAC_final(ctx, mac, NULL, HASH_LEN) == 1;
+}
+
+/* One for all the links of a chain: to find the algorithm takes longer than to run it. */
+static EVP_MAC_CTX *hmac_open(void) {
+    EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
+    EVP_MAC_CTX *ctx = algorithm != NULL ? EVP_MAC_CTX_new(algorithm) : NULL;
+    EVP_MAC_free(algorithm);
+    char digest[] = "SHA256";
+    const OSSL_PARAM sha256[] = {OSSL_PARAM_construct_utf8_string("digest", digest, 0),
+                                 OSSL_PARAM_construct_end()};
+    if (ctx != NULL && EVP_MAC_CTX_set_params(ctx, sha256) != 1) {
+        EVP_MAC_CTX_free(ctx);
+        return NULL;
+    }
+    return ctx;
 }
 
 /* --- The steps ------------------------------------------------------------------------------- */
@@ -308,7 +327,12 @@ static bool format_date(int64_t time_s, char date[17]) {
 }
 
 static void add_scope(struct buffer *out, const struct sigv4_request *r, const char *date) {
-    buffer_printf(out, "%.8s/%s/%s/" TERMINATOR, date, r->region, r->service);
+    buffer_add(out, date, DAY_LEN);
+    buffer_putc(out, '/');
+    buffer_puts(out, r->region);
+    buffer_putc(out, '/');
+    buffer_puts(out, r->service);
+    buffer_puts(out, "/" TERMINATOR);
 }
 
 static void signing_init(struct signing *s) {
@@ -342,8 +366,13 @@ static bool canonicalize(struct signing *s, const struct sigv4_request *r,
     buffer_puts(c, r->method);
     buffer_putc(c, '\n');
     add_path(c, r);
-    buffer_printf(c, "\n%s\n%s\n\n%s\n", buffer_text(&s->query), buffer_text(&s->headers),
-                  buffer_text(&s->signed_headers));
+    buffer_putc(c, '\n');
+    buffer_puts(c, buffer_text(&s->query));
+    buffer_putc(c, '\n');
+    buffer_puts(c, buffer_text(&s->headers));
+    buffer_puts(c, "\n\n");
+    buffer_puts(c, buffer_text(&s->signed_headers));
+    buffer_putc(c, '\n');
     return add_hash(c, r->body, r->body_len) && !c->failed;
 }
 
@@ -353,7 +382,9 @@ bool sigv4_string_to_sign(const struct sigv4_request *r, const char *canonical_r
     char date[17];
     if (!format_date(r->time, date))
         return false;
-    buffer_printf(out, ALGORITHM "\n%s\n", date);
+    buffer_puts(out, ALGORITHM "\n");
+    buffer_puts(out, date);
+    buffer_putc(out, '\n');
     add_scope(out, r, date);
     buffer_putc(out, '\n');
     return add_hash(out, canonical_request, strlen(canonical_request)) && !out->failed;
@@ -366,25 +397,24 @@ bool sigv4_string_to_sign(const struct sigv4_request *r, const char *canonical_r
 static bool sign_string(const struct sigv4_request *r, const struct sigv4_keys *keys,
                         const char *date, const char *string_to_sign,
                         char signature[2 * HASH_LEN + 1]) {
-    char day[9] = {0};
-    memcpy(day, date, 8);
-    const char *parts[] = {day, r->region, r->service, TERMINATOR, string_to_sign};
-    enum {
-        PARTS = sizeof parts / sizeof parts[0]
-    };
-    unsigned char links[PARTS][HASH_LEN];
+    char day[DAY_LEN + 1] = {0};
+    memcpy(day, date, DAY_LEN);
+    const char *const parts[LINKS] = {day, r->region, r->service, TERMINATOR, string_to_sign};
+    unsigned char links[LINKS][HASH_LEN];
 
     size_t secret_len = strlen("AWS4") + strlen(keys->secret_access_key);
     char *secret = mem_alloc(secret_len + 1);
     memcpy(secret, "AWS4", 4);
     memcpy(secret + 4, keys->secret_access_key, secret_len - 4);
-    bool ok = hmac(secret, secret_len, parts[0], links[0]);
+    EVP_MAC_CTX *ctx = hmac_open();
+    bool ok = ctx != NULL && hmac(ctx, secret, secret_len, parts[0], links[0]);
     mem_wipe_free(secret, secret_len);
 
-    for (size_t i = 1; ok && i < PARTS; i++)
-        ok = hmac(links[i - 1], HASH_LEN, parts[i], links[i]);
+    for (size_t i = 1; ok && i < LINKS; i++)
+        ok = hmac(ctx, links[i - 1], HASH_LEN, parts[i], links[i]);
+    EVP_MAC_CTX_free(ctx);
     if (ok)
-        to_hex(links[PARTS - 1], signature);
+        to_hex(links[LINKS - 1], signature);
     OPENSSL_cleanse(links, sizeof links);
     return ok;
 }
@@ -423,9 +453,14 @@ bool sigv4_sign_headers(const struct sigv4_request *r, const struct sigv4_keys *
     if (ok) {
         struct buffer header;
         buffer_init(&header, 3 * SIGV4_CANONICAL_MAX); /* room for all of its parts */
-        buffer_printf(&header, ALGORITHM " Credential=%s/%s, SignedHeaders=%s, Signature=%s",
-                      keys->access_key_id, buffer_text(&s.scope), buffer_text(&s.signed_headers),
-                      out->signature);
+        buffer_puts(&header, ALGORITHM " Credential=");
+        buffer_puts(&header, keys->access_key_id);
+        buffer_putc(&header, '/');
+        buffer_puts(&header, buffer_text(&s.scope));
+        buffer_puts(&header, ", SignedHeaders=");
+        buffer_puts(&header, buffer_text(&s.signed_headers));
+        buffer_puts(&header, ", Signature=");
+        buffer_puts(&header, out->signature);
         ok = !header.failed;
         out->authorization = buffer_take(&header);
         memcpy(out->date, s.date, sizeof out->date);
