@@ -18,27 +18,34 @@
 /* The read_more of a struct program: KAFKA_… of the environment into common->kafka. */
 void kafka_properties_read(struct options_common *common, struct buffer *faults);
 
-/* Whether a broker is reached, as librdkafka last said; one for each handle, kept by its owner. */
+/* What librdkafka last said of a handle. Kept up while the handle is polled; about a second old. */
 struct kafka_health {
-    bool up;
-    int64_t lag; /* sum over the assigned partitions, -1: not known */
+    bool up;     /* a broker is reached */
+    int64_t lag; /* records behind the end, over the assigned partitions; -1: not known */
 };
 
 /*
- * A configuration with what all handles share and the user's properties in it: brokers, client.id,
- * logging, statistics into *health (which must outlive the handle). The caller adds its own with
- * kafka_set() and callbacks; those that a guarantee rests on come last and win.
- * The opaque of the handle (rd_kafka_opaque) is `opaque`; `health` is found by a table of its own.
+ * The opaque of every handle (rd_kafka_opaque()): an owner embeds it as its first member. `fatal`,
+ * if set, is called from within a poll when the handle can never work again.
  */
-rd_kafka_conf_t *kafka_conf(const struct options_common *common, rd_kafka_type_t type);
-void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
-
-/* What is at the root of every handle's opaque. Embed it first in the owner's struct. */
 struct kafka_owner {
     struct kafka_health health;
+    void (*fatal)(struct kafka_owner *owner);
 };
 
-/* Takes `conf`. NULL on failure, with the reason in `error`. The opaque is `owner`. */
+/*
+ * A configuration with what all handles share and with the user's properties: brokers, client.id,
+ * logs, errors and statistics. The caller adds its own with kafka_set(); those that a guarantee
+ * rests on may not be set by the user at all (kafka_properties_read() refuses them).
+ */
+rd_kafka_conf_t *kafka_conf(const struct options_common *common);
+/* The name must be one that every librdkafka from 2.0 on knows: else the program aborts. */
+void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
+/* The same, where the user has not set it. */
+void kafka_set_default(rd_kafka_conf_t *conf, const struct options_common *common, const char *name,
+                       const char *value);
+
+/* Takes `conf`. NULL on failure, with the reason in `error`. */
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct kafka_owner *owner,
                        char *error, size_t error_size);
 

@@ -37,8 +37,7 @@ struct option {
 
 /* One property of librdkafka, from a KAFKA_… variable. */
 struct kafka_property {
-    const char *variable; /* for messages: the variable's name */
-    char *name, *value;   /* owned */
+    char *name, *value; /* owned */
 };
 
 /*

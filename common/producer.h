@@ -49,6 +49,5 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_reco
 
 size_t producer_in_flight(const struct producer *p); /* records not yet reported */
 bool producer_up(const struct producer *p);          /* a broker is reached */
-rd_kafka_t *producer_handle(struct producer *p);     /* borrowed; changes when built anew */
 
 #endif

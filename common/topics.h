@@ -10,17 +10,20 @@
 
 #include "common/loop.h"
 #include "common/options.h"
-#include "common/producer.h"
 
 struct topics;
 
-/* `ready` is called once, when all four topics were seen. Looks again every half second till then.
+/*
+ * `ready` is called once, from the loop, when all four topics were seen; until then they are looked
+ * for again every half second, over a connection of its own. NULL: see `error`.
  */
-struct topics *topics_open(struct loop *loop, const struct options_common *common,
-                           struct producer *producer, loop_fn *ready, void *arg);
+struct topics *topics_open(struct loop *loop, const struct options_common *common, loop_fn *ready,
+                           void *arg, char *error, size_t error_size);
 void topics_close(struct topics *t);
 bool topics_ready(const struct topics *t);
-int32_t topics_partitions(const struct topics *t, const char *name); /* 0: not known */
-const char *topics_missing(const struct topics *t); /* for /readyz: which, or why not; never NULL */
+/* 0: not known. `name` is one of the four in `common`. */
+int32_t topics_partitions(const struct topics *t, const char *name);
+/* For /readyz: what is missing, in words; never NULL. */
+const char *topics_missing(const struct topics *t);
 
 #endif
