@@ -1,0 +1,223 @@
+"""The programs under test as processes."""
+
+import os
+import re
+import signal
+import subprocess
+from pathlib import Path
+
+from harness.kafka import DIE_WITH_PARENT
+from harness.paths import BIN
+from harness.wait import SLOWNESS, wait_until
+
+SANITIZERS = {
+    "ASAN_OPTIONS": "exitcode=99:detect_leaks=1:abort_on_error=0",
+    "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1:exitcode=99",
+    "TSAN_OPTIONS": "exitcode=99:halt_on_error=0:second_deadlock_stack=1",
+}
+SANITIZER_REPORT = re.compile(
+    r"(?:AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error):"
+)
+
+
+def clean_environment(env, home):
+    """`env` and what a process needs at all; nothing of AWS_, KAFKA_ … comes from outside."""
+    base = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "LANG": "C.UTF-8"}
+    return base | SANITIZERS | {k: str(v) for k, v in env.items() if v is not None}
+
+
+def run_program(name, args=(), env=None, timeout=30, cwd=None, input=None):
+    """Runs a program to its end, for --help and the like: a CompletedProcess with text."""
+    home = cwd or "/"
+    done = subprocess.run(
+        DIE_WITH_PARENT + [str(BIN / name), *map(str, args)],
+        env=clean_environment(env or {}, home), cwd=home, input=input,
+        stdin=subprocess.DEVNULL if input is None else None,
+        capture_output=True, text=True, errors="replace", timeout=timeout * SLOWNESS,
+    )  # fmt: skip
+    report = SANITIZER_REPORT.search(done.stderr)
+    assert not report, f"{name}: a sanitizer reports:\n{done.stderr}"
+    return done
+
+
+class Program:
+    """One program, perhaps started several times; each start appends to the same log.
+
+    `env` is all the environment it has. It may be changed between two starts.
+    """
+
+    def __init__(self, name, env=None, args=(), directory=None, label=None):
+        self.name = name
+        self.label = label or name
+        self.env = dict(env or {})
+        self.args = list(args)
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.log_path = self.directory / f"{self.label}.log"
+        self.out_path = self.directory / f"{self.label}.out"
+        self.process = None
+        self.log_start = 0  # where the log of the latest start begins
+        self.asked = False  # to stop: a second SIGTERM would end it without a drain
+        self.awaited = False  # its end is no surprise
+
+    # Starting and ending ------------------------------------------------------------------------
+
+    def start(self):
+        assert not self.running, f"{self.label} runs already"
+        assert (BIN / self.name).exists(), f"{BIN / self.name} is not built"
+        self.asked = self.awaited = False
+        self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
+        with open(self.log_path, "ab") as log, open(self.out_path, "ab") as out:
+            self.process = subprocess.Popen(
+                DIE_WITH_PARENT + [str(BIN / self.name), *map(str, self.args)],
+                env=clean_environment(self.env, self.directory), cwd=self.directory,
+                stdin=subprocess.DEVNULL, stdout=out, stderr=log,
+            )  # fmt: skip
+        return self
+
+    @property
+    def running(self):
+        return self.process is not None and self.process.poll() is None
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    @property
+    def exit_code(self):
+        """None while it runs; -9 after SIGKILL."""
+        return None if self.process is None else self.process.poll()
+
+    def signal(self, number):
+        self.process.send_signal(number)
+
+    def pause(self):
+        self.signal(signal.SIGSTOP)
+
+    def resume(self):
+        self.signal(signal.SIGCONT)
+
+    def wait(self, timeout=15):
+        """Waits for its end and returns the exit code."""
+        try:
+            code = self.process.wait(timeout * SLOWNESS)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"{self.label} did not end:\n{self.log_tail()}") from None
+        self.awaited = True
+        return code
+
+    def kill(self):
+        """SIGKILL."""
+        if self.running:
+            self.process.kill()
+            self.process.wait()
+            self.awaited = True
+
+    def ask_to_stop(self):
+        """One SIGTERM."""
+        if self.running and not self.asked:
+            self.asked = True
+            self.process.terminate()
+
+    def stop(self, timeout=15, expect=0):
+        """SIGTERM; the exit code must be `expect`."""
+        self.ask_to_stop()
+        code = self.wait(timeout)
+        assert code == expect, f"{self.label} ended with {code}, not {expect}:\n{self.log_tail()}"
+
+    def finish(self):
+        """The end of a test: stops it if it runs, and returns what is wrong with it, or None."""
+        trouble = None
+        if self.process is None:
+            return None
+        if self.running or (self.asked and not self.awaited):
+            self.resume()  # it may be stopped
+            try:
+                self.stop()
+            except AssertionError as e:
+                trouble = str(e)
+                self.kill()
+        elif not self.awaited:
+            trouble = f"{self.label} ended by itself with {self.exit_code}:\n{self.log_tail()}"
+        if SANITIZER_REPORT.search(self.log(all_starts=True)):
+            trouble = f"{self.label}: a sanitizer reports:\n{self.log(all_starts=True)[-8000:]}"
+        return trouble
+
+    # What it says ----------------------------------------------------------------------------
+
+    def log(self, all_starts=False):
+        """Its stderr, of the latest start."""
+        if not self.log_path.exists():
+            return ""
+        raw = self.log_path.read_bytes()
+        return raw[0 if all_starts else self.log_start :].decode(errors="replace")
+
+    def log_tail(self, n=40):
+        return "\n".join(self.log(all_starts=True).splitlines()[-n:])
+
+    def wait_log(self, pattern, timeout=10):
+        """Waits until a regular expression is found in the log; returns the match."""
+
+        def look():
+            found = re.search(pattern, self.log())
+            if not found and not self.running:
+                found = re.search(pattern, self.log())  # said just before it ended
+                if not found:
+                    raise RuntimeError(
+                        f"{self.label} ended with {self.exit_code} before it said "
+                        f"{pattern!r}:\n{self.log_tail()}"
+                    )
+            return found
+
+        return wait_until(look, timeout, lambda: f"{pattern!r} from {self.label}:\n" + self.log_tail())
+
+    @property
+    def address(self):
+        """host:port of its main listener, as it logged it."""
+        return self.wait_log(r"listening on (\S+:\d+)").group(1)
+
+    @property
+    def admin_address(self):
+        return self.wait_log(r"admin on (\S+:\d+)").group(1)
+
+    @property
+    def url(self):
+        return "http://" + self.address
+
+    @property
+    def admin_url(self):
+        return "http://" + self.admin_address
+
+    def metrics(self):
+        from harness.metrics import scrape
+
+        return scrape(self.admin_url + "/metrics")
+
+    def ready(self):
+        """True when /readyz says so. Needs ADMIN_LISTEN."""
+        import requests
+
+        try:
+            return requests.get(self.admin_url + "/readyz", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    def wait_ready(self, timeout=20):
+        wait_until(
+            self.ready, timeout, lambda: f"{self.label} to be ready:\n" + self.log_tail()
+        )
+        return self
+
+    # What it uses ----------------------------------------------------------------------------
+
+    def memory_kib(self):
+        """Resident memory."""
+        status = Path(f"/proc/{self.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
+
+    def open_files(self):
+        return len(os.listdir(f"/proc/{self.pid}/fd"))
+
+    def cpu_seconds(self):
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
