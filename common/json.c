@@ -355,8 +355,10 @@ static bool tell(struct reader *r, json_member_fn *fn, void *arg) {
 
 bool json_read_object(const char *bytes, size_t n, int depth_max, json_member_fn *fn, void *arg,
                       char *detail, size_t detail_size) {
+    if (n == 0)
+        bytes = ""; /* NULL, perhaps */
     struct reader
-        r; /* not cleared: the frames and keys are large, and written before they are read */
+        r; /* not cleared: large, and its frames and keys are written before they are read */
     r.bytes = r.p = bytes;
     r.end = bytes + n;
     r.keys = r.few;
