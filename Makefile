@@ -22,7 +22,7 @@ O := $(B)/obj
 # --- Flags --------------------------------------------------------------------------------------
 
 LIBRARIES := rdkafka libmicrohttpd libcurl libcjson libcrypto
-CFLAGS ?= -O2 -g
+CFLAGS ?= $(if $(findstring san,$(VARIANT)),-O1,-O2) -g
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
   $(if $(filter-out 0,$(WERROR)),-Werror)
 HARDENING := -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2

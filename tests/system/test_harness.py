@@ -6,8 +6,10 @@ import textwrap
 
 import pytest
 
+import harness.program
 from harness import metrics
 from harness.paths import TOP
+from harness.program import Program, run_program
 from harness.wait import free_port, stays, wait_until
 
 UNIT_TEST = """
@@ -130,6 +132,107 @@ def test_prometheus_text_is_read():
     for broken in ("a b c", 'a{b="c"} 1\na{b="c"} 2', "a{b=c} 1", "a{b=\"c} 1"):
         with pytest.raises(AssertionError):
             metrics.parse(broken)
+
+
+# Programs --------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def script(tmp_path, monkeypatch):
+    """script(text, env=None): a Program that is this shell script."""
+    monkeypatch.setattr(harness.program, "BIN", tmp_path)
+    made = []
+
+    def make(text, **env):
+        path = tmp_path / f"script-{len(made)}"
+        path.write_text("#!/bin/sh\n" + textwrap.dedent(text))
+        path.chmod(0o755)
+        made.append(Program(path.name, env, directory=tmp_path / "run"))
+        return made[-1]
+
+    yield make
+    for program in made:
+        program.kill()
+
+
+WAITS = """
+    trap 'echo ends >&2; exit 0' TERM
+    echo "x INFO script: listening on 127.0.0.1:4711" >&2
+    echo "x INFO script: admin on 127.0.0.1:4712" >&2
+    while :; do sleep 0.05; done
+"""
+
+
+def test_program_is_started_watched_and_stopped(script):
+    program = script(WAITS).start()
+    assert (program.address, program.admin_url) == ("127.0.0.1:4711", "http://127.0.0.1:4712")
+    assert program.running and program.exit_code is None
+    program.stop()
+    assert program.exit_code == 0 and "ends" in program.log()
+    assert program.finish() is None
+    program.start()
+    program.wait_log("admin on")
+    assert "ends" not in program.log() and "ends" in program.log(all_starts=True)
+    program.kill()
+    assert program.exit_code == -9
+    assert program.finish() is None
+
+
+def test_program_is_finished_even_while_it_is_paused(script):
+    program = script(WAITS).start()
+    program.wait_log("admin on")
+    program.pause()
+    assert program.finish() is None
+    assert program.exit_code == 0
+
+
+def test_program_has_no_environment_but_its_own(script, monkeypatch):
+    monkeypatch.setenv("AWS_PROFILE", "from outside")
+    monkeypatch.setenv("KAFKA_OPTS", "from outside")
+    program = script("env >&2", KAFKA_ACKS="all").start()
+    assert program.wait() == 0
+    names = {line.split("=")[0] for line in program.log().splitlines()}
+    assert {n for n in names if n.startswith(("AWS_", "KAFKA_"))} == {"KAFKA_ACKS"}
+
+
+@pytest.mark.parametrize(
+    "text, trouble",
+    [
+        ("exit 111", "ended by itself with 111"),
+        ("exit 0", "ended by itself with 0"),
+        ("kill -SEGV $$", "ended by itself with -11"),
+    ],
+)
+def test_program_that_ends_by_itself_is_trouble(script, text, trouble):
+    program = script(text).start()
+    wait_until(lambda: not program.running, 5, "its end")
+    assert trouble in program.finish()
+    with pytest.raises(RuntimeError, match="before it said 'up'"):
+        program.wait_log("up")
+
+
+def test_program_that_stops_with_a_wrong_exit_code_is_trouble(script):
+    program = script("trap 'exit 111' TERM\necho up >&2\nwhile :; do sleep 0.05; done").start()
+    program.wait_log("up")
+    assert "ended with 111, not 0" in program.finish()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "==12==ERROR: AddressSanitizer: heap-use-after-free on address 0x602",
+        "==12==ERROR: LeakSanitizer: detected memory leaks",
+        "common/buffer.c:12:3: runtime error: signed integer overflow",
+        "WARNING: ThreadSanitizer: data race (pid=12)",
+    ],
+)
+def test_sanitizer_reports_are_trouble(script, line):
+    text = f"echo '{line}' >&2"
+    program = script(text).start()
+    program.wait()
+    assert "a sanitizer reports" in program.finish()
+    with pytest.raises(AssertionError, match="a sanitizer reports"):
+        run_program(script(text).name)
 
 
 # The runner ------------------------------------------------------------------------------------
