@@ -1,0 +1,168 @@
+#include "executor/admission.h"
+
+/* Found by trying them in a model and over HTTP: ±, not magic. */
+enum {
+    CALLS_WHILE_COLD = 4, /* at once: each may be one too many */
+    GAP_LEAST = 8,
+    GAP_MOST = 25,
+    PROBE_EVERY_MS = 20000,
+    PROBE_EVERY_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
+};
+static const double gap_growth = 1.6, cut = 0.75;
+
+static int least(int a, int b) {
+    return a < b ? a : b;
+}
+
+void admission_init(struct admission *a, int max_running) {
+    *a = (struct admission){
+        .max_running = max_running, .limit = 1, .cold = true, .growing = true, .gap = GAP_MOST};
+}
+
+static void widen_gap(struct admission *a) {
+    a->gap = a->gap * gap_growth < GAP_MOST ? a->gap * gap_growth : GAP_MOST;
+}
+
+static bool probe_is_due(const struct admission *a, int64_t now_ms) {
+    if (a->growing || a->pending > 0 || a->held > a->limit)
+        return false;
+    int64_t wait_ms = a->held > 0 ? PROBE_EVERY_MS : PROBE_EVERY_IDLE_MS;
+    return a->since >= a->gap || now_ms - a->last_ms >= wait_ms;
+}
+
+bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit) {
+    int out = a->held + a->pending;
+    if (a->max_running > 0 && out >= a->max_running)
+        return false;
+    *permit = (struct admission_permit){false, a->epoch};
+    bool below = out < a->limit && a->pending < (a->streak > 0 ? 1 : CALLS_WHILE_COLD);
+    bool grow = a->growing && a->pending < (a->cold ? CALLS_WHILE_COLD : 1);
+    if (!below && !grow) {
+        if (!probe_is_due(a, now_ms))
+            return false;
+        permit->probe = true;
+        a->since = 0;
+        a->last_ms = now_ms;
+    }
+    a->pending++;
+    return true;
+}
+
+void admission_started(struct admission *a, const struct admission_permit *permit) {
+    a->pending--;
+    a->held++;
+    a->since++;
+    if (permit->probe)
+        a->check = CHECK_PROBE;
+    if (a->streak > 1) { /* we gave up too much: find the edge again */
+        a->growing = true;
+        a->grown = 0;
+    }
+    a->streak = 0;
+    if (a->growing) {
+        a->grown++;
+        if (a->limit < a->held)
+            a->limit = a->held;
+    }
+}
+
+void admission_throttled(struct admission *a, int64_t now_ms,
+                         const struct admission_permit *permit) {
+    a->pending--;
+    if (permit->epoch != a->epoch)
+        return;
+    a->epoch++;
+    a->since = 0;
+    a->last_ms = now_ms;
+    if (a->growing) {
+        if (a->grown > 1 && !a->cold)
+            a->gap = GAP_LEAST;
+        else
+            widen_gap(a);
+        a->growing = a->cold = false;
+        a->check = CHECK_EDGE;
+    } else if (permit->probe) {
+        widen_gap(a);
+    } else if (++a->streak > 1) {
+        a->gap = GAP_LEAST;
+    }
+    a->limit = least(a->limit, a->streak < 2 ? a->held : (int)(a->held * cut));
+}
+
+void admission_cancelled(struct admission *a) {
+    a->pending--;
+}
+
+void admission_found(struct admission *a) {
+    a->held++;
+}
+
+void admission_ended(struct admission *a, int n) {
+    a->held -= n;
+}
+
+void admission_swept(struct admission *a, int peak) {
+    if (a->check == CHECK_EDGE && a->streak == 0) {
+        a->limit = peak;
+    } else if (a->check == CHECK_PROBE && peak > a->limit) {
+        a->growing = true;
+        a->grown = 0;
+        a->limit = peak;
+    }
+    a->check = CHECK_NONE;
+}
+
+/* --- pace ---------------------------------------------------------------------------------------
+ */
+
+static const double pace_least = 0.5, pace_cut = 0.7, pace_rise = 1.0, pace_free = 200;
+enum {
+    PACE_CUT_EVERY_MS = 1000
+};
+
+void pace_init(struct pace *p) {
+    *p = (struct pace){0};
+}
+
+static void count_call(struct pace *p, int64_t now_ms) {
+    if (now_ms - p->second_ms >= 1000) {
+        p->calls_before = now_ms - p->second_ms < 2000 ? p->calls : 0;
+        p->calls = 0;
+        p->second_ms = now_ms;
+    }
+    p->calls++;
+}
+
+bool pace_take(struct pace *p, int64_t now_ms) {
+    if (p->rate > 0) {
+        double passed_s = now_ms > p->filled_ms ? (double)(now_ms - p->filled_ms) / 1000 : 0;
+        double room = p->rate > 1 ? p->rate : 1;
+        p->tokens = p->tokens + passed_s * p->rate < room ? p->tokens + passed_s * p->rate : room;
+        p->filled_ms = now_ms;
+        if (p->tokens < 1)
+            return false;
+        p->tokens--;
+    }
+    count_call(p, now_ms);
+    return true;
+}
+
+void pace_throttled(struct pace *p, int64_t now_ms) {
+    if (p->rate > 0 && now_ms - p->cut_ms < PACE_CUT_EVERY_MS)
+        return; /* calls that were under way: one cut for them all */
+    double was = p->rate;
+    if (was <= 0)
+        was = p->calls > p->calls_before ? p->calls : p->calls_before;
+    p->rate = was * pace_cut > pace_least ? was * pace_cut : pace_least;
+    p->tokens = 0;
+    p->filled_ms = p->cut_ms = now_ms;
+}
+
+void pace_worked(struct pace *p, int64_t now_ms) {
+    (void)now_ms;
+    if (p->rate <= 0)
+        return;
+    p->rate += pace_rise / p->rate;
+    if (p->rate > pace_free)
+        p->rate = 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * How many queries of one lane may run, learned from what Athena answers (pure, clock passed in).
+ *
+ * Completion-clocked AIMD:
+ * - cold: start until throttled, few calls at once; the limit is then what we hold;
+ * - after that one start for each end that is seen, and now and then one above the limit (a probe);
+ * - a throttle below the limit means that somebody else took slots: the limit is what we hold,
+ *   and three quarters of it while throttles follow each other;
+ * - a probe that works may only have refilled a slot whose end we had not seen: only a real rise,
+ *   by the server's own time stamps, moves the limit.
+ * Throttling of the API's rate never comes here: that is the pace's (below).
+ *
+ * Every permit is given back exactly once: by started, throttled or cancelled.
+ */
+#ifndef EXECUTOR_ADMISSION_H
+#define EXECUTOR_ADMISSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct admission {
+    int max_running; /* never hold more than this; 0: no maximum */
+    int limit;       /* as learned */
+    int held;        /* running, as far as we know */
+    int pending;     /* permits out: calls under way */
+    bool cold, growing;
+    int grown;       /* starts since it began to grow */
+    int streak;      /* throttles below the limit, one after the other */
+    double gap;      /* own starts between two probes */
+    int since;       /* own starts since the last probe or throttle */
+    int64_t last_ms; /* of the last probe or throttle */
+    uint32_t epoch;  /* one more at each throttle: permits from before it bring no news */
+    enum admission_check {
+        CHECK_NONE,
+        CHECK_EDGE,
+        CHECK_PROBE
+    } check; /* for the next sweep */
+};
+
+struct admission_permit {
+    bool probe;
+    uint32_t epoch;
+};
+
+void admission_init(struct admission *a, int max_running);
+/* True: one call may be made now, and `permit` goes with it. */
+bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit);
+void admission_started(struct admission *a, const struct admission_permit *permit);
+void admission_throttled(struct admission *a, int64_t now_ms,
+                         const struct admission_permit *permit);
+/* The call said nothing about the quota (rejected, no credentials, API rate, given up). */
+void admission_cancelled(struct admission *a);
+/* A query runs that we did not start now: followed after a rebalance, or by its status. */
+void admission_found(struct admission *a);
+/* `n` queries were seen to have ended, or were handed to another owner. */
+void admission_ended(struct admission *a, int n);
+/*
+ * After a sweep over all that run: how many of ours ran at the moment the last of them was
+ * submitted, by Athena's SubmissionDateTime and CompletionDateTime.
+ */
+void admission_swept(struct admission *a, int peak);
+
+/*
+ * The pace of calls under ThrottlingException: none until the first one, then AIMD. Athena allows
+ * 20 calls of StartQueryExecution a second, 80 in a burst (Service Quotas of Athena).
+ */
+struct pace {
+    double rate; /* calls a second; 0: not limited */
+    double tokens;
+    int64_t filled_ms;
+    int64_t cut_ms; /* of the last cut */
+    /* The calls of the last second tell what was too much. */
+    int64_t second_ms;
+    int calls, calls_before;
+};
+
+void pace_init(struct pace *p);
+/* True: a call may be made now, and is counted. */
+bool pace_take(struct pace *p, int64_t now_ms);
+void pace_throttled(struct pace *p, int64_t now_ms);
+/* A call went well: the pace rises by one a second for each second. */
+void pace_worked(struct pace *p, int64_t now_ms);
+
+#endif
