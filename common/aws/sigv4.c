@@ -452,7 +452,7 @@ bool sigv4_sign_headers(const struct sigv4_request *r, const struct sigv4_keys *
     bool ok = sign(&s, r, keys, 0, out->signature);
     if (ok) {
         struct buffer header;
-        buffer_init(&header, 3 * SIGV4_CANONICAL_MAX); /* room for all of its parts */
+        buffer_init(&header, SIGV4_CANONICAL_MAX);
         buffer_puts(&header, ALGORITHM " Credential=");
         buffer_puts(&header, keys->access_key_id);
         buffer_putc(&header, '/');

@@ -6,8 +6,8 @@
  * nothing is kept between calls, so any thread may call.
  *
  * A function returns false when the request cannot be signed: a header without a name, a time
- * outside the years 1000 to 9999, an expiry below 1, a canonical request above SIGV4_CANONICAL_MAX
- * bytes, a buffer that overflowed, or an OpenSSL that refuses to hash.
+ * outside the years 1000 to 9999, an expiry below 1, a canonical request or an Authorization
+ * above SIGV4_CANONICAL_MAX bytes, a buffer that overflowed, or an OpenSSL that refuses to hash.
  */
 #ifndef COMMON_AWS_SIGV4_H
 #define COMMON_AWS_SIGV4_H

@@ -146,6 +146,7 @@ static void test_headers(void **state) {
     } cases[] = {
         {{{"Host", "h"}}, "host:h\n", "host"},
         {{{"hOST", "VaLue"}}, "host:VaLue\n", "host"},
+        {{{"@AZ[az09", "AZ"}}, "@az[az09:AZ\n", "@az[az09"},
         {{{"host", " \t h \r\n"}}, "host:h\n", "host"},
         {{{"host", ""}}, "host:\n", "host"},
         {{{"host", "   "}}, "host:\n", "host"},
@@ -157,7 +158,7 @@ static void test_headers(void **state) {
         {{{"a-b", "1"}, {"ab", "2"}, {"a", "3"}, {"a0", "4"}},
          "a:3\na-b:1\na0:4\nab:2\n",
          "a;a-b;a0;ab"},
-        {{{"a", "2"}, {"b", "x"}, {"A", "1"}, {"a", " 2 "}}, "a:2,1,2\nb:x\n", "a;b"},
+        {{{"a", "2"}, {"b", "x"}, {"A", "1"}, {"a", " 3 "}}, "a:2,1,3\nb:x\n", "a;b"},
         {{{"a", ""}, {"a", ""}}, "a:,\n", "a"},
     };
     for (size_t i = 0; i < COUNT(cases); i++) {
@@ -288,7 +289,7 @@ static void test_presigned_with_token(void **state) {
 
 /* --- What cannot be signed ------------------------------------------------------------------- */
 
-static void expect_refused(const struct sigv4_request *r, const struct sigv4_keys *with) {
+static void expect_unsigned(const struct sigv4_request *r, const struct sigv4_keys *with) {
     struct sigv4_signed s;
     memset(&s, 0xa5, sizeof s);
     assert_false(sigv4_sign_headers(r, with, &s));
@@ -296,7 +297,10 @@ static void expect_refused(const struct sigv4_request *r, const struct sigv4_key
     assert_string_equal(s.date, "");
     assert_string_equal(s.signature, "");
     sigv4_signed_free(&s);
+}
 
+static void expect_refused(const struct sigv4_request *r, const struct sigv4_keys *with) {
+    expect_unsigned(r, with);
     struct buffer out;
     buffer_init(&out, 8 * SIGV4_CANONICAL_MAX);
     assert_false(sigv4_canonical_request(r, with, 0, &out));
@@ -358,6 +362,23 @@ static void test_refused_length(void **state) {
     free(text);
 }
 
+/* Signed headers carry it only in the Authorization that is made at the end. */
+static void test_refused_key_id(void **state) {
+    (void)state;
+    size_t n = 4 * SIGV4_CANONICAL_MAX;
+    char *id = mem_alloc(n + 1);
+    memset(id, 'x', n);
+    id[n] = '\0';
+    const struct sigv4_keys long_id = {id, "secret", NULL};
+    struct sigv4_request r = start_request();
+    expect_unsigned(&r, &long_id);
+    struct buffer out;
+    buffer_init(&out, 8 * SIGV4_CANONICAL_MAX);
+    assert_false(sigv4_presign(&r, &long_id, 900, &out));
+    buffer_free(&out);
+    free(id);
+}
+
 static void test_refused_expiry(void **state) {
     (void)state;
     struct sigv4_request r = plain_request();
@@ -390,8 +411,8 @@ int main(void) {
         cmocka_unit_test(test_athena_post),    cmocka_unit_test(test_session_token),
         cmocka_unit_test(test_presigned),      cmocka_unit_test(test_presigned_with_token),
         cmocka_unit_test(test_refused_times),  cmocka_unit_test(test_refused_header_without_name),
-        cmocka_unit_test(test_refused_length), cmocka_unit_test(test_refused_expiry),
-        cmocka_unit_test(test_full_buffer),
+        cmocka_unit_test(test_refused_length), cmocka_unit_test(test_refused_key_id),
+        cmocka_unit_test(test_refused_expiry), cmocka_unit_test(test_full_buffer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
