@@ -357,6 +357,7 @@ bool json_read_object(const char *bytes, size_t n, int depth_max, json_member_fn
                       char *detail, size_t detail_size) {
     if (n == 0)
         bytes = ""; /* NULL, perhaps */
+
     struct reader r; /* large: its frames and keys are not cleared, but written before read */
     r.bytes = r.p = bytes;
     r.end = bytes + n;
