@@ -1,0 +1,78 @@
+/*
+ * The partitions of the query topic that this executor owns: the consumer group at the edge.
+ *
+ * A partition that is taken away is not let go at once: the group waits (bounded) while what is
+ * under way for it is finished and committed, and what still runs in Athena is left to the next
+ * owner. Finished offsets are committed with the metadata of common/offsets.h.
+ *
+ * All from the loop's thread.
+ */
+#ifndef EXECUTOR_PARTITIONS_H
+#define EXECUTOR_PARTITIONS_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/queue.h>
+
+#include "common/loop.h"
+#include "common/offsets.h"
+#include "common/options.h"
+
+TAILQ_HEAD(job_list, job);
+
+/* One partition that is owned. Its jobs are the dispatcher's. */
+struct partition {
+    TAILQ_ENTRY(partition) link;
+    int32_t id;
+    struct offsets offsets;
+    struct job_list jobs; /* every record of it that is not finished, in order of offset */
+    size_t jobs_waiting;  /* not yet asked for in Athena, … */
+    size_t bytes_waiting; /* … and the bytes of their values */
+    bool paused;
+    bool dirty;    /* something is to be committed */
+    bool revoking; /* about to go: nothing new is begun for it */
+};
+
+struct partitions;
+
+struct partitions_events {
+    /* A record to be worked on; `message` becomes the callee's. */
+    void (*record)(void *arg, struct partition *p, rd_kafka_message_t *message);
+    /* It will be taken away: drop all jobs that have nothing under way. Called with `revoking` set.
+     */
+    void (*revoking)(void *arg, struct partition *p);
+    /* It is gone, or will be before this returns: forget every job that is left. */
+    void (*gone)(void *arg, struct partition *p);
+    void *arg;
+};
+
+struct partitions_limits {
+    size_t jobs_waiting;  /* a partition with so many waiting is paused, … */
+    size_t bytes_waiting; /* … or so many bytes */
+    int64_t revoke_ms;    /* the longest that a rebalance waits for us */
+};
+
+struct partitions *partitions_open(struct loop *loop, const struct options_common *common,
+                                   const struct partitions_limits *limits,
+                                   const struct partitions_events *events, char *error,
+                                   size_t error_size);
+/* Joins the group; call once the topic is there. */
+bool partitions_join(struct partitions *ps, char *error, size_t error_size);
+
+/* An offset is done with: its query has ended, or its copy is acknowledged elsewhere. */
+void partitions_finish(struct partitions *ps, struct partition *p, int64_t offset);
+/* The number of waiting or of all jobs of `p` has fallen: it may be resumed, or let go. */
+void partitions_settled(struct partitions *ps, struct partition *p);
+
+/* For a stop: as if all partitions were taken away. Gone when partitions_count() is 0. */
+void partitions_leave(struct partitions *ps);
+size_t partitions_count(const struct partitions *ps);
+bool partitions_joined(const struct partitions *ps); /* it has had an assignment */
+bool partitions_up(const struct partitions *ps);     /* a broker is reached */
+int64_t partitions_lag(const struct partitions *ps); /* -1: not known */
+/* Commits what is finished, leaves the group, frees. */
+void partitions_close(struct partitions *ps);
+
+#endif
