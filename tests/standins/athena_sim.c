@@ -1,5 +1,4 @@
 #include <errno.h>
-#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -9,6 +8,7 @@
 #include "common/loop.h"
 #include "common/options.h"
 #include "tests/standins/athena_sim_http.h"
+#include "tests/standins/athena_sim_ledger.h"
 #include "tests/standins/athena_sim_ops.h"
 #include "tests/standins/standin_file.h"
 
@@ -34,7 +34,9 @@ static const struct option rows[] = {
     {"SIM_SESSION_TOKEN", OPTION_STRING, AT(session_token), NULL,
      "The session token that requests must carry; not set: they must carry none.", 0, 0, NULL},
     {"SIM_LEDGER", OPTION_STRING, AT(ledger), NULL,
-     "A file that gets one JSON line for each query that is really started.", 0, 0, NULL},
+     "A file that gets one JSON line for each query that is really started; starts that it holds "
+     "already are remembered.",
+     0, 0, NULL},
     {"SIM_ACTIVE_DML", OPTION_INTEGER, AT(settings.active_dml), "20",
      "DML queries that may run at once; more get TooManyRequestsException.", 0, 1000000000, NULL},
     {"SIM_ACTIVE_DDL", OPTION_INTEGER, AT(settings.active_ddl), "20",
@@ -131,10 +133,8 @@ static int run(const struct sim_config *config) {
     sim_init(&sim, &config->settings, (uint64_t)config->seed, config->access_key_id,
              config->secret_access_key, config->session_token);
     int status = 111;
-    if (config->ledger != NULL)
-        sim.ledger_fd = open(config->ledger, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0666);
-    if (config->ledger != NULL && sim.ledger_fd < 0)
-        log_error("%s cannot be opened: %s", config->ledger, strerror(errno));
+    if (config->ledger != NULL && (sim.ledger_fd = sim_ledger_open(config->ledger, &sim.state)) < 0)
+        log_error("%s cannot be used: %s", config->ledger, strerror(errno));
     else
         status = serve(loop, &sim, config);
     if (sim.ledger_fd >= 0)

@@ -1,13 +1,11 @@
-#include <errno.h>
+#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "common/buffer.h"
-#include "common/log.h"
 #include "common/memory.h"
 #include "tests/standins/athena_sim_json.h"
+#include "tests/standins/athena_sim_ledger.h"
 #include "tests/standins/athena_sim_ops.h"
 
 /*
@@ -165,26 +163,6 @@ static void hinted_error(const struct sim_call *call, const struct sim_sql *sql)
                      *sql->reason != '\0' ? sql->reason : "asked for in the query", NULL);
 }
 
-/* One write(2), so that lines of two processes on one file would not mix. */
-static bool write_ledger(int fd, const struct sim_query *q) {
-    char sha256[65];
-    if (fd < 0)
-        return true;
-    sim_sha256_hex(q->text, strlen(q->text), sha256);
-    struct buffer line;
-    buffer_init(&line, 4096);
-    buffer_puts(&line, "{\"token\":");
-    buffer_json_string(&line, q->token, strlen(q->token));
-    buffer_printf(&line, ",\"id\":\"%s\",\"sha256\":\"%s\",\"t\":%lld.%06lld}\n", q->id, sha256,
-                  (long long)(q->submitted_us / 1000000), (long long)(q->submitted_us % 1000000));
-    ssize_t written = write(fd, buffer_text(&line), line.len);
-    bool good = written == (ssize_t)line.len;
-    if (!good)
-        log_error("the ledger cannot be written: %s", written < 0 ? strerror(errno) : "disk full");
-    buffer_free(&line);
-    return good;
-}
-
 static int64_t run_time_us(struct sim *sim, const struct sim_sql *sql) {
     if (sql->run_ms >= 0)
         return sql->run_ms * 1000;
@@ -199,12 +177,13 @@ static void answer_id(const struct sim_call *call, const char *id) {
 }
 
 static bool start_new(const struct sim_call *call, const struct start *s,
-                      const uint8_t fingerprint[32]) {
+                      const struct sim_identity *identity) {
     struct sim *sim = call->sim;
     struct sim_query *q = mem_zero(sizeof *q);
     sim_new_uuid(q->id);
     q->token = mem_string(s->token);
-    memcpy(q->fingerprint, fingerprint, sizeof q->fingerprint);
+    memcpy(q->fingerprint, identity->fingerprint, sizeof q->fingerprint);
+    memcpy(q->sha256, identity->sha256, sizeof q->sha256);
     q->text = mem_string(s->text);
     q->database = mem_string(s->database);
     q->catalog = mem_string(s->catalog);
@@ -212,7 +191,7 @@ static bool start_new(const struct sim_call *call, const struct start *s,
     q->output_location = mem_string(s->output_location);
     q->sql = s->sql;
     q->submitted_us = call->now_us;
-    if (!write_ledger(sim->ledger_fd, q)) {
+    if (!sim_ledger_write(sim->ledger_fd, q)) {
         sim_query_free(q);
         sim_answer_error(call->answer, 500, "InternalServerException", "The ledger is full.", NULL);
         return false;
@@ -229,7 +208,7 @@ static bool start_query(const struct sim_call *call) {
                                            "ExecutionParameters", "ResultReuseConfiguration"};
     struct start s;
     struct sim_query *known;
-    uint8_t fingerprint[32];
+    struct sim_identity identity;
     char detail[256];
     if (!read_start(call, &s))
         return false;
@@ -243,9 +222,11 @@ static bool start_query(const struct sim_call *call) {
         hinted_error(call, &s.sql);
         return false;
     }
-    sim_json_fingerprint(call->in, compared, sizeof compared / sizeof *compared, fingerprint);
-    switch (
-        sim_state_find(&call->sim->state, s.token, fingerprint, s.sql.lane, call->now_us, &known)) {
+    identity.token = s.token;
+    SHA256((const unsigned char *)s.text, strlen(s.text), identity.sha256);
+    sim_json_fingerprint(call->in, compared, sizeof compared / sizeof *compared,
+                         identity.fingerprint);
+    switch (sim_state_find(&call->sim->state, &identity, s.sql.lane, call->now_us, &known)) {
     case SIM_REPEATED:
         answer_id(call, known->id);
         return false;
@@ -257,7 +238,7 @@ static bool start_query(const struct sim_call *call) {
     case SIM_FREE:
         break;
     }
-    return start_new(call, &s, fingerprint);
+    return start_new(call, &s, &identity);
 }
 
 /* A bucket that holds a second's worth, and one call at least. */
@@ -372,7 +353,7 @@ static void add_output_location(cJSON *to, const struct sim_query *q) {
 static cJSON *query_json(const struct sim_query *q, int64_t now_us) {
     cJSON *one = cJSON_CreateObject();
     cJSON_AddStringToObject(one, "QueryExecutionId", q->id);
-    cJSON_AddStringToObject(one, "Query", q->text);
+    cJSON_AddStringToObject(one, "Query", q->text != NULL ? q->text : "");
     cJSON_AddStringToObject(one, "StatementType", q->sql.statement_type);
     add_output_location(one, q);
     cJSON *context = cJSON_AddObjectToObject(one, "QueryExecutionContext");

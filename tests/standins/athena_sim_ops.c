@@ -225,7 +225,7 @@ static void queries(const struct sim_call *call) {
         cJSON *one = cJSON_CreateObject();
         cJSON_AddStringToObject(one, "id", q->id);
         cJSON_AddStringToObject(one, "token", q->token);
-        cJSON_AddStringToObject(one, "query", q->text);
+        cJSON_AddStringToObject(one, "query", q->text != NULL ? q->text : "");
         cJSON_AddStringToObject(one, "lane", q->sql.lane == SIM_DDL ? "ddl" : "dml");
         cJSON_AddStringToObject(one, "state", sim_query_state(q, call->now_us));
         cJSON_AddNumberToObject(one, "submitted", (double)q->submitted_us / 1e6);

@@ -63,11 +63,16 @@ void sim_state_advance(struct sim_state *s, int64_t now_us) {
     }
 }
 
-enum sim_found sim_state_find(struct sim_state *s, const char *token, const uint8_t fingerprint[32],
+static bool is_same(const struct sim_query *q, const struct sim_identity *identity) {
+    return q->remembered ? memcmp(q->sha256, identity->sha256, 32) == 0
+                         : memcmp(q->fingerprint, identity->fingerprint, 32) == 0;
+}
+
+enum sim_found sim_state_find(struct sim_state *s, const struct sim_identity *identity,
                               enum sim_lane lane, int64_t now_us, struct sim_query **found) {
     sim_state_advance(s, now_us);
-    HASH_FIND(by_token, s->tokens, token, strlen(token), *found);
-    if (*found != NULL && memcmp((*found)->fingerprint, fingerprint, 32) == 0) {
+    HASH_FIND(by_token, s->tokens, identity->token, strlen(identity->token), *found);
+    if (*found != NULL && is_same(*found, identity)) {
         s->counts.repeated++;
         return SIM_REPEATED;
     }
@@ -82,13 +87,29 @@ enum sim_found sim_state_find(struct sim_state *s, const char *token, const uint
     return SIM_FREE;
 }
 
+static void add(struct sim_state *s, struct sim_query *q) {
+    HASH_ADD(by_id, s->ids, id, strlen(q->id), q);
+    HASH_ADD_KEYPTR(by_token, s->tokens, q->token, strlen(q->token), q);
+}
+
+bool sim_state_remember(struct sim_state *s, struct sim_query *q) {
+    struct sim_query *known;
+    HASH_FIND(by_token, s->tokens, q->token, strlen(q->token), known);
+    if (known != NULL)
+        return false;
+    q->remembered = q->ended = true;
+    q->begins_us = q->ends_us = q->submitted_us;
+    q->sql = (struct sim_sql){.end = SIM_SUCCEEDED, .statement_type = "DML"};
+    add(s, q);
+    return true;
+}
+
 void sim_state_start(struct sim_state *s, struct sim_query *q, int64_t run_us, int64_t now_us) {
     int64_t queued_us = run_us / QUEUED_SHARE;
     q->submitted_us = now_us;
     q->begins_us = now_us + (queued_us < QUEUED_MOST_US ? queued_us : QUEUED_MOST_US);
     q->ends_us = now_us + run_us;
-    HASH_ADD(by_id, s->ids, id, strlen(q->id), q);
-    HASH_ADD_KEYPTR(by_token, s->tokens, q->token, strlen(q->token), q);
+    add(s, q);
     heap_add(s, q);
     uint64_t running = ++s->counts.running[q->sql.lane];
     if (running > s->counts.max_running[q->sql.lane])

@@ -17,8 +17,10 @@
 
 struct sim_query {
     char id[37];
-    char *token; /* owned, like the other strings */
-    uint8_t fingerprint[32];
+    char *token;             /* owned, like the other strings */
+    uint8_t fingerprint[32]; /* of all parameters that Athena compares */
+    uint8_t sha256[32];      /* of the text */
+    bool remembered;         /* from the ledger: nothing else is known of it */
     char *text, *database, *catalog, *work_group, *output_location; /* NULL: not given */
     struct sim_sql sql;
     int64_t submitted_us, begins_us, ends_us; /* QUEUED until it begins */
@@ -48,15 +50,28 @@ enum sim_found {
     SIM_QUOTA_FULL
 };
 
+/* What a start is compared by. */
+struct sim_identity {
+    const char *token;
+    uint8_t fingerprint[32], sha256[32];
+};
+
 /*
  * The token is looked up before the quota, so that the repetition of a started query gets its id
  * even when all is full. Counts what it finds.
  */
-enum sim_found sim_state_find(struct sim_state *s, const char *token, const uint8_t fingerprint[32],
+enum sim_found sim_state_find(struct sim_state *s, const struct sim_identity *identity,
                               enum sim_lane lane, int64_t now_us, struct sim_query **found);
 
 /* Takes over a query that sim_state_find() has called free; it runs for `run_us` from now. */
 void sim_state_start(struct sim_state *s, struct sim_query *q, int64_t run_us, int64_t now_us);
+
+/*
+ * A query of an earlier life of the stand-in, with its token, id, sha256 and submitted_us: it has
+ * succeeded, counts nowhere, and is told from others by the text alone. False where the token is
+ * known already; then the query stays the caller's.
+ */
+bool sim_state_remember(struct sim_state *s, struct sim_query *q);
 
 /* A running query ends now, as CANCELLED; one that has ended stays as it is. */
 void sim_state_stop(struct sim_state *s, struct sim_query *q, int64_t now_us);
