@@ -16,6 +16,12 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unve
 .SECONDARY:
 .DELETE_ON_ERROR:
 
+# V=1 shows whole commands.
+V ?=
+Q := $(if $(filter-out 0,$(V)),,@)
+say = $(if $(Q),@echo '$(1) $@')
+MAKEFLAGS += --no-print-directory
+
 B := $(if $(VARIANT),build/$(VARIANT),build)
 O := $(B)/obj
 
@@ -92,26 +98,30 @@ $(BIN)/dev-broker: $(call objects,$(DEV_BROKER_SRC))
 
 $(PROGRAMS:%=$(BIN)/%): $(COMMON_LIB)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $(filter %.o,$^) $(COMMON_LIB) $(LIB_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(COMMON_LIB) $(LIB_LIBS) -lm
 
 $(UNIT_TESTS): $(B)/tests/unit/%: $(O)/tests/unit/%.o $(PARTS_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) -lcmocka $(LIB_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) -lcmocka $(LIB_LIBS) -lm
 
 $(TOOLS): $(B)/tests/tools/%: $(O)/tests/tools/%.o $(PARTS_LIB) $(COMMON_LIB)
 	@mkdir -p $(@D)
-	$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) $(LIB_LIBS) -lm
+	$(call say,LINK)
+	$(Q)$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) $(LIB_LIBS) -lm
 
 $(COMMON_LIB): $(call objects,$(COMMON_SRC))
 $(PARTS_LIB): $(call objects,$(PARTS_SRC))
 $(COMMON_LIB) $(PARTS_LIB):
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(AR) rcs $@ $(filter %.o,$^)
+	$(Q)$(AR) rcs $@ $(filter %.o,$^)
 
 $(O)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
-	$(COMPILE) -DVERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+	$(call say,CC  )
+	$(Q)$(COMPILE) -DVERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
 
 # Other flags make other objects; another version only those that name it.
 FORCE:

@@ -9,6 +9,7 @@ import pytest
 import harness.program
 from harness import metrics
 from harness.paths import TOP
+from harness.pipeline import sha256
 from harness.program import Program, run_program
 from harness.wait import free_port, stays, wait_until
 
@@ -233,6 +234,40 @@ def test_sanitizer_reports_are_trouble(script, line):
     assert "a sanitizer reports" in program.finish()
     with pytest.raises(AssertionError, match="a sanitizer reports"):
         run_program(script(text).name)
+
+
+def test_sim_comes_back_where_it_was_with_its_ledger(sim):
+    """With the AWS SDK's own client in front: what the sim takes, Athena takes."""
+    import botocore.session
+    from botocore.config import Config
+
+    stand_in = sim(SIM_QUERY_MS=10)
+    aws = stand_in.aws_env()
+    athena = botocore.session.Session().create_client(
+        "athena",
+        region_name=aws["AWS_REGION"],
+        endpoint_url=aws["AWS_ENDPOINT_URL"],
+        aws_access_key_id=aws["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=aws["AWS_SECRET_ACCESS_KEY"],
+        config=Config(retries={"total_max_attempts": 1}),
+    )
+    request = {
+        "QueryString": "SELECT 1",
+        "ClientRequestToken": "t" * 40,
+        "ResultConfiguration": {"OutputLocation": "s3://results/"},
+    }
+    first = athena.start_query_execution(**request)["QueryExecutionId"]
+    stand_in.kill()
+    stand_in.start()
+    assert athena.start_query_execution(**request)["QueryExecutionId"] == first
+    assert [(e["token"], e["id"]) for e in stand_in.ledger()] == [("t" * 40, first)]
+    assert stand_in.starts_by_text() == {sha256("SELECT 1"): 1}
+    stand_in.set(fail_5xx=1)
+    request["ClientRequestToken"] = "u" * 40
+    with pytest.raises(athena.exceptions.ClientError) as failure:
+        athena.start_query_execution(**request)
+    assert failure.value.response["ResponseMetadata"]["HTTPStatusCode"] >= 500
+    assert stand_in.stats()
 
 
 # The runner ------------------------------------------------------------------------------------
