@@ -1,0 +1,27 @@
+/*
+ * Where a service of AWS is reached (pure).
+ */
+#ifndef COMMON_AWS_AWS_ENDPOINT_H
+#define COMMON_AWS_AWS_ENDPOINT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+/* Strings are owned. A zeroed one may be freed. */
+struct aws_endpoint {
+    char *url;  /* http://host:port/path/ */
+    char *host; /* as in the Host header: the port only where it is not the scheme's own */
+    char *path; /* begins and ends with a slash */
+};
+
+/*
+ * An http or https URL with a host, and without user, query and fragment, as the SDKs take it in
+ * AWS_ENDPOINT_URL. On false `out` is zeroed and `detail` says what is wrong with it, without
+ * quoting it.
+ */
+bool aws_endpoint_read(const char *url, struct aws_endpoint *out, char *detail, size_t detail_size);
+/* AWS's own: https://{host_prefix}.{region}.{the domain of the region's partition}/ */
+void aws_endpoint_of_region(const char *host_prefix, const char *region, struct aws_endpoint *out);
+void aws_endpoint_free(struct aws_endpoint *e);
+
+#endif

@@ -1,0 +1,126 @@
+#include "common/aws/aws_options.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/aws/aws_endpoint.h"
+#include "common/query.h"
+
+#define AT(field) offsetof(struct aws_options_place, aws.field)
+
+static const struct option rows[] = {
+    {"AWS_REGION", OPTION_STRING, AT(region), NULL,
+     "The region; us-east-1 where an AWS_ENDPOINT_URL… is set.", 0, 0, NULL},
+    {"AWS_DEFAULT_REGION", OPTION_STRING, AT(default_region), NULL,
+     "Taken where AWS_REGION is not set.", 0, 0, NULL},
+    {"AWS_ENDPOINT_URL", OPTION_STRING, AT(endpoint), NULL,
+     "In place of AWS's own endpoints; http is for stand-ins only.", 0, 0, NULL},
+    {"AWS_ENDPOINT_URL_ATHENA", OPTION_STRING, AT(endpoint_athena), NULL,
+     "The same for Athena alone; goes before AWS_ENDPOINT_URL.", 0, 0, NULL},
+    {"AWS_ENDPOINT_URL_CLOUDWATCH", OPTION_STRING, AT(endpoint_cloudwatch), NULL,
+     "The same for CloudWatch alone.", 0, 0, NULL},
+    {"AWS_CA_BUNDLE", OPTION_STRING, AT(ca_bundle), NULL,
+     "A PEM file of the certificate authorities to trust, in place of the system's.", 0, 0, NULL},
+    {"ATHENA_DATABASE", OPTION_STRING, AT(database), "default",
+     "The database of a query that names none.", 0, 0, NULL},
+    {"ATHENA_CATALOG", OPTION_STRING, AT(catalog), NULL,
+     "The data catalog of a query that names none; not set: Athena's own default.", 0, 0, NULL},
+    {"ATHENA_WORKGROUP", OPTION_STRING, AT(work_group), "primary",
+     "The workgroup of a query that names none.", 0, 0, NULL},
+    {"ATHENA_OUTPUT_LOCATION", OPTION_STRING, AT(output_location), NULL,
+     "Where results go, s3://bucket/prefix/; not set: where the workgroup says.", 0, 0, NULL},
+    {"CLOUDWATCH_METRICS", OPTION_BOOL, AT(cloudwatch), "off",
+     "Whether the counters are sent to CloudWatch.", 0, 0, NULL},
+    {"CLOUDWATCH_INTERVAL_MS", OPTION_INTEGER, AT(cloudwatch_interval_ms), "60000",
+     "How often they are sent.", 100, 3600000, NULL},
+};
+
+const struct option_table options_aws = {rows, sizeof rows / sizeof *rows};
+
+const char *aws_options_region(const struct aws_options *o) {
+    if (o->region != NULL)
+        return o->region;
+    if (o->default_region != NULL)
+        return o->default_region;
+    bool own = o->endpoint != NULL || o->endpoint_athena != NULL || o->endpoint_cloudwatch != NULL;
+    return own ? "us-east-1" : NULL;
+}
+
+/* It becomes a part of a host's name. */
+static void check_region(const char *variable, const char *region, struct buffer *faults) {
+    if (region == NULL)
+        return;
+    size_t n = strlen(region);
+    if (n > 63 || strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != n)
+        buffer_printf(faults, "%s: must be a region like eu-central-1, not \"%s\"\n", variable,
+                      region);
+}
+
+static void check_endpoint(const char *variable, const char *url, struct buffer *faults) {
+    struct aws_endpoint endpoint;
+    char detail[128];
+    if (url == NULL)
+        return;
+    if (aws_endpoint_read(url, &endpoint, detail, sizeof detail))
+        aws_endpoint_free(&endpoint);
+    else
+        buffer_printf(faults, "%s: %s\n", variable, detail);
+}
+
+/* Whether AWS's own endpoint, which has the region in its name, will be called. */
+static void check_region_is_there(const struct aws_options *o, bool calls_athena,
+                                  struct buffer *faults) {
+    if (o->region != NULL || o->default_region != NULL || o->endpoint != NULL)
+        return;
+    if (calls_athena && o->endpoint_athena == NULL)
+        buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION or "
+                            "AWS_ENDPOINT_URL: where Athena is, is not known\n");
+    else if (o->cloudwatch && o->endpoint_cloudwatch == NULL)
+        buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION or "
+                            "AWS_ENDPOINT_URL: where CloudWatch is, is not known\n");
+}
+
+/* A default must be what a request may choose: common/query.h has the rules. */
+static void check_default(const char *variable, const char *field, const char *value,
+                          const char *wanted, struct buffer *faults) {
+    struct query query;
+    struct buffer request;
+    char detail[256];
+    if (value == NULL)
+        return;
+    buffer_init(&request, 1024 * 1024);
+    buffer_printf(&request, "{\"query\":\"SELECT 1\",\"%s\":", field);
+    buffer_json_string(&request, value, strlen(value));
+    buffer_putc(&request, '}');
+    if (request.failed ||
+        !query_read(buffer_text(&request), request.len, &query, detail, sizeof detail))
+        buffer_printf(faults, "%s: must be %s\n", variable, wanted);
+    if (!request.failed)
+        query_free(&query);
+    buffer_free(&request);
+}
+
+static void check_ca_bundle(const char *path, struct buffer *faults) {
+    if (path != NULL && access(path, R_OK) != 0)
+        buffer_printf(faults, "AWS_CA_BUNDLE: %s cannot be read: %s\n", path, strerror(errno));
+}
+
+void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults) {
+    check_region("AWS_REGION", o->region, faults);
+    check_region("AWS_DEFAULT_REGION", o->default_region, faults);
+    check_region_is_there(o, calls_athena, faults);
+    check_endpoint("AWS_ENDPOINT_URL", o->endpoint, faults);
+    check_endpoint("AWS_ENDPOINT_URL_ATHENA", o->endpoint_athena, faults);
+    check_endpoint("AWS_ENDPOINT_URL_CLOUDWATCH", o->endpoint_cloudwatch, faults);
+    check_ca_bundle(o->ca_bundle, faults);
+    check_default("ATHENA_DATABASE", "database", o->database, "a name of 1 to 255 characters",
+                  faults);
+    check_default("ATHENA_CATALOG", "catalog", o->catalog,
+                  "a name of 1 to 256 characters, none of them a control character", faults);
+    check_default("ATHENA_WORKGROUP", "workGroup", o->work_group,
+                  "1 to 128 of the characters a-z A-Z 0-9 . _ -", faults);
+    check_default("ATHENA_OUTPUT_LOCATION", "outputLocation", o->output_location,
+                  "s3://bucket/prefix/ with a valid bucket name, of at most 1024 bytes", faults);
+}

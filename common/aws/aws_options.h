@@ -1,0 +1,55 @@
+/*
+ * The options of what calls AWS. The configuration of the executor and of the redriver begin with
+ *
+ *     struct options_common common;
+ *     struct aws_options aws;
+ *
+ * and each says so with AWS_OPTIONS_IN(struct …_config); then `options_aws` is among its tables and
+ * aws_options_check() called by its check.
+ */
+#ifndef COMMON_AWS_AWS_OPTIONS_H
+#define COMMON_AWS_AWS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/buffer.h"
+#include "common/options.h"
+
+/* Strings are borrowed; NULL = not set. */
+struct aws_options {
+    const char *region, *default_region; /* read with aws_options_region() */
+    const char *endpoint, *endpoint_athena, *endpoint_cloudwatch;
+    const char *ca_bundle;
+    const char *database, *catalog, *work_group, *output_location; /* ATHENA_… */
+    bool cloudwatch;                                               /* CLOUDWATCH_METRICS */
+    int64_t cloudwatch_interval_ms;
+};
+
+/* How a configuration begins, for the table's offsets. */
+struct aws_options_place {
+    struct options_common common;
+    struct aws_options aws;
+};
+
+#define AWS_OPTIONS_IN(config)                                                                     \
+    _Static_assert(offsetof(config, common) == offsetof(struct aws_options_place, common) &&       \
+                       offsetof(config, aws) == offsetof(struct aws_options_place, aws),           \
+                   #config " must begin with its options_common and its aws_options")
+
+extern const struct option_table options_aws;
+
+/*
+ * Faults, a line each; `calls_athena`: whether the program needs to know where Athena is. Reads
+ * whether AWS_CA_BUNDLE can be opened.
+ */
+void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults);
+
+/*
+ * AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1 where there is an endpoint of our own (its
+ * signatures need some region); else NULL, which aws_options_check() complains of.
+ */
+const char *aws_options_region(const struct aws_options *o);
+
+#endif
