@@ -26,6 +26,13 @@ const char *status_state_name(enum status_state state); /* "QUEUED" …; STATUS_
 enum status_state status_state_parse(const char *name, size_t n); /* STATUS_NONE: not one */
 bool status_is_final(enum status_state state);                    /* SUCCEEDED, FAILED, CANCELLED */
 
+enum {
+    STATUS_VALUE_MAX = 32768,      /* bytes of JSON: status_write() stays below it */
+    STATUS_REASON_MAX = 2048,      /* bytes; a longer one is cut between two characters */
+    STATUS_LOCATION_MAX = 2048,    /* bytes; S3's keys have 1024 at most */
+    STATUS_EXECUTION_ID_MAX = 128, /* Athena: [\w-]{1,128} */
+};
+
 /* Borrowed strings when written, owned ones when parsed (status_free). */
 struct status {
     char *user_id; /* "": none */
@@ -45,26 +52,40 @@ enum {
     STATUS_KEY_MAX = 2 * 3 * QUERY_ID_MAX + 2
 };
 void status_key(const char *user_id, const char *query_id, char out[STATUS_KEY_MAX]);
+/* The reverse, of a record's key. False for what status_key() does not write. */
+bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
+                     char query_id[QUERY_ID_MAX + 1]);
 
 /*
- * The JSON of the look-up: userId (null where none), queryId, state, queryExecutionId,
- * outputLocation, attempt, reason, updatedAt; with_sha256 adds sha256, as the topic has it.
+ * The JSON of the look-up: queryId, userId (null where none), state, queryExecutionId,
+ * outputLocation, attempt, reason, updatedAt; with_sha256 adds sha256 (null where none), as the
+ * topic has it. Texts from outside are cut to their maximum above, and what is not UTF-8 in them
+ * or a NUL becomes U+FFFD.
  */
 void status_write(const struct status *s, bool with_sha256, struct buffer *out);
-/* From a record's value. False for what is not a status; `out` is then empty. */
+/*
+ * From a record's value. False for what is not a status: not strict JSON, longer than
+ * STATUS_VALUE_MAX, queryId, state or updatedAt missing, a member of a wrong type or beyond its
+ * maximum. Members that it does not know are skipped. Free `out` in both cases; on failure it is
+ * zeroed.
+ */
 bool status_read(const void *value, size_t n, struct status *out);
-void status_free(struct status *s);
+void status_free(struct status *s); /* leaves it zeroed, and takes it so */
 
 /*
  * Whether `next` may replace what is `known` of the same pair (NULL: nothing known). Readers apply
  * it to what they read, writers ask it before they write, because compaction keeps only the last
- * record. A state never goes back; one without an execution id does not touch the state of another
- * text of the pair:
+ * record. A state never goes back, and one without an execution id does not touch the state of
+ * another text of the pair:
  * - QUEUED < THROTTLED < REJECTED < STARTED < final; a lower one never follows a higher one.
- * - THROTTLED and REJECTED do not follow a QUEUED or THROTTLED of another text (sha256).
- * - QUEUED follows QUEUED only with the same text (its reason may change).
- * - REJECTED may be followed by STARTED (moved back by hand, or mended and posted again), and a
- *   final state by another final one, where `next` is not older.
+ * - QUEUED, THROTTLED and REJECTED, whatever they carry, and all others without an execution id
+ *   follow only the same text (sha256; where only one has it they are not the same) …
+ * - … save that REJECTED follows any REJECTED: mended, posted again, and refused for another
+ *   reason.
+ * - Among final ones, only where `next` is not older than `known` (updatedAt). Elsewhere the
+ *   order in the topic counts, not the clocks of several machines.
+ * So REJECTED may be followed by STARTED (moved back by hand, or mended and posted again), and
+ * QUEUED by QUEUED (its reason may change).
  */
 bool status_may_follow(const struct status *known, const struct status *next);
 
