@@ -21,7 +21,9 @@ enum {
     CONNECTIONS_MAX = 4096,
     HEADER_POOL_BYTES = 16384, /* session tokens are long */
     HEADERS_MAX = 100,
-    BACKLOG = 1024
+    BACKLOG = 1024,
+    /* libmicrohttpd does not see a client go whose end came together with its last bytes. */
+    IDLE_TIMEOUT_S = 120
 };
 
 /* One request, from its first line to NOTIFY_COMPLETED. */
@@ -260,7 +262,8 @@ static struct MHD_Daemon *start_daemon(struct sim_http *http) {
         MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
         http, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET,
         (MHD_socket)http->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_POOL_BYTES, MHD_OPTION_URI_LOG_CALLBACK,
+        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_POOL_BYTES,
+        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK,
         on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
 }
 

@@ -29,13 +29,21 @@ static size_t utf8_sequence(const unsigned char *s, size_t n) {
     return len;
 }
 
-/* cJSON would end a string at an escaped NUL, and lets raw bytes of any kind through. */
+/*
+ * cJSON would end a string at an escaped NUL, passes over a byte order mark, and lets raw bytes of
+ * any kind through.
+ */
 static bool bytes_sound(const char *text, size_t n) {
+    bool in_string = false;
+    if (n == 0 || strchr("{ \t\r\n", text[0]) == NULL)
+        return false;
     for (size_t i = 0; i < n;) {
+        unsigned char c = (unsigned char)text[i];
         size_t len = utf8_sequence((const unsigned char *)text + i, n - i);
-        if (len == 0 || text[i] == '\0')
+        if (len == 0 || c == '\0' || (in_string && c < 0x20))
             return false;
-        if (text[i] == '\\') {
+        in_string ^= c == '"';
+        if (in_string && c == '\\') {
             if (n - i >= 6 && memcmp(text + i, "\\u0000", 6) == 0)
                 return false;
             len = n - i >= 2 && (unsigned char)text[i + 1] < 0x80 ? 2 : 1;
