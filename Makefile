@@ -27,7 +27,7 @@ O := $(B)/obj
 
 # --- Flags --------------------------------------------------------------------------------------
 
-LIBRARIES := rdkafka libmicrohttpd libcurl libcjson libcrypto
+LIBRARIES := rdkafka libmicrohttpd libcurl libcjson libcrypto gnutls
 CFLAGS ?= $(if $(findstring san,$(VARIANT)),-O1,-O2) -g
 WARNINGS := -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes \
   $(if $(filter-out 0,$(WERROR)),-Werror)

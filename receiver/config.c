@@ -1,0 +1,85 @@
+#include "receiver/config.h"
+
+#include <string.h>
+
+#include "common/kafka.h"
+#include "receiver/api_keys.h"
+#include "receiver/http_tls.h"
+
+#define AT(field) offsetof(struct config, field)
+
+static const struct option rows[] = {
+    {"LISTEN", OPTION_ADDRESS, AT(listen), "127.0.0.1:8080",
+     "Where queries are posted and looked up; port 0 picks one and logs it.", 0, 0, NULL},
+    {"API_KEYS_FILE", OPTION_STRING, AT(api_keys_file), NULL,
+     "One key a line, name:sha256-hex[:requests-per-second[:burst]], sent as x-api-key; read again "
+     "on SIGHUP. Not set: open to all, and then only on loopback.",
+     0, 0, NULL},
+    {"ALLOW_ANONYMOUS", OPTION_BOOL, AT(allow_anonymous), "false",
+     "Whether it may listen beyond loopback without API_KEYS_FILE.", 0, 0, NULL},
+    {"TLS_CERT_FILE", OPTION_STRING, AT(tls_cert_file), NULL,
+     "The server's certificate and its chain, PEM; with it HTTPS is served instead of HTTP.", 0, 0,
+     NULL},
+    {"TLS_KEY_FILE", OPTION_STRING, AT(tls_key_file), NULL, "The certificate's key, PEM.", 0, 0,
+     NULL},
+    {"TLS_CLIENT_CA_FILE", OPTION_STRING, AT(tls_client_ca_file), NULL,
+     "Clients must show a certificate of these authorities, PEM.", 0, 0, NULL},
+    {"MAX_BODY_BYTES", OPTION_INTEGER, AT(max_body_bytes), "1048576",
+     "The longest body that is taken.", 1, 67108864, NULL},
+    {"ACK_TIMEOUT_MS", OPTION_INTEGER, AT(ack_timeout_ms), "5000",
+     "How long the brokers have to take a query before its client gets 503.", 1, 600000, NULL},
+    {"REQUEST_TIMEOUT_MS", OPTION_INTEGER, AT(request_timeout_ms), "10000",
+     "How long a client has to send a request whole before it gets 408.", 10, 3600000, NULL},
+    {"MAX_CONNECTIONS", OPTION_INTEGER, AT(max_connections), "4096",
+     "Connections open at once; more wait to be accepted.", 1, 100000, NULL},
+    {"STATUS_CACHE_MAX", OPTION_INTEGER, AT(status_cache_max), "100000",
+     "Queries whose state is kept in memory for look-ups; the oldest ended ones leave first.", 1,
+     100000000, NULL},
+};
+
+static const struct option_table own = {rows, sizeof rows / sizeof *rows};
+static const struct option_table *const tables[] = {&own, &options_kafka, &options_logging, NULL};
+
+static bool is_loopback(const char *host) {
+    return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
+           strcmp(host, "::1") == 0;
+}
+
+static void check_keys(const struct config *c, struct buffer *faults) {
+    if (c->api_keys_file == NULL)
+        return;
+    struct buffer lines;
+    buffer_init(&lines, 65536);
+    struct api_keys *keys = api_keys_load(c->api_keys_file, &lines);
+    for (const char *at = buffer_text(&lines); *at != '\0';) {
+        size_t n = strcspn(at, "\n");
+        buffer_printf(faults, "API_KEYS_FILE: %s: %.*s\n", c->api_keys_file, (int)n, at);
+        at += n + (at[n] == '\n');
+    }
+    api_keys_free(keys);
+    buffer_free(&lines);
+}
+
+static void check(const void *config, struct buffer *faults) {
+    const struct config *c = config;
+    struct http_tls tls;
+    char host[256];
+    uint16_t port;
+    if (c->api_keys_file == NULL && !c->allow_anonymous &&
+        options_address(c->listen, host, sizeof host, &port) && !is_loopback(host))
+        buffer_printf(faults,
+                      "LISTEN: %s is not loopback: set API_KEYS_FILE, or ALLOW_ANONYMOUS=true to "
+                      "serve whoever can connect\n",
+                      c->listen);
+    check_keys(c, faults);
+    if (http_tls_load(c->tls_cert_file, c->tls_key_file, c->tls_client_ca_file, &tls, faults))
+        http_tls_free(&tls);
+}
+
+const struct program config_program = {
+    .name = "athena-query-receiver",
+    .summary = "takes queries for Amazon Athena by HTTP into Kafka, and tells what became of them",
+    .tables = tables,
+    .read_more = kafka_properties_read,
+    .check = check,
+};

@@ -1,0 +1,23 @@
+/*
+ * What the receiver can be told (README, "Configuration").
+ */
+#ifndef RECEIVER_CONFIG_H
+#define RECEIVER_CONFIG_H
+
+#include "common/options.h"
+
+struct config {
+    struct options_common common; /* first: see common/options.h */
+    const char *listen;
+    const char *api_keys_file;
+    bool allow_anonymous;
+    const char *tls_cert_file, *tls_key_file, *tls_client_ca_file;
+    int64_t max_body_bytes;
+    int64_t ack_timeout_ms, request_timeout_ms;
+    int64_t max_connections;
+    int64_t status_cache_max; /* entries */
+};
+
+extern const struct program config_program;
+
+#endif

@@ -1,0 +1,211 @@
+#include <errno.h>
+#include <librdkafka/rdkafka.h>
+#include <microhttpd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "common/admin.h"
+#include "common/log.h"
+#include "receiver/service.h"
+
+enum {
+    EXIT_STOPPED = 0,
+    EXIT_BAD_CONFIGURATION = 100,
+    EXIT_CANNOT_GO_ON = 111,
+    LISTENERS_AND_LOGS = 256 /* descriptors beside the connections */
+};
+
+struct receiver {
+    struct config config;
+    struct loop *loop;
+    struct http_tls tls;
+    struct status_view *view;
+    struct producer *producer;
+    struct service *service;
+    struct http_server *server;
+    struct status_reader *reader;
+    struct topics *topics;
+    struct admin *admin;
+};
+
+/* --- callbacks that tie the parts together ---------------------------------------------------- */
+
+static void on_topics(void *arg) {
+    struct receiver *r = arg;
+    const char *status_topic = r->config.common.status_topic;
+    log_info("ready topic=%s partitions=%d", r->config.common.query_topic,
+             (int)topics_partitions(r->topics, r->config.common.query_topic));
+    status_reader_start(r->reader, topics_partitions(r->topics, status_topic));
+}
+
+static void on_view(void *arg) {
+    struct receiver *r = arg;
+    service_view_changed(r->service);
+}
+
+static bool is_ready(void *arg, struct buffer *why) {
+    struct receiver *r = arg;
+    return service_ready(r->service, why);
+}
+
+static void write_metrics(void *arg, struct buffer *out) {
+    struct receiver *r = arg;
+    service_metrics(r->service, r->server, out);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+/* A connection is a descriptor, and 1024 are soon used up. */
+static void allow_descriptors(int64_t connections) {
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)connections + LISTENERS_AND_LOGS;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
+        return;
+    limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
+        log_warn("only %llu descriptors for MAX_CONNECTIONS=%lld",
+                 (unsigned long long)limit.rlim_cur, (long long)connections);
+}
+
+static bool open_service(struct receiver *r, char *error, size_t size) {
+    struct config *c = &r->config;
+    struct api_keys *keys = NULL;
+    struct buffer faults;
+    buffer_init(&faults, 65536);
+    bool loaded =
+        (c->api_keys_file == NULL || (keys = api_keys_load(c->api_keys_file, &faults)) != NULL) &&
+        http_tls_load(c->tls_cert_file, c->tls_key_file, c->tls_client_ca_file, &r->tls, &faults);
+    if (!loaded) /* options_read() found them sound a moment ago */
+        snprintf(error, size, "%s", buffer_text(&faults));
+    buffer_free(&faults);
+    if (!loaded) {
+        api_keys_free(keys);
+        return false;
+    }
+    struct service_parts parts = {r->loop, c, r->producer, r->view, keys};
+    r->service = service_open(&parts);
+    return true;
+}
+
+static bool open_server(struct receiver *r, char *error, size_t size) {
+    struct config *c = &r->config;
+    char bound[300];
+    int fd = admin_listen_socket(c->listen, bound, sizeof bound, error, size);
+    if (fd < 0)
+        return false;
+    struct http_server_settings settings = {.listen_fd = fd,
+                                            .connections_max = (unsigned)c->max_connections,
+                                            .body_max = (size_t)c->max_body_bytes,
+                                            .request_timeout_ms = c->request_timeout_ms,
+                                            .tls = r->tls.cert != NULL ? &r->tls : NULL};
+    struct http_handler handler = service_handler(r->service);
+    r->server = http_server_open(r->loop, &settings, &handler);
+    if (r->server == NULL)
+        snprintf(error, size, "libmicrohttpd cannot be started");
+    else
+        log_info("listening on %s", bound);
+    return r->server != NULL;
+}
+
+static bool open_admin(struct receiver *r, char *error, size_t size) {
+    const char *listen = r->config.common.admin_listen;
+    struct admin_source source = {is_ready, write_metrics, r};
+    if (listen == NULL)
+        return true;
+    r->admin = admin_open(r->loop, listen, &source, error, size);
+    return r->admin != NULL;
+}
+
+static bool open_all(struct receiver *r, char *error, size_t size) {
+    struct config *c = &r->config;
+    allow_descriptors(c->max_connections);
+    r->view = status_view_open((size_t)c->status_cache_max);
+    r->producer = producer_open(r->loop, &c->common, c->ack_timeout_ms, error, size);
+    if (r->producer == NULL || !open_service(r, error, size))
+        return false;
+    r->reader = status_reader_open(r->loop, &c->common, r->view, on_view, r, error, size);
+    if (r->reader == NULL)
+        return false;
+    r->topics = topics_open(r->loop, &c->common, on_topics, r, error, size);
+    if (r->topics == NULL)
+        return false;
+    service_set_kafka(r->service, r->topics, r->reader);
+    return open_server(r, error, size) && open_admin(r, error, size);
+}
+
+/* --- running and stopping --------------------------------------------------------------------- */
+
+static bool run(struct receiver *r) {
+    while (!loop_stopping()) {
+        if (!loop_run_once(r->loop))
+            return false;
+        if (loop_hangup())
+            service_reload_keys(r->service);
+    }
+    return true;
+}
+
+static void on_drain_end(void *arg) {
+    *(bool *)arg = true;
+}
+
+/* What is in flight is answered, and what is acknowledged is announced. */
+static void drain(struct receiver *r) {
+    struct loop_timer timer = {0};
+    bool over = false;
+    log_info("stopping connections=%zu requests=%zu", http_server_connections(r->server),
+             http_server_requests(r->server));
+    http_server_quiesce(r->server);
+    loop_timer_set(r->loop, &timer, r->config.common.drain_timeout_ms, on_drain_end, &over);
+    while (!over && (http_server_connections(r->server) > 0 || producer_in_flight(r->producer) > 0))
+        if (!loop_run_once(r->loop))
+            break;
+    loop_timer_cancel(r->loop, &timer);
+    service_give_up(r->service);
+}
+
+static void close_all(struct receiver *r) {
+    admin_close(r->admin);
+    http_server_close(r->server);
+    topics_close(r->topics);
+    status_reader_close(r->reader);
+    producer_close(r->producer);
+    service_close(r->service);
+    status_view_close(r->view);
+    http_tls_free(&r->tls);
+    loop_close(r->loop);
+    options_free(&r->config.common);
+}
+
+int main(int argc, char **argv) {
+    struct receiver r = {0};
+    char error[512] = "";
+    switch (options_read(&config_program, argc, argv, &r.config)) {
+    case OPTIONS_RUN:
+        break;
+    case OPTIONS_EXIT:
+        return EXIT_STOPPED;
+    case OPTIONS_FAULT:
+        return EXIT_BAD_CONFIGURATION;
+    }
+    int status = EXIT_CANNOT_GO_ON;
+    r.loop = loop_open();
+    if (r.loop == NULL || !loop_catch_signals(r.loop)) {
+        log_error("no event loop: %s", strerror(errno));
+    } else if (!open_all(&r, error, sizeof error)) {
+        log_error("%s", error);
+    } else {
+        log_info("up librdkafka=%s libmicrohttpd=%s", rd_kafka_version_str(), MHD_get_version());
+        if (run(&r)) {
+            drain(&r);
+            status = EXIT_STOPPED;
+        } else {
+            log_error("the event loop failed: %s", strerror(errno));
+        }
+    }
+    close_all(&r);
+    log_info("stopped status=%d", status);
+    return status;
+}

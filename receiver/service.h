@@ -1,0 +1,52 @@
+/*
+ * What is done with a request: keys, routes, queries into the topic, look-ups out of the view.
+ *
+ * Between receiver/http_server.h, which it serves, and Kafka. Everything it is given stays the
+ * caller's.
+ */
+#ifndef RECEIVER_SERVICE_H
+#define RECEIVER_SERVICE_H
+
+#include <stdbool.h>
+
+#include "common/buffer.h"
+#include "common/loop.h"
+#include "common/producer.h"
+#include "common/status_reader.h"
+#include "common/status_view.h"
+#include "common/topics.h"
+#include "receiver/api_keys.h"
+#include "receiver/config.h"
+#include "receiver/http_server.h"
+
+struct service;
+
+struct service_parts {
+    struct loop *loop;
+    const struct config *config;
+    struct producer *producer;
+    struct status_view *view;
+    struct api_keys *keys; /* taken; NULL: open to all */
+};
+
+struct service *service_open(const struct service_parts *parts);
+/* After producer_close(), which reports what is under way. */
+void service_close(struct service *s);
+
+/* Set once they are open; not owned. Until then a POST gets 503. */
+void service_set_kafka(struct service *s, struct topics *topics, struct status_reader *reader);
+
+struct http_handler service_handler(struct service *s);
+
+/* Call when the view has changed: look-ups may have waited for it. */
+void service_view_changed(struct service *s);
+/* Reads API_KEYS_FILE again; a file with faults leaves the keys as they were. */
+void service_reload_keys(struct service *s);
+/* Answers all that waits: 503. */
+void service_give_up(struct service *s);
+
+bool service_ready(const struct service *s, struct buffer *why);
+/* `server` may be NULL. */
+void service_metrics(struct service *s, const struct http_server *server, struct buffer *out);
+
+#endif
