@@ -1,0 +1,206 @@
+#include "redriver/flight.h"
+
+#include <stdlib.h>
+#include <utlist.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+
+enum {
+    FULL_WAIT_MS = 20,
+    BACKOFF_MIN_MS = 100,
+    BACKOFF_MAX_MS = 5000
+};
+
+struct flight {
+    struct flights *of;
+    struct flight *prev, *next;  /* in the list of those that wait */
+    rd_kafka_message_t *message; /* owned: it may have to be sent again */
+    char *database;
+    size_t partition;
+    uint64_t generation;
+};
+
+struct flights {
+    struct producer *producer;
+    const char *topic;
+    flight_fn *fn;
+    void *arg;
+    size_t in_flight, bytes, waiting_count;
+    struct flight *waiting;
+    int64_t due_ms;     /* when those that wait are sent again */
+    int64_t backoff_ms; /* 0: the last one went well */
+    bool just_failed;   /* since the last look at the clock */
+    uint64_t generation;
+};
+
+struct flights *flights_open(struct producer *producer, const char *topic, flight_fn *fn,
+                             void *arg) {
+    struct flights *f = mem_zero(sizeof *f);
+    *f = (struct flights){.producer = producer, .topic = topic, .fn = fn, .arg = arg};
+    return f;
+}
+
+void flights_close(struct flights *f) {
+    if (f == NULL)
+        return;
+    flights_forget_waiting(f);
+    free(f);
+}
+
+bool flights_ready(const struct flights *f) {
+    return f->in_flight < FLIGHTS_MAX && f->bytes < FLIGHTS_BYTES_MAX && f->waiting == NULL;
+}
+
+size_t flights_count(const struct flights *f) {
+    return f->in_flight + f->waiting_count;
+}
+
+static size_t weight(const rd_kafka_message_t *m) {
+    return m->len + m->key_len;
+}
+
+static void flight_free(struct flight *flight) {
+    rd_kafka_message_destroy(flight->message);
+    free(flight->database);
+    free(flight);
+}
+
+static void tell(struct flight *flight, enum flight_end end) {
+    flight->of->fn(flight->of->arg, flight->partition, flight->message->offset, flight->database,
+                   end);
+}
+
+static void wait_for_retry(struct flights *f, struct flight *flight) {
+    DL_APPEND2(f->waiting, flight, prev, next);
+    f->waiting_count++;
+}
+
+static bool is_hopeless(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || err == RD_KAFKA_RESP_ERR_INVALID_MSG ||
+           err == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE;
+}
+
+static void give_up(struct flight *flight, rd_kafka_resp_err_t err) {
+    log_error("a dead letter stays where it is: %s partition=%d offset=%lld", rd_kafka_err2str(err),
+              flight->message->partition, (long long)flight->message->offset);
+    tell(flight, FLIGHT_GIVEN_UP);
+    flight_free(flight);
+}
+
+/* It may be in the query topic all the same: the request token absorbs a second copy. */
+static void failed(struct flights *f, struct flight *flight, rd_kafka_resp_err_t err) {
+    if (f->backoff_ms == 0 && !f->just_failed)
+        log_warn("%s does not take records, trying again: %s", f->topic, rd_kafka_err2str(err));
+    f->just_failed = true;
+    tell(flight, FLIGHT_FAILED);
+    wait_for_retry(f, flight);
+}
+
+static void on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
+    (void)partition;
+    (void)offset;
+    struct flight *flight = arg;
+    struct flights *f = flight->of;
+    bool late = flight->generation != f->generation;
+    if (!late) {
+        f->in_flight--;
+        f->bytes -= weight(flight->message);
+    }
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        f->backoff_ms = 0;
+        tell(flight, late ? FLIGHT_LATE : FLIGHT_ACKNOWLEDGED);
+        flight_free(flight);
+    } else if (late) {
+        flight_free(flight);
+    } else if (is_hopeless(err)) {
+        give_up(flight, err);
+    } else {
+        failed(f, flight, err);
+    }
+}
+
+/* False: back-pressure, the flight is as it was. */
+static bool try_send(struct flights *f, struct flight *flight, struct letter *letter) {
+    const rd_kafka_message_t *m = flight->message;
+    struct producer_record record = {.topic = f->topic,
+                                     .key = m->key,
+                                     .key_len = m->key_len,
+                                     .value = m->payload,
+                                     .value_len = m->len,
+                                     .headers = letter_headers(letter)};
+    rd_kafka_resp_err_t err = producer_send(f->producer, &record, on_delivery, flight);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        f->in_flight++;
+        f->bytes += weight(m);
+        return true;
+    }
+    if (record.headers != NULL)
+        rd_kafka_headers_destroy(record.headers);
+    if (!is_hopeless(err))
+        return false;
+    give_up(flight, err);
+    return true;
+}
+
+void flights_send(struct flights *f, struct letter *letter, size_t partition, const char *database,
+                  int64_t now_ms) {
+    struct flight *flight = mem_alloc(sizeof *flight);
+    *flight = (struct flight){.of = f,
+                              .message = letter->message,
+                              .database = mem_string(database),
+                              .partition = partition,
+                              .generation = f->generation};
+    if (!try_send(f, flight, letter)) {
+        wait_for_retry(f, flight);
+        f->due_ms = now_ms + FULL_WAIT_MS;
+    }
+}
+
+static void back_off(struct flights *f, int64_t now_ms) {
+    f->backoff_ms = f->backoff_ms == 0 ? BACKOFF_MIN_MS : f->backoff_ms * 2;
+    if (f->backoff_ms > BACKOFF_MAX_MS)
+        f->backoff_ms = BACKOFF_MAX_MS;
+    f->due_ms = now_ms + f->backoff_ms;
+    f->just_failed = false;
+}
+
+int64_t flights_retry(struct flights *f, int64_t now_ms) {
+    if (f->waiting == NULL)
+        return -1;
+    if (f->just_failed)
+        back_off(f, now_ms);
+    while (f->waiting != NULL && now_ms >= f->due_ms) {
+        struct flight *flight = f->waiting;
+        struct letter letter;
+        DL_DELETE2(f->waiting, flight, prev, next);
+        f->waiting_count--;
+        letter_read(&letter, flight->message);
+        bool sent = try_send(f, flight, &letter);
+        letter_free(&letter);
+        if (!sent) {
+            wait_for_retry(f, flight);
+            f->due_ms = now_ms + FULL_WAIT_MS;
+        }
+    }
+    return f->waiting != NULL ? f->due_ms - now_ms : -1;
+}
+
+size_t flights_forget_waiting(struct flights *f) {
+    size_t count = f->waiting_count;
+    while (f->waiting != NULL) {
+        struct flight *flight = f->waiting;
+        DL_DELETE2(f->waiting, flight, prev, next);
+        flight_free(flight);
+    }
+    f->waiting_count = 0;
+    return count;
+}
+
+size_t flights_drop(struct flights *f) {
+    size_t count = flights_forget_waiting(f) + f->in_flight;
+    f->generation++;
+    f->in_flight = f->bytes = 0;
+    f->backoff_ms = 0;
+    return count;
+}

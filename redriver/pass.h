@@ -1,0 +1,76 @@
+/*
+ * One pass: from where the group has committed to the ends as they were when the pass began, never
+ * beyond, for throttled queries come back while it runs.
+ *
+ * Each record: read → decided → copied to the query topic → acknowledged there → finished in its
+ * partition's tracker → committed, up to the lowest that is not finished. Pipelined: thousands may
+ * be between two arrows at once. A crash anywhere repeats records and loses none.
+ */
+#ifndef REDRIVER_PASS_H
+#define REDRIVER_PASS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/loop.h"
+#include "common/producer.h"
+#include "redriver/decide.h"
+#include "redriver/letter.h"
+#include "redriver/member.h"
+#include "redriver/pace.h"
+#include "redriver/reader.h"
+
+struct pass;
+
+struct pass_settings {
+    struct loop *loop;
+    struct producer *producer; /* NULL: a dry run, nothing is sent */
+    struct reader *reader;
+    struct member *member; /* NULL: nothing is committed */
+    const char *from;      /* the topic that is read */
+    const char *to;
+    bool from_committed; /* else from the beginning of the topic */
+    struct decide_rules rules;
+    int64_t rate_per_s; /* 0: no limit */
+    bool count_all;     /* read on behind the limit, so that `left` and `skipped` are exact */
+    /* A record that this pass moves, or would; may be NULL. False: take no more. */
+    bool (*chosen)(void *arg, struct letter *letter);
+    /* A record was acknowledged in the query topic. `database` may be NULL: not known. */
+    void (*moved)(void *arg, const char *database);
+    bool databases;            /* `moved` wants the database */
+    void (*failed)(void *arg); /* a record was not taken or not acknowledged; it is tried again */
+    void (*done)(void *arg);   /* pass_result() tells; pass_begin() may be called from within */
+    void *arg;
+};
+
+struct pass_result {
+    int64_t moved;     /* acknowledged; in a dry run: would move */
+    int64_t skipped;   /* not chosen or too young */
+    int64_t left;      /* what the limit or a stop left */
+    int64_t oldest_ms; /* the timestamp of the oldest that stays, -1: none known */
+    bool whole;        /* all partitions were read to their ends */
+};
+
+/* `settings` is copied. */
+struct pass *pass_open(const struct pass_settings *settings);
+/* After the producer's end, which tells of what was in flight. */
+void pass_close(struct pass *p);
+
+/*
+ * A broker that is away is waited for. Only while none is under way. `chosen`: how many count
+ * towards the limit already.
+ */
+void pass_begin(struct pass *p, const int32_t *partitions, size_t count, int64_t chosen);
+bool pass_busy(const struct pass *p);
+/*
+ * Takes no more, waits for what is in flight and commits it: `done` is called when that is so, or
+ * after `timeout_ms`; what comes later is not committed. `lost`: commits nothing.
+ */
+void pass_stop(struct pass *p, int64_t timeout_ms, bool lost);
+
+const struct pass_result *pass_result(const struct pass *p); /* of the last one, or so far */
+int64_t pass_waiting(const struct pass *p);     /* records not yet come to, by offsets */
+const char *pass_trouble(const struct pass *p); /* why it does not begin; "": it does */
+
+#endif
