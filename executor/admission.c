@@ -3,24 +3,26 @@
 /* Found by trying them in a model and over HTTP: ±, not magic. */
 enum {
     CALLS_WHILE_COLD = 4, /* at once: each may be one too many */
-    GAP_LEAST = 8,
-    GAP_MOST = 25,
     PROBE_EVERY_MS = 20000,
     PROBE_EVERY_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
 };
-static const double gap_growth = 1.6, cut = 0.75;
+static const double gap_least = 8, gap_most = 25, gap_growth = 1.6, cut = 0.75;
 
 static int least(int a, int b) {
     return a < b ? a : b;
 }
 
-void admission_init(struct admission *a, int max_running) {
-    *a = (struct admission){
-        .max_running = max_running, .limit = 1, .cold = true, .growing = true, .gap = GAP_MOST};
+void admission_init(struct admission *a) {
+    *a = (struct admission){.limit = 1, .cold = true, .growing = true, .gap = gap_most};
+}
+
+static void ask_sweep(struct admission *a, enum admission_check check) {
+    a->check = check;
+    a->check_armed = false;
 }
 
 static void widen_gap(struct admission *a) {
-    a->gap = a->gap * gap_growth < GAP_MOST ? a->gap * gap_growth : GAP_MOST;
+    a->gap = a->gap * gap_growth < gap_most ? a->gap * gap_growth : gap_most;
 }
 
 static bool probe_is_due(const struct admission *a, int64_t now_ms) {
@@ -32,8 +34,6 @@ static bool probe_is_due(const struct admission *a, int64_t now_ms) {
 
 bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit) {
     int out = a->held + a->pending;
-    if (a->max_running > 0 && out >= a->max_running)
-        return false;
     *permit = (struct admission_permit){false, a->epoch};
     bool below = out < a->limit && a->pending < (a->streak > 0 ? 1 : CALLS_WHILE_COLD);
     bool grow = a->growing && a->pending < (a->cold ? CALLS_WHILE_COLD : 1);
@@ -53,7 +53,7 @@ void admission_started(struct admission *a, const struct admission_permit *permi
     a->held++;
     a->since++;
     if (permit->probe)
-        a->check = CHECK_PROBE;
+        ask_sweep(a, CHECK_PROBE);
     if (a->streak > 1) { /* we gave up too much: find the edge again */
         a->growing = true;
         a->grown = 0;
@@ -76,21 +76,26 @@ void admission_throttled(struct admission *a, int64_t now_ms,
     a->last_ms = now_ms;
     if (a->growing) {
         if (a->grown > 1 && !a->cold)
-            a->gap = GAP_LEAST;
+            a->gap = gap_least;
         else
             widen_gap(a);
         a->growing = a->cold = false;
-        a->check = CHECK_EDGE;
+        ask_sweep(a, CHECK_EDGE);
     } else if (permit->probe) {
         widen_gap(a);
     } else if (++a->streak > 1) {
-        a->gap = GAP_LEAST;
+        a->gap = gap_least;
     }
     a->limit = least(a->limit, a->streak < 2 ? a->held : (int)(a->held * cut));
 }
 
 void admission_cancelled(struct admission *a) {
     a->pending--;
+}
+
+void admission_uncertain(struct admission *a) {
+    a->pending--;
+    a->held++;
 }
 
 void admission_found(struct admission *a) {
@@ -101,7 +106,13 @@ void admission_ended(struct admission *a, int n) {
     a->held -= n;
 }
 
+void admission_sweep_begins(struct admission *a) {
+    a->check_armed = true;
+}
+
 void admission_swept(struct admission *a, int peak) {
+    if (!a->check_armed)
+        return;
     if (a->check == CHECK_EDGE && a->streak == 0) {
         a->limit = peak;
     } else if (a->check == CHECK_PROBE && peak > a->limit) {
@@ -133,18 +144,20 @@ static void count_call(struct pace *p, int64_t now_ms) {
     p->calls++;
 }
 
-bool pace_take(struct pace *p, int64_t now_ms) {
-    if (p->rate > 0) {
-        double passed_s = now_ms > p->filled_ms ? (double)(now_ms - p->filled_ms) / 1000 : 0;
-        double room = p->rate > 1 ? p->rate : 1;
-        p->tokens = p->tokens + passed_s * p->rate < room ? p->tokens + passed_s * p->rate : room;
-        p->filled_ms = now_ms;
-        if (p->tokens < 1)
-            return false;
+bool pace_open(struct pace *p, int64_t now_ms) {
+    if (p->rate <= 0)
+        return true;
+    double passed_s = now_ms > p->filled_ms ? (double)(now_ms - p->filled_ms) / 1000 : 0;
+    double room = p->rate > 1 ? p->rate : 1;
+    p->tokens = p->tokens + passed_s * p->rate < room ? p->tokens + passed_s * p->rate : room;
+    p->filled_ms = now_ms;
+    return p->tokens >= 1;
+}
+
+void pace_take(struct pace *p, int64_t now_ms) {
+    if (p->rate > 0)
         p->tokens--;
-    }
     count_call(p, now_ms);
-    return true;
 }
 
 void pace_throttled(struct pace *p, int64_t now_ms) {
@@ -158,8 +171,7 @@ void pace_throttled(struct pace *p, int64_t now_ms) {
     p->filled_ms = p->cut_ms = now_ms;
 }
 
-void pace_worked(struct pace *p, int64_t now_ms) {
-    (void)now_ms;
+void pace_worked(struct pace *p) {
     if (p->rate <= 0)
         return;
     p->rate += pace_rise / p->rate;

@@ -10,7 +10,7 @@
  *   by the server's own time stamps, moves the limit.
  * Throttling of the API's rate never comes here: that is the pace's (below).
  *
- * Every permit is given back exactly once: by started, throttled or cancelled.
+ * Every permit is given back exactly once: by started, throttled, uncertain or cancelled.
  */
 #ifndef EXECUTOR_ADMISSION_H
 #define EXECUTOR_ADMISSION_H
@@ -19,10 +19,9 @@
 #include <stdint.h>
 
 struct admission {
-    int max_running; /* never hold more than this; 0: no maximum */
-    int limit;       /* as learned */
-    int held;        /* running, as far as we know */
-    int pending;     /* permits out: calls under way */
+    int limit;   /* as learned */
+    int held;    /* running, as far as we know */
+    int pending; /* permits out: calls under way */
     bool cold, growing;
     int grown;       /* starts since it began to grow */
     int streak;      /* throttles below the limit, one after the other */
@@ -30,11 +29,13 @@ struct admission {
     int since;       /* own starts since the last probe or throttle */
     int64_t last_ms; /* of the last probe or throttle */
     uint32_t epoch;  /* one more at each throttle: permits from before it bring no news */
+    /* What the next sweep is to tell; armed once that sweep has begun. */
     enum admission_check {
         CHECK_NONE,
         CHECK_EDGE,
         CHECK_PROBE
-    } check; /* for the next sweep */
+    } check;
+    bool check_armed;
 };
 
 struct admission_permit {
@@ -42,7 +43,7 @@ struct admission_permit {
     uint32_t epoch;
 };
 
-void admission_init(struct admission *a, int max_running);
+void admission_init(struct admission *a);
 /* True: one call may be made now, and `permit` goes with it. */
 bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit);
 void admission_started(struct admission *a, const struct admission_permit *permit);
@@ -50,13 +51,19 @@ void admission_throttled(struct admission *a, int64_t now_ms,
                          const struct admission_permit *permit);
 /* The call said nothing about the quota (rejected, no credentials, API rate, given up). */
 void admission_cancelled(struct admission *a);
-/* A query runs that we did not start now: followed after a rebalance, or by its status. */
-void admission_found(struct admission *a);
-/* `n` queries were seen to have ended, or were handed to another owner. */
-void admission_ended(struct admission *a, int n);
 /*
- * After a sweep over all that run: how many of ours ran at the moment the last of them was
- * submitted, by Athena's SubmissionDateTime and CompletionDateTime.
+ * The call may have started its query and nobody knows: it counts as running. What is learned
+ * later of it is told by admission_ended() or not at all.
+ */
+void admission_uncertain(struct admission *a);
+/* A query runs that we did not start now: it is followed by what its status says. */
+void admission_found(struct admission *a);
+/* `n` queries have ended, do not run after all, or were handed to another owner. */
+void admission_ended(struct admission *a, int n);
+void admission_sweep_begins(struct admission *a);
+/*
+ * After a sweep over all that ran when it began: how many of ours ran at the moment the last of
+ * them was submitted, by Athena's SubmissionDateTime and CompletionDateTime.
  */
 void admission_swept(struct admission *a, int peak);
 
@@ -75,10 +82,11 @@ struct pace {
 };
 
 void pace_init(struct pace *p);
-/* True: a call may be made now, and is counted. */
-bool pace_take(struct pace *p, int64_t now_ms);
+/* True: a call may be made now. pace_take() makes it. */
+bool pace_open(struct pace *p, int64_t now_ms);
+void pace_take(struct pace *p, int64_t now_ms);
 void pace_throttled(struct pace *p, int64_t now_ms);
 /* A call went well: the pace rises by one a second for each second. */
-void pace_worked(struct pace *p, int64_t now_ms);
+void pace_worked(struct pace *p);
 
 #endif

@@ -7,6 +7,7 @@
 #include "common/kafka.h"
 #include "common/log.h"
 #include "common/memory.h"
+#include "executor/job.h"
 
 enum {
     RECORDS_A_TURN = 200,
@@ -389,6 +390,17 @@ bool partitions_up(const struct partitions *ps) {
 
 int64_t partitions_lag(const struct partitions *ps) {
     return ps->owner.health.lag;
+}
+
+int64_t partitions_oldest_ms(const struct partitions *ps) {
+    int64_t oldest_ms = -1;
+    struct partition *p;
+    TAILQ_FOREACH(p, &ps->owned, link) {
+        const struct job *first = TAILQ_FIRST(&p->jobs);
+        if (first != NULL && (oldest_ms < 0 || first->received_ms < oldest_ms))
+            oldest_ms = first->received_ms;
+    }
+    return oldest_ms;
 }
 
 void partitions_close(struct partitions *ps) {

@@ -72,6 +72,8 @@ size_t partitions_count(const struct partitions *ps);
 bool partitions_joined(const struct partitions *ps); /* it has had an assignment */
 bool partitions_up(const struct partitions *ps);     /* a broker is reached */
 int64_t partitions_lag(const struct partitions *ps); /* -1: not known */
+/* When the oldest record that is not finished was written, UTC ms; -1: there is none. */
+int64_t partitions_oldest_ms(const struct partitions *ps);
 /* Commits what is finished, leaves the group, frees. */
 void partitions_close(struct partitions *ps);
 

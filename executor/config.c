@@ -1,0 +1,62 @@
+#include "executor/config.h"
+
+#include <stddef.h>
+
+#include "common/kafka.h"
+
+AWS_OPTIONS_IN(struct executor_config);
+
+#define AT(field) offsetof(struct executor_config, field)
+
+static const struct option rows[] = {
+    {"ALLOWED_WORKGROUPS", OPTION_STRING, AT(allowed_workgroups), NULL,
+     "Workgroups that a request may choose beside ATHENA_WORKGROUP, separated by commas.", 0, 0,
+     NULL},
+    {"ALLOWED_OUTPUT_LOCATIONS", OPTION_STRING, AT(allowed_output_locations), NULL,
+     "Prefixes, s3://bucket/path, under which a request may choose its output location, separated "
+     "by commas.",
+     0, 0, NULL},
+    {"MAX_IN_FLIGHT", OPTION_INTEGER, AT(max_in_flight), "10",
+     "Calls to StartQueryExecution under way at once.", 1, 1000, NULL},
+    {"MAX_RUNNING", OPTION_INTEGER, AT(max_running), "0",
+     "Queries that may run at once; 0: as many as Athena is found to allow.", 0, 1000000, NULL},
+    {"POLL_INTERVAL_MS", OPTION_INTEGER, AT(poll_interval_ms), "0",
+     "How often running queries are looked at; 0: as follows from how long they take.", 0, 3600000,
+     NULL},
+    {"TRACK_QUERIES", OPTION_BOOL, AT(track_queries), "on",
+     "Whether queries are followed to their end; off: a query is done with once it has started.", 0,
+     0, NULL},
+    {"THROTTLE_PATIENCE_MS", OPTION_INTEGER, AT(throttle_patience_ms), "30000",
+     "A query that the API's rate limit refuses for longer goes to the dead-letter topic.", 0,
+     86400000, NULL},
+    {"QUERY_MAX_AGE_MS", OPTION_INTEGER, AT(query_max_age_ms), "0",
+     "A query that waited longer is rejected instead of started; 0: none is.", 0,
+     INT64_C(31536000000), NULL},
+    {"STATUS_CACHE_MAX", OPTION_INTEGER, AT(status_cache_max), "100000",
+     "States of queries kept in memory; the oldest final ones leave first.", 1, 100000000, NULL},
+    {"WINDOW_RECORDS", OPTION_INTEGER, AT(window_records), "100",
+     "Records of a partition that wait here to be started; more stay in Kafka.", 1, 100000, NULL},
+    {"WINDOW_BYTES", OPTION_INTEGER, AT(window_bytes), "4194304",
+     "The same in bytes of their values.", 1, 1073741824, NULL},
+};
+
+static const struct option_table table = {rows, sizeof rows / sizeof *rows};
+static const struct option_table *const tables[] = {&options_kafka, &options_aws, &table,
+                                                    &options_logging, NULL};
+
+static void check(const void *config, struct buffer *faults) {
+    const struct executor_config *c = config;
+    aws_options_check(&c->aws, true, faults);
+    if (c->max_running > 0 && !c->track_queries)
+        buffer_puts(faults, "MAX_RUNNING: needs TRACK_QUERIES=on: what is not followed cannot be "
+                            "counted\n");
+}
+
+const struct program executor_program = {
+    "athena-query-executor",
+    "takes queries from Kafka, starts each once in Athena as soon as the quota has room, and "
+    "follows it to its end.",
+    tables,
+    kafka_properties_read,
+    check,
+};

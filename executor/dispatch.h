@@ -1,0 +1,33 @@
+/*
+ * Which query is started when, and what an answer means for it: the one place that acts on an
+ * outcome.
+ */
+#ifndef EXECUTOR_DISPATCH_H
+#define EXECUTOR_DISPATCH_H
+
+#include <librdkafka/rdkafka.h>
+
+#include "common/buffer.h"
+#include "executor/executor.h"
+
+void dispatch_init(struct executor *x);
+/* Starts what may be started now. Call whenever that may have changed. */
+void dispatch_run(struct executor *x);
+
+/* The three events of executor/partitions.h; `arg` is the executor. */
+void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message);
+void dispatch_revoking(void *arg, struct partition *p);
+void dispatch_gone(void *arg, struct partition *p);
+
+/* Every offset way out of a job: its offset is done with. Frees it. */
+void dispatch_finish(struct executor *x, struct job *job);
+/* Its offset is not done with: the next owner begins anew. Frees it once nothing is under way. */
+void dispatch_drop(struct executor *x, struct job *job);
+
+/* A call to AWS was refused for its credentials, or worked. */
+void dispatch_credentials_refused(struct executor *x, const char *why);
+void dispatch_credentials_worked(struct executor *x);
+/* False: why no query is started, for /readyz. */
+bool dispatch_ready(const struct executor *x, struct buffer *why);
+
+#endif

@@ -1,0 +1,61 @@
+/*
+ * What the parts of the executor share. main.c opens and closes it all; dispatch.c decides what is
+ * started when and what an answer means for a query, settle.c gets the last records of a query
+ * acknowledged, tracker.c follows what runs.
+ */
+#ifndef EXECUTOR_EXECUTOR_H
+#define EXECUTOR_EXECUTOR_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/aws/aws_client.h"
+#include "common/aws/cloudwatch.h"
+#include "common/loop.h"
+#include "common/producer.h"
+#include "common/status_reader.h"
+#include "common/topics.h"
+#include "executor/admission.h"
+#include "executor/config.h"
+#include "executor/executor_metrics.h"
+#include "executor/job.h"
+#include "executor/partitions.h"
+#include "executor/start_request.h"
+#include "executor/tracker.h"
+
+/* Credentials were refused or are missing: no work is taken until a call works again. */
+struct gate {
+    bool closed;  /* nothing is started */
+    bool suspect; /* one call at a time, to see */
+    char why[256];
+    int64_t delay_ms;
+    struct loop_timer timer;
+};
+
+struct executor {
+    struct loop *loop;
+    const struct executor_config *config;
+    struct start_defaults defaults;
+    struct producer *producer;
+    struct topics *topics;
+    struct status_view *view;
+    struct status_reader *reader;
+    struct partitions *partitions;
+    struct credentials_provider *credentials;
+    struct aws_client *aws;
+    struct cloudwatch *cloudwatch; /* NULL: off */
+
+    struct job_list waiting[LANES]; /* the window: first come, first served */
+    struct job_list again;          /* perhaps started: to be asked again, before all others */
+    struct admission admission[LANES];
+    struct pace pace;
+    struct gate gate;
+    int calls; /* of StartQueryExecution under way */
+    struct loop_timer dispatch_timer;
+    bool stopping; /* nothing new is started */
+
+    struct tracker tracker;
+    struct metric metrics[EXECUTOR_METRICS];
+};
+
+#endif

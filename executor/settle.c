@@ -1,0 +1,255 @@
+#include "executor/settle.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/log.h"
+#include "common/memory.h"
+#include "executor/dispatch.h"
+
+enum {
+    AGAIN_LEAST_MS = 200,
+    AGAIN_MOST_MS = 10000
+};
+
+static void send_what_is_left(void *arg);
+
+/* --- the copy -----------------------------------------------------------------------------------
+ */
+
+static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct job *job) {
+    char attempt[32], first_seen[32], origin[sizeof job->headers.origin];
+    bool throttled = job->final_state == STATUS_THROTTLED;
+    int64_t first_seen_ms =
+        job->headers.first_seen_ms >= 0 ? job->headers.first_seen_ms : job->received_ms;
+    snprintf(attempt, sizeof attempt, "%" PRId64, job->headers.attempt + (throttled ? 1 : 0));
+    snprintf(first_seen, sizeof first_seen, "%" PRId64, first_seen_ms);
+    if (job->headers.origin[0] != '\0')
+        snprintf(origin, sizeof origin, "%s", job->headers.origin);
+    else
+        snprintf(origin, sizeof origin, "%s/%d/%" PRId64, x->config->common.query_topic,
+                 (int)job->message->partition, job->offset);
+    struct record_header set[] = {
+        {HEADER_ATTEMPT, attempt},
+        {HEADER_FIRST_SEEN, first_seen},
+        {HEADER_ORIGIN, origin},
+        {HEADER_ERROR, job->error_code},
+        {HEADER_QUERY_ID, job->id.query_id}, /* last: left out where the body carries it */
+    };
+    size_t count = sizeof set / sizeof *set - (job->id.in_body ? 1 : 0);
+    rd_kafka_headers_t *from = NULL;
+    rd_kafka_message_headers(job->message, &from);
+    return record_headers_copy(from, set, count);
+}
+
+static void is_settled(struct job *job) {
+    if (job->copy.in_flight || job->status.in_flight)
+        return;
+    bool left =
+        (job->copy.wanted && !job->copy.acked) || (job->status.wanted && !job->status.acked);
+    if (job->partition == NULL)
+        dispatch_drop(job->executor, job);
+    else if (!left)
+        dispatch_finish(job->executor, job);
+    else if (job->timer.place == 0)
+        send_what_is_left(job);
+}
+
+/* Waits longer after each failure, up to a bound: what cannot be written must not be lost either.
+ */
+static void send_later(struct job *job, rd_kafka_resp_err_t err, const char *what) {
+    struct executor *x = job->executor;
+    int64_t wait_ms = AGAIN_LEAST_MS;
+    for (unsigned i = 0; i < job->sends_failed && wait_ms < AGAIN_MOST_MS; i++)
+        wait_ms *= 2;
+    job->sends_failed++;
+    metric_add(&x->metrics[METRIC_SEND_ERRORS], 1);
+    log_warn("%s not written, tried again: %s queryId=%s partition=%d offset=%" PRId64, what,
+             rd_kafka_err2str(err), job->id.query_id,
+             job->partition != NULL ? (int)job->partition->id : -1, job->offset);
+    loop_timer_set(x->loop, &job->timer, wait_ms < AGAIN_MOST_MS ? wait_ms : AGAIN_MOST_MS,
+                   send_what_is_left, job);
+}
+
+static void sent(struct job *job, struct job_send *send, rd_kafka_resp_err_t err,
+                 const char *what) {
+    send->in_flight = false;
+    send->acked = err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!send->acked && job->partition != NULL)
+        send_later(job, err, what);
+    is_settled(job);
+}
+
+static void on_copy(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
+    (void)partition;
+    (void)offset;
+    struct job *job = arg;
+    sent(job, &job->copy, err, job->copy_topic);
+}
+
+static void send_copy(struct executor *x, struct job *job) {
+    struct producer_record record = {
+        .topic = job->copy_topic,
+        .key = job->message->key,
+        .key_len = job->message->key_len,
+        .value = job->message->payload,
+        .value_len = job->message->len,
+        .headers = copy_headers(x, job),
+    };
+    rd_kafka_resp_err_t err = producer_send(x->producer, &record, on_copy, job);
+    job->copy.in_flight = err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!job->copy.in_flight) {
+        if (record.headers != NULL)
+            rd_kafka_headers_destroy(record.headers);
+        send_later(job, err, job->copy_topic);
+    }
+}
+
+/* --- the state ----------------------------------------------------------------------------------
+ */
+
+static struct status describe(struct job *job, enum status_state state) {
+    struct status s = {
+        .user_id = job->id.user_id,
+        .query_id = job->id.query_id,
+        .state = state,
+        .query_execution_id = job->execution_id,
+        .output_location = job->output_location,
+        .reason = job->reason,
+        .attempt = job->headers.attempt + (state == STATUS_THROTTLED ? 1 : 0),
+        .updated_at_ms = loop_wall(),
+        .has_sha256 = job->has_sha256,
+    };
+    memcpy(s.sha256, job->sha256, sizeof s.sha256);
+    return s;
+}
+
+static bool may_be_told(const struct executor *x, const struct status *next) {
+    struct status known;
+    bool is_known = status_view_find(x->view, next->user_id, next->query_id, &known);
+    return status_may_follow(is_known ? &known : NULL, next);
+}
+
+static rd_kafka_resp_err_t publish(struct executor *x, const struct status *s, producer_done_fn *fn,
+                                   void *arg) {
+    char key[STATUS_KEY_MAX];
+    struct buffer value;
+    buffer_init(&value, STATUS_VALUE_MAX);
+    status_key(s->user_id, s->query_id, key);
+    status_write(s, true, &value);
+    struct producer_record record = {
+        .topic = x->config->common.status_topic,
+        .key = key,
+        .key_len = strlen(key),
+        .value = buffer_text(&value),
+        .value_len = value.len,
+    };
+    rd_kafka_resp_err_t err = producer_send(x->producer, &record, fn, arg);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        status_view_apply(x->view, s); /* before it comes back: a repetition may be next in line */
+    buffer_free(&value);
+    return err;
+}
+
+static void on_status(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
+    (void)partition;
+    (void)offset;
+    struct job *job = arg;
+    sent(job, &job->status, err, "status");
+}
+
+static void send_status(struct executor *x, struct job *job) {
+    /* What may be touched is only known once all that was written before has been read. */
+    if (job->execution_id == NULL && !status_reader_caught_up(x->reader)) {
+        if (job->timer.place == 0)
+            loop_timer_set(x->loop, &job->timer, AGAIN_LEAST_MS, send_what_is_left, job);
+        return;
+    }
+    struct status s = describe(job, job->final_state);
+    /* Told already, by us before a failure or by another copy of the same query: tell it again. */
+    struct status known;
+    bool same = status_view_find(x->view, s.user_id, s.query_id, &known) &&
+                known.state == s.state && s.has_sha256 == known.has_sha256 &&
+                memcmp(known.sha256, s.sha256, sizeof s.sha256) == 0;
+    if (!same && !may_be_told(x, &s)) {
+        job->status.wanted = false;
+        return;
+    }
+    rd_kafka_resp_err_t err = publish(x, &s, on_status, job);
+    job->status.in_flight = err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (!job->status.in_flight)
+        send_later(job, err, "status");
+}
+
+/* --- settling -----------------------------------------------------------------------------------
+ */
+
+static void send_what_is_left(void *arg) {
+    struct job *job = arg;
+    struct executor *x = job->executor;
+    if (job->copy.wanted && !job->copy.acked && !job->copy.in_flight)
+        send_copy(x, job);
+    if (job->status.wanted && !job->status.acked && !job->status.in_flight)
+        send_status(x, job);
+    bool waits = job->timer.place != 0 || job->copy.in_flight || job->status.in_flight;
+    if (!waits)
+        is_settled(job);
+}
+
+static void settle(struct job *job, enum status_state state, const char *copy_topic,
+                   const char *code, const char *reason) {
+    job->state = JOB_SETTLING;
+    job->final_state = state;
+    job->copy_topic = copy_topic;
+    job->copy = (struct job_send){.wanted = copy_topic != NULL};
+    job->status = (struct job_send){.wanted = true};
+    free(job->error_code);
+    free(job->reason);
+    job->error_code = mem_string(code);
+    job->reason = mem_string(reason);
+    job->sends_failed = 0;
+}
+
+void settle_running(struct executor *x, struct job *job) {
+    struct status s = describe(job, STATUS_STARTED);
+    if (may_be_told(x, &s))
+        publish(x, &s, NULL, NULL);
+}
+
+void settle_started(struct executor *x, struct job *job) {
+    (void)x;
+    settle(job, STATUS_STARTED, NULL, NULL, NULL);
+    send_what_is_left(job);
+}
+
+void settle_ended(struct executor *x, struct job *job, enum status_state state,
+                  const char *reason) {
+    (void)x;
+    settle(job, state, NULL, NULL, reason);
+    send_what_is_left(job);
+}
+
+void settle_throttled(struct executor *x, struct job *job, const char *code, const char *reason) {
+    metric_add(&x->metrics[METRIC_DEADLETTERED], 1);
+    settle(job, STATUS_THROTTLED, x->config->common.deadletter_topic, code, reason);
+    send_what_is_left(job);
+}
+
+void settle_rejected(struct executor *x, struct job *job, const char *code, const char *reason) {
+    metric_add(&x->metrics[METRIC_REJECTED], 1);
+    log_info("rejected: %s queryId=%s code=%s partition=%d offset=%" PRId64, reason,
+             job->id.query_id, code, (int)job->message->partition, job->offset);
+    settle(job, STATUS_REJECTED, x->config->common.rejected_topic, code, reason);
+    send_what_is_left(job);
+}
+
+void settle_mismatch(struct executor *x, struct job *job, const char *code, const char *reason) {
+    metric_add(&x->metrics[METRIC_REJECTED], 1);
+    log_info("rejected: %s queryId=%s code=%s partition=%d offset=%" PRId64, reason,
+             job->id.query_id, code, (int)job->message->partition, job->offset);
+    settle(job, STATUS_REJECTED, x->config->common.rejected_topic, code, reason);
+    job->status.wanted = false;
+    send_what_is_left(job);
+}
