@@ -82,7 +82,7 @@ static void wake(void *arg) {
     (void)arg;
 }
 
-/* Answers what is under way; idle connections are simply closed. */
+/* Sends what is answered; idle connections and half requests are simply closed. */
 static void drain(struct loop *loop, struct sim_http *http, int64_t timeout_ms) {
     int64_t until = loop_now(loop) + timeout_ms;
     struct loop_timer timer = {0};

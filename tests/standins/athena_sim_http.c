@@ -45,7 +45,7 @@ struct sim_http {
     sim_answer_fn *fn;
     void *arg;
     struct exchange *exchanges;
-    size_t pending;
+    size_t pending; /* answered and not yet sent */
     bool quiet;
     char address[300];
 };
@@ -64,7 +64,6 @@ static void *on_target(void *arg, const char *target, struct MHD_Connection *con
     if (e->next != NULL)
         e->next->previous = e;
     http->exchanges = e;
-    http->pending++;
     return e;
 }
 
@@ -80,7 +79,7 @@ static void on_completed(void *arg, struct MHD_Connection *connection, void **co
     if (e->next != NULL)
         e->next->previous = e->previous;
     *(e->previous != NULL ? &e->previous->next : &http->exchanges) = e->next;
-    http->pending--;
+    http->pending -= e->answered;
     buffer_free(&e->body);
     free(e->answer.body);
     free(e->target);
@@ -114,6 +113,7 @@ static void make_answer(struct exchange *e, const char *method) {
     struct headers headers = {.count = 0};
     int told = MHD_get_connection_values(e->connection, MHD_HEADER_KIND, note_header, &headers);
     e->answered = true;
+    e->http->pending++;
     if (e->body.failed) {
         answer_text(&e->answer, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.\n");
         return;

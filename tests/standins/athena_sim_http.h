@@ -41,7 +41,7 @@ const char *sim_http_address(const struct sim_http *http);
 
 /* Takes no new connections, and answers at once what was held back. */
 void sim_http_quiesce(struct sim_http *http);
-size_t sim_http_pending(const struct sim_http *http); /* requests not answered yet */
+size_t sim_http_pending(const struct sim_http *http); /* answers not sent yet */
 void sim_http_close(struct sim_http *http);
 
 #endif

@@ -720,6 +720,10 @@ def test_clients_that_go_away(sim):
     wait_until(lambda: s.stats()["aws_calls"] >= 20, 10, "the calls")
     s.set(delay_ms=0)
     assert start(s).ok
+    with socket.create_connection((host, int(port)), timeout=10) as c:
+        c.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nx")
+        assert start(s).ok
+        s.stop(timeout=5)  # half a request is nothing to wait for
 
 
 def test_a_body_that_is_too_large(sim):
