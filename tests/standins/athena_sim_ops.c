@@ -219,9 +219,8 @@ static void metrics(const struct sim_call *call) {
 
 static void queries(const struct sim_call *call) {
     cJSON *body = cJSON_CreateObject(), *list = cJSON_AddArrayToObject(body, "queries");
-    struct sim_query *q, *next;
     sim_state_advance(&call->sim->state, call->now_us);
-    HASH_ITER(by_id, call->sim->state.ids, q, next) {
+    for (const struct sim_query *q = call->sim->state.ids; q != NULL; q = q->by_id.next) {
         cJSON *one = cJSON_CreateObject();
         cJSON_AddStringToObject(one, "id", q->id);
         cJSON_AddStringToObject(one, "token", q->token);

@@ -222,7 +222,8 @@ static void add_query(struct buffer *b, const char *query) {
         buffer_free(&one);
         query += n + (query[n] == '&');
     }
-    qsort(parameters, count, sizeof *parameters, compare_parameters);
+    if (count > 1)
+        qsort(parameters, count, sizeof *parameters, compare_parameters);
     for (size_t i = 0; i < count; i++) {
         *strchr(parameters[i], '\1') = '=';
         if (i > 0)
