@@ -21,6 +21,7 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
     if (job->query.text != NULL) {
         query_sha256(&job->query, job->sha256);
         job->has_sha256 = true;
+        job->text_bytes = job->query.text_len;
         job->lane = lane_of(job->query.text, job->query.text_len);
     }
     return sound;

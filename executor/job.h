@@ -73,6 +73,7 @@ struct job {
     struct loop_timer timer;
 
     /* Running. */
+    size_t text_bytes;     /* of the SQL: Athena sends it back with every look */
     char *execution_id;    /* owned */
     char *output_location; /* owned */
     int64_t started_ms;    /* loop time */

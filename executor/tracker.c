@@ -17,6 +17,8 @@ enum {
     SPACING_LEAST_MS = 100,
     SPACING_MOST_MS = 5000,
     CALL_TIMEOUT_MS = 10000,
+    BATCH_TEXT_BYTES =
+        2 << 20, /* of SQL that an answer brings back: bounds its size and our memory */
 };
 
 static void on_timer(void *arg);
@@ -258,9 +260,11 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
 /* The next of this sweep, from the front; each goes to the end as it is taken. */
 static void fill_batch(struct tracker *t) {
     struct job *job;
+    size_t text_bytes = 0;
     t->batch_count = 0;
-    while (t->batch_count < TRACKER_BATCH && (job = TAILQ_FIRST(&t->running)) != NULL &&
-           job->sweep != t->sweep) {
+    while (t->batch_count < TRACKER_BATCH && text_bytes < BATCH_TEXT_BYTES &&
+           (job = TAILQ_FIRST(&t->running)) != NULL && job->sweep != t->sweep) {
+        text_bytes += job->text_bytes;
         job->sweep = t->sweep;
         TAILQ_REMOVE(&t->running, job, in_list);
         TAILQ_INSERT_TAIL(&t->running, job, in_list);
