@@ -54,6 +54,13 @@ static bool read_member(void *arg, const char *key, size_t key_len, struct json_
     return true;
 }
 
+/* Behind its first sentence AWS shows what it would have signed, the session token with it. */
+static void hide_canonical_request(const char *code, char *message) {
+    if (strcmp(code, "InvalidSignatureException") == 0 ||
+        strcmp(code, "SignatureDoesNotMatch") == 0)
+        message[strcspn(message, ".\n")] = '\0';
+}
+
 void aws_error_read(const char *body, size_t n, char *code, char *message, char *reason,
                     size_t size) {
     struct reading r = {code, message, reason, size, false};
@@ -61,4 +68,5 @@ void aws_error_read(const char *body, size_t n, char *code, char *message, char 
     code[0] = message[0] = reason[0] = '\0';
     /* What is wrong with it does not matter: it says nothing then. */
     (void)json_read_object(body, n, JSON_DEPTH_MAX, read_member, &r, detail, sizeof detail);
+    hide_canonical_request(code, message);
 }

@@ -9,7 +9,8 @@
 /*
  * The body of an error: its `__type` as a code, `message` or else `Message`, and `Reason`. Each
  * goes into `size` bytes (1 or more), cut between characters where it is longer, "" where the body
- * has none or is not strict JSON: go by the HTTP status then.
+ * has none or is not strict JSON: go by the HTTP status then. Of a wrong signature's message only
+ * the first sentence stays: the rest holds the session token, and messages are logged.
  */
 void aws_error_read(const char *body, size_t n, char *code, char *message, char *reason,
                     size_t size);

@@ -35,6 +35,14 @@ static void test_bodies(void **state) {
         {"{\"message\":null,\"Message\":\"large\"}", "", "large", ""},
         {"{\"__type\":7,\"message\":[\"x\"],\"Reason\":{}}", "", "", ""},
         {"{\"message\":\"\\u00e9\\n\"}", "", "\xc3\xa9\n", ""},
+        /* What AWS would have signed, session token and all, goes nowhere. */
+        {"{\"__type\":\"InvalidSignatureException\",\"message\":\"It does not match. The Canonical "
+         "String should have been 'POST x-amz-security-token:t'\"}",
+         "InvalidSignatureException", "It does not match", ""},
+        {"{\"message\":\"It does not match\\n\\n'POST'\",\"__type\":\"SignatureDoesNotMatch\"}",
+         "SignatureDoesNotMatch", "It does not match", ""},
+        {"{\"__type\":\"InvalidRequestException\",\"message\":\"line 1:1. b\\nc\"}",
+         "InvalidRequestException", "line 1:1. b\nc", ""},
         {"{}", "", "", ""},
         {"", "", "", ""},
         {"null", "", "", ""},
