@@ -63,7 +63,9 @@ void buffer_printf(struct buffer *b, const char *fmt, ...) {
     va_copy(again, args);
     int n = vsnprintf(NULL, 0, fmt, args);
     va_end(args);
-    if (n >= 0 && reserve(b, (size_t)n)) {
+    if (n < 0) {
+        b->failed = true;
+    } else if (reserve(b, (size_t)n)) {
         vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
         b->len += (size_t)n;
     }

@@ -10,7 +10,7 @@
 #include "common/buffer.h"
 
 enum {
-    LINE_MAX_BYTES = 16384,
+    LINE_MAX_BYTES = 32768, /* a message of nothing but \u0001 fits */
     MESSAGE_MAX_BYTES = 4096
 };
 

@@ -44,10 +44,13 @@ struct loop {
 static volatile sig_atomic_t stop_flag, hangup_flag;
 static int wake_fd = -1;
 
+/* In a signal's handler: whom it interrupts may be about to look at errno. */
 static void wake(void) {
+    int kept = errno;
     uint64_t one = 1;
     ssize_t written = write(wake_fd, &one, sizeof one);
     (void)written;
+    errno = kept;
 }
 
 static void on_stop(int signal_number) {
@@ -108,8 +111,7 @@ int64_t loop_wall(void) {
     return read_clock(CLOCK_REALTIME);
 }
 
-/* --- timers: a binary heap, each timer knows its place ------------------------------------------
- */
+/* --- timers: a binary heap, each timer knows its place ---------------------------------------- */
 
 static void heap_put(struct loop *loop, size_t place, struct loop_timer *t) {
     loop->heap[place] = t;
@@ -159,7 +161,7 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *t) {
     }
 }
 
-/* No more than there were: one that sets itself again for now has its turn after the others' I/O. */
+/* No more than there were: one that sets itself again for now comes after the others' I/O. */
 static void fire_timers(struct loop *loop) {
     for (size_t most = loop->timer_count;
          most > 0 && loop->timer_count > 0 && loop->heap[1]->due_ms <= loop->now_ms; most--) {
@@ -172,6 +174,10 @@ static void fire_timers(struct loop *loop) {
 /* --- descriptors ------------------------------------------------------------------------------ */
 
 bool loop_watch(struct loop *loop, int fd, uint32_t epoll_events, loop_fd_fn *fn, void *arg) {
+    if (fd < 0) {
+        errno = EBADF;
+        return false;
+    }
     size_t at = (size_t)fd;
     if (at >= loop->watch_count) {
         size_t count = at + 64;
@@ -185,7 +191,11 @@ bool loop_watch(struct loop *loop, int fd, uint32_t epoll_events, loop_fd_fn *fn
     if (w == NULL)
         w = mem_zero(sizeof *w);
     struct epoll_event event = {.events = epoll_events, .data = {.ptr = w}};
-    if (epoll_ctl(loop->epoll_fd, op, fd, &event) != 0) {
+    int done = epoll_ctl(loop->epoll_fd, op, fd, &event);
+    /* Closed without an unwatch, and the number is another descriptor's now. */
+    if (done != 0 && op == EPOLL_CTL_MOD && errno == ENOENT)
+        done = epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    if (done != 0) {
         if (op == EPOLL_CTL_ADD)
             free(w);
         return false;

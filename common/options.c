@@ -95,7 +95,8 @@ static bool put_integer(const struct option *o, const char *text, int64_t *field
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
-    if (errno != 0 || end == text || *end != '\0' || value < o->min || value > o->max) {
+    bool plain = text[strspn(text, "-0123456789")] == '\0'; /* no space, no plus */
+    if (!plain || errno != 0 || end == text || *end != '\0' || value < o->min || value > o->max) {
         buffer_printf(faults, "%s: must be a whole number from %lld to %lld, not \"%s\"\n", o->name,
                       (long long)o->min, (long long)o->max, text);
         return false;
@@ -108,7 +109,8 @@ static bool put_share(const struct option *o, const char *text, double *field,
                       struct buffer *faults) {
     char *end;
     double value = strtod(text, &end);
-    if (end == text || *end != '\0' || !(value >= 0 && value <= 1)) {
+    bool plain = text[strspn(text, ".0123456789eE-")] == '\0'; /* no space, plus, hex */
+    if (!plain || end == text || *end != '\0' || !(value >= 0 && value <= 1)) {
         buffer_printf(faults, "%s: must be a share from 0 to 1, not \"%s\"\n", o->name, text);
         return false;
     }
@@ -172,8 +174,7 @@ static void read_environment(const struct program *program, void *config, struct
         }
 }
 
-/* --- the command line ---------------------------------------------------------------------------
- */
+/* --- the command line ------------------------------------------------------------------------- */
 
 struct asked {
     bool help, version, check;
@@ -223,8 +224,7 @@ static void read_arguments(const struct program *program, int argc, char **argv,
     }
 }
 
-/* --- help ---------------------------------------------------------------------------------------
- */
+/* --- help ------------------------------------------------------------------------------------- */
 
 static void print_row(const struct option *o) {
     static const char *const types[] = {"text",         "whole number", "share",   "true|false",
@@ -259,8 +259,7 @@ static void print_help(const struct program *program) {
     printf("\nExit status: 0 stopped cleanly, 100 bad configuration, 111 cannot go on.\n");
 }
 
-/* --- stage --------------------------------------------------------------------------------------
- */
+/* --- stage ------------------------------------------------------------------------------------ */
 
 /* Kafka: a topic's name is 1 to 249 of these, and neither "." nor "..". */
 static bool is_kafka_name(const char *name) {
@@ -306,8 +305,7 @@ static void apply_stage(struct options_common *c, struct buffer *faults) {
     c->redriver_group = staged(c, TOPICS + 1, "athena-query-redriver");
 }
 
-/* --- all of it ----------------------------------------------------------------------------------
- */
+/* --- all of it -------------------------------------------------------------------------------- */
 
 static void print_faults(const struct program *program, const char *faults) {
     while (*faults != '\0') {
