@@ -351,17 +351,13 @@ struct http_client *http_client_open(struct loop *loop,
 void http_client_close(struct http_client *c) {
     if (c == NULL)
         return;
-    struct http_call *call, *next_call;
-    DL_FOREACH_SAFE(c->calls, call, next_call) {
-        http_cancel(call);
-    }
+    while (c->calls != NULL)
+        http_cancel(c->calls);
     for (size_t i = 0; i < c->idle_count; i++)
         curl_easy_cleanup(c->idle[i]);
     curl_multi_cleanup(c->multi);
-    struct watched *w, *next_watched;
-    DL_FOREACH_SAFE(c->watched, w, next_watched) {
-        stop_watching(c, w);
-    }
+    while (c->watched != NULL)
+        stop_watching(c, c->watched);
     loop_timer_cancel(c->loop, &c->timer);
     free(c->idle);
     free(c->ca_file);

@@ -253,10 +253,8 @@ struct aws_client *aws_client_open(struct loop *loop, struct credentials_provide
 void aws_client_close(struct aws_client *c) {
     if (c == NULL)
         return;
-    struct aws_call *call, *next;
-    DL_FOREACH_SAFE(c->calls, call, next) {
-        aws_cancel(call);
-    }
+    while (c->calls != NULL)
+        aws_cancel(c->calls);
     http_client_close(c->http);
     free(c);
 }

@@ -152,8 +152,8 @@ static void begin_round(struct cloudwatch *c) {
 
 /* Drops what has nothing left to tell, so that another database may take its place. */
 static void settle(struct cloudwatch *c, bool taken) {
-    struct database *d, *next;
-    HASH_ITER(hh, c->databases, d, next) {
+    for (struct database *d = c->databases, *next; d != NULL; d = next) {
+        next = d->hh.next;
         for (int i = 0; i < CLOUDWATCH_COUNTERS; i++) {
             if (taken)
                 d->counted.of[i] -= d->sent.of[i];
@@ -231,8 +231,8 @@ void cloudwatch_close(struct cloudwatch *c) {
         aws_cancel(c->call);
     loop_timer_cancel(c->loop, &c->timer);
     int64_t lost = 0;
-    struct database *d, *next;
-    HASH_ITER(hh, c->databases, d, next) {
+    for (struct database *d = c->databases, *next; d != NULL; d = next) {
+        next = d->hh.next;
         for (int i = 0; i < CLOUDWATCH_COUNTERS; i++)
             lost += d->counted.of[i];
         HASH_DEL(c->databases, d);
