@@ -19,8 +19,7 @@ enum {
     SECRET_FILE_MAX = 1 << 20
 };
 
-/* --- properties from the environment ------------------------------------------------------------
- */
+/* --- properties from the environment ---------------------------------------------------------- */
 
 /* What the promises rest on, or what has a variable of its own. */
 static const struct {
@@ -164,8 +163,7 @@ void kafka_properties_read(struct options_common *common, struct buffer *faults)
     }
 }
 
-/* --- callbacks ----------------------------------------------------------------------------------
- */
+/* --- callbacks -------------------------------------------------------------------------------- */
 
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text) {
     (void)rk;
@@ -225,8 +223,7 @@ static int on_stats(rd_kafka_t *rk, char *json, size_t n, void *opaque) {
     return 0; /* librdkafka frees `json` */
 }
 
-/* --- handles ------------------------------------------------------------------------------------
- */
+/* --- handles ---------------------------------------------------------------------------------- */
 
 void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value) {
     char error[512];
@@ -271,8 +268,7 @@ rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct kafka
     return rk;
 }
 
-/* --- waking the loop ----------------------------------------------------------------------------
- */
+/* --- waking the loop -------------------------------------------------------------------------- */
 
 struct kafka_wakeup {
     struct loop *loop;

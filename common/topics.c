@@ -55,8 +55,7 @@ static void close_handle(struct topics *t) {
     t->rk = NULL;
 }
 
-/* --- creating -----------------------------------------------------------------------------------
- */
+/* --- creating --------------------------------------------------------------------------------- */
 
 static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted *w) {
     char error[256];
@@ -122,8 +121,7 @@ static void on_results(void *arg) {
     }
 }
 
-/* --- looking ------------------------------------------------------------------------------------
- */
+/* --- looking ---------------------------------------------------------------------------------- */
 
 static void note_partitions(struct topics *t, const rd_kafka_metadata_t *metadata) {
     for (int i = 0; i < metadata->topic_cnt; i++)

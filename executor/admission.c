@@ -123,8 +123,7 @@ void admission_swept(struct admission *a, int peak) {
     a->check = CHECK_NONE;
 }
 
-/* --- pace ---------------------------------------------------------------------------------------
- */
+/* --- pace ------------------------------------------------------------------------------------- */
 
 static const double pace_least = 0.5, pace_cut = 0.7, pace_rise = 1.0, pace_free = 200;
 enum {

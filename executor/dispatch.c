@@ -24,8 +24,7 @@ enum {
     LOOK_AGAIN_MS = 50, /* while something waits for its pace or a probe */
 };
 
-/* --- slots of the admission ---------------------------------------------------------------------
- */
+/* --- slots of the admission ------------------------------------------------------------------- */
 
 /* Untracked queries are not counted, for nobody sees their end: then there is only the pace. */
 static bool take_slot(struct executor *x, struct job *job) {
@@ -60,8 +59,7 @@ static void hold_slot(struct executor *x, struct job *job) {
     job->slot = SLOT_HELD;
 }
 
-/* --- the end of a job ---------------------------------------------------------------------------
- */
+/* --- the end of a job ------------------------------------------------------------------------- */
 
 /* Takes the job out of its list and stops what would bring it back. */
 static void detach(struct executor *x, struct job *job) {
@@ -104,8 +102,7 @@ void dispatch_drop(struct executor *x, struct job *job) {
         partitions_settled(x->partitions, p);
 }
 
-/* --- the gate -----------------------------------------------------------------------------------
- */
+/* --- the gate --------------------------------------------------------------------------------- */
 
 static void on_gate_timer(void *arg) {
     struct executor *x = arg;
@@ -155,8 +152,7 @@ bool dispatch_ready(const struct executor *x, struct buffer *why) {
     return false;
 }
 
-/* --- backing off --------------------------------------------------------------------------------
- */
+/* --- backing off ------------------------------------------------------------------------------ */
 
 static void on_again(void *arg) {
     struct job *job = arg;
@@ -194,8 +190,7 @@ static int64_t backoff_ms(unsigned tries) {
     return jittered(most_ms < AGAIN_MOST_MS ? most_ms : AGAIN_MOST_MS) + 1;
 }
 
-/* --- what each outcome means --------------------------------------------------------------------
- */
+/* --- what each outcome means ------------------------------------------------------------------ */
 
 static void follow(struct executor *x, struct job *job) {
     job_release_message(job);
@@ -318,8 +313,7 @@ static act_fn *const acts[OUTCOMES] = {
     [OUTCOME_REJECTED] = act_rejected,
 };
 
-/* --- answers ------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 /* The caller frees; NULL where there is none. */
 static char *execution_id_of(const struct aws_answer *answer) {
@@ -391,8 +385,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
     dispatch_run(x);
 }
 
-/* --- starting -----------------------------------------------------------------------------------
- */
+/* --- starting --------------------------------------------------------------------------------- */
 
 static void call(struct executor *x, struct job *job) {
     struct buffer body;
@@ -473,8 +466,7 @@ void dispatch_run(struct executor *x) {
         loop_timer_set(x->loop, &x->dispatch_timer, LOOK_AGAIN_MS, on_dispatch_timer, x);
 }
 
-/* --- records ------------------------------------------------------------------------------------
- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message) {
     struct executor *x = arg;

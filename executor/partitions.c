@@ -12,7 +12,8 @@
 enum {
     RECORDS_A_TURN = 200,
     COMMIT_EVERY_MS = 200,
-    POLL_EVERY_MS = 1000, /* a floor: max.poll.interval.ms expels who does not poll */
+    COMMIT_AGAIN_MS = 1000, /* after one that failed */
+    POLL_EVERY_MS = 1000,   /* a floor: max.poll.interval.ms expels who does not poll */
     COMMITTED_TIMEOUT_MS = 5000,
 };
 
@@ -31,12 +32,14 @@ struct partitions {
     size_t count;
     bool joined;
     bool unassign_due; /* the group waits for us to let go */
+    bool letting_go;   /* the last commit before that is under way */
+    int commits;       /* under way */
+    bool leaving;      /* for a stop: nothing is taken any more */
     bool closing;
     struct loop_timer commit_timer, poll_timer, revoke_timer;
 };
 
-/* --- one partition ------------------------------------------------------------------------------
- */
+/* --- one partition ---------------------------------------------------------------------------- */
 
 static struct partition *find(const struct partitions *ps, int32_t id) {
     struct partition *p;
@@ -65,8 +68,7 @@ static void drop(struct partitions *ps, struct partition *p) {
     free(p);
 }
 
-/* --- back-pressure ------------------------------------------------------------------------------
- */
+/* --- back-pressure ---------------------------------------------------------------------------- */
 
 static bool is_full(const struct partitions *ps, const struct partition *p) {
     return p->jobs_waiting >= ps->limits.jobs_waiting ||
@@ -101,8 +103,7 @@ static void steer(struct partitions *ps, struct partition *p) {
         set_paused(ps, p, false);
 }
 
-/* --- commits ------------------------------------------------------------------------------------
- */
+/* --- commits ---------------------------------------------------------------------------------- */
 
 /* The positions of all dirty partitions; NULL where there is none. They are no longer dirty. */
 static rd_kafka_topic_partition_list_t *positions(struct partitions *ps) {
@@ -127,53 +128,39 @@ static rd_kafka_topic_partition_list_t *positions(struct partitions *ps) {
     return list;
 }
 
-/* In the background, or (for partitions that go) waiting for the broker's word. */
-static void commit(struct partitions *ps, bool wait) {
+/* In the background; on_committed() is called once for each that this returns true for. */
+static bool commit(struct partitions *ps) {
     rd_kafka_topic_partition_list_t *list = positions(ps);
     if (list == NULL)
-        return;
-    rd_kafka_resp_err_t err = rd_kafka_commit(ps->rk, list, wait ? 0 : 1);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_warn("offsets not committed: %s", rd_kafka_err2str(err));
+        return false;
+    rd_kafka_resp_err_t err = rd_kafka_commit(ps->rk, list, 1);
     rd_kafka_topic_partition_list_destroy(list);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        log_warn("offsets not committed: %s", rd_kafka_err2str(err));
+        return false;
+    }
+    ps->commits++;
+    return true;
 }
 
 static void on_commit_timer(void *arg) {
-    commit(arg, false);
+    commit(arg);
 }
 
-static void set_dirty(struct partitions *ps, struct partition *p) {
+static void set_dirty(struct partitions *ps, struct partition *p, int64_t commit_in_ms) {
     p->dirty = true;
     if (ps->commit_timer.place == 0)
-        loop_timer_set(ps->loop, &ps->commit_timer, COMMIT_EVERY_MS, on_commit_timer, ps);
-}
-
-/* What failed is committed again, as it is by then: a commit of old positions would go back. */
-static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
-                         rd_kafka_topic_partition_list_t *list, void *opaque) {
-    (void)rk;
-    struct partitions *ps = opaque;
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR__NO_OFFSET)
-        log_warn("offsets not committed: %s", rd_kafka_err2str(err));
-    for (int i = 0; list != NULL && i < list->cnt; i++) {
-        struct partition *p = find(ps, list->elems[i].partition);
-        bool failed =
-            err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (failed && p != NULL)
-            set_dirty(ps, p);
-    }
+        loop_timer_set(ps->loop, &ps->commit_timer, commit_in_ms, on_commit_timer, ps);
 }
 
 void partitions_finish(struct partitions *ps, struct partition *p, int64_t offset) {
     if (offsets_finish(&p->offsets, offset))
-        set_dirty(ps, p);
+        set_dirty(ps, p, COMMIT_EVERY_MS);
 }
 
-/* --- rebalance ----------------------------------------------------------------------------------
- */
+/* --- rebalance -------------------------------------------------------------------------------- */
 
 static void unassign(struct partitions *ps) {
-    loop_timer_cancel(ps->loop, &ps->revoke_timer);
     ps->unassign_due = false;
     rd_kafka_resp_err_t err = rd_kafka_assign(ps->rk, NULL);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -186,13 +173,43 @@ static void drop_all(struct partitions *ps) {
         drop(ps, p);
 }
 
-static void let_go(struct partitions *ps) {
-    if (ps->count > 0) {
-        commit(ps, true);
-        drop_all(ps);
-    }
+static void let_go_now(struct partitions *ps) {
+    ps->letting_go = false;
+    loop_timer_cancel(ps->loop, &ps->revoke_timer);
+    drop_all(ps);
     if (ps->unassign_due)
         unassign(ps);
+}
+
+/* What is finished is committed first, if that can be had in time (revoke_timer). */
+static void let_go(struct partitions *ps) {
+    if (ps->letting_go)
+        return;
+    ps->letting_go = true;
+    commit(ps);
+    if (ps->commits == 0 || ps->closing)
+        let_go_now(ps);
+}
+
+/* What failed is committed again, as it is by then: a commit of old positions would go back. */
+static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
+                         rd_kafka_topic_partition_list_t *list, void *opaque) {
+    (void)rk;
+    struct partitions *ps = opaque;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR__NO_OFFSET)
+        log_warn("offsets not committed: %s", rd_kafka_err2str(err));
+    ps->commits--;
+    if (ps->letting_go && ps->commits == 0) {
+        let_go_now(ps); /* what failed to be committed is done again by the next owner */
+        return;
+    }
+    for (int i = 0; list != NULL && i < list->cnt; i++) {
+        struct partition *p = find(ps, list->elems[i].partition);
+        bool failed =
+            err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
+        if (failed && p != NULL)
+            set_dirty(ps, p, COMMIT_AGAIN_MS);
+    }
 }
 
 static bool anything_under_way(const struct partitions *ps) {
@@ -205,8 +222,9 @@ static bool anything_under_way(const struct partitions *ps) {
 
 static void on_revoke_timer(void *arg) {
     struct partitions *ps = arg;
-    log_warn("partitions are let go with calls under way: the next owner asks again");
-    let_go(ps);
+    log_warn("partitions are let go with calls or commits under way: the next owner asks again");
+    commit(ps);
+    let_go_now(ps);
 }
 
 static void begin_revoke(struct partitions *ps) {
@@ -215,10 +233,9 @@ static void begin_revoke(struct partitions *ps) {
         p->revoking = true;
         ps->events.revoking(ps->events.arg, p);
     }
+    loop_timer_set(ps->loop, &ps->revoke_timer, ps->limits.revoke_ms, on_revoke_timer, ps);
     if (ps->closing || !anything_under_way(ps))
         let_go(ps);
-    else
-        loop_timer_set(ps->loop, &ps->revoke_timer, ps->limits.revoke_ms, on_revoke_timer, ps);
 }
 
 static void take_over(struct partitions *ps, rd_kafka_topic_partition_list_t *assigned) {
@@ -244,7 +261,7 @@ static void take_over(struct partitions *ps, rd_kafka_topic_partition_list_t *as
 static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *list, void *opaque) {
     struct partitions *ps = opaque;
-    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !ps->closing) {
+    if (err == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS && !ps->leaving) {
         take_over(ps, list);
         return;
     }
@@ -252,8 +269,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     if (rd_kafka_assignment_lost(rk)) {
         /* Somebody else owns them by now: nothing may be committed. */
         log_warn("partitions lost: this executor was expelled from the group");
-        drop_all(ps);
-        unassign(ps);
+        let_go_now(ps);
         return;
     }
     begin_revoke(ps);
@@ -266,8 +282,7 @@ void partitions_settled(struct partitions *ps, struct partition *p) {
         let_go(ps);
 }
 
-/* --- records ------------------------------------------------------------------------------------
- */
+/* --- records ---------------------------------------------------------------------------------- */
 
 static void take(struct partitions *ps, rd_kafka_message_t *message) {
     struct partition *p = find(ps, message->partition);
@@ -281,7 +296,7 @@ static void take(struct partitions *ps, rd_kafka_message_t *message) {
         steer(ps, p);
         return;
     case OFFSETS_FINISHED:
-        set_dirty(ps, p);
+        set_dirty(ps, p, COMMIT_EVERY_MS);
         break;
     case OFFSETS_REPEATED:
         break;
@@ -312,8 +327,7 @@ static void on_poll_timer(void *arg) {
     on_records(ps);
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 static rd_kafka_conf_t *configure(const struct options_common *common) {
     rd_kafka_conf_t *conf = kafka_conf(common);
@@ -372,6 +386,7 @@ bool partitions_join(struct partitions *ps, char *error, size_t error_size) {
 
 void partitions_leave(struct partitions *ps) {
     ps->joined = false;
+    ps->leaving = true;
     if (ps->count > 0)
         begin_revoke(ps);
 }
@@ -406,7 +421,7 @@ int64_t partitions_oldest_ms(const struct partitions *ps) {
 void partitions_close(struct partitions *ps) {
     if (ps == NULL)
         return;
-    ps->closing = true;
+    ps->closing = ps->leaving = true;
     loop_timer_cancel(ps->loop, &ps->poll_timer);
     if (ps->count > 0)
         begin_revoke(ps);

@@ -16,8 +16,7 @@ enum {
 
 static void send_what_is_left(void *arg);
 
-/* --- the copy -----------------------------------------------------------------------------------
- */
+/* --- the copy --------------------------------------------------------------------------------- */
 
 static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct job *job) {
     char attempt[32], first_seen[32], origin[sizeof job->headers.origin];
@@ -107,8 +106,7 @@ static void send_copy(struct executor *x, struct job *job) {
     }
 }
 
-/* --- the state ----------------------------------------------------------------------------------
- */
+/* --- the state -------------------------------------------------------------------------------- */
 
 static struct status describe(struct job *job, enum status_state state) {
     struct status s = {
@@ -183,8 +181,7 @@ static void send_status(struct executor *x, struct job *job) {
         send_later(job, err, "status");
 }
 
-/* --- settling -----------------------------------------------------------------------------------
- */
+/* --- settling --------------------------------------------------------------------------------- */
 
 static void send_what_is_left(void *arg) {
     struct job *job = arg;

@@ -17,14 +17,14 @@ enum {
     SPACING_LEAST_MS = 100,
     SPACING_MOST_MS = 5000,
     CALL_TIMEOUT_MS = 10000,
+    UNTOLD_SAID_EVERY_MS = 60000,
     BATCH_TEXT_BYTES =
         2 << 20, /* of SQL that an answer brings back: bounds its size and our memory */
 };
 
 static void on_timer(void *arg);
 
-/* --- pure ---------------------------------------------------------------------------------------
- */
+/* --- pure ------------------------------------------------------------------------------------- */
 
 int64_t tracker_interval_ms(double median_s) {
     double ms = median_s * 1000 / 20;
@@ -60,8 +60,7 @@ static double median(const struct tracker *t) {
     return sorted[t->durations_count / 2];
 }
 
-/* --- when ---------------------------------------------------------------------------------------
- */
+/* --- when ------------------------------------------------------------------------------------- */
 
 static void call_in(struct executor *x, int64_t delay_ms) {
     struct tracker *t = &x->tracker;
@@ -77,8 +76,7 @@ static int64_t sweep_interval_ms(const struct executor *x) {
     return tracker_interval_ms(median(&x->tracker));
 }
 
-/* --- answers ------------------------------------------------------------------------------------
- */
+/* --- answers ---------------------------------------------------------------------------------- */
 
 static const char *text_of(const cJSON *object, const char *name) {
     const char *text = cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
@@ -195,6 +193,22 @@ static bool sweep_goes_on(const struct tracker *t) {
     return next != NULL && next->sweep != t->sweep;
 }
 
+/* Those of the batch that the answer does not tell of count as active, and are asked for again. */
+static void note_untold(struct executor *x, const cJSON *unprocessed) {
+    struct tracker *t = &x->tracker;
+    size_t untold = 0;
+    for (size_t i = 0; i < t->batch_count; i++)
+        if (t->batch[i] != NULL) {
+            note_seen(t, t->batch[i], NULL);
+            untold++;
+        }
+    if (untold == 0 || loop_now(x->loop) < t->quiet_until_ms)
+        return;
+    t->quiet_until_ms = loop_now(x->loop) + UNTOLD_SAID_EVERY_MS;
+    log_warn("Athena does not tell of %zu queries that it started, asked again: %s", untold,
+             text_of(cJSON_GetArrayItem(unprocessed, 0), "ErrorMessage"));
+}
+
 static bool take_answer(struct executor *x, const struct aws_answer *answer) {
     cJSON *root = cJSON_ParseWithLength(answer->http.body, answer->http.body_len);
     const cJSON *executions = cJSON_GetObjectItemCaseSensitive(root, "QueryExecutions");
@@ -203,21 +217,17 @@ static bool take_answer(struct executor *x, const struct aws_answer *answer) {
     bool sound = cJSON_IsArray(executions);
     if (sound)
         look_at_each(x, executions);
-    if (cJSON_GetArraySize(unprocessed) > 0) {
-        x->tracker.sweep_sound = false;
-        log_warn("Athena did not tell of %d of %zu queries, asked again: %s",
-                 cJSON_GetArraySize(unprocessed), x->tracker.batch_count,
-                 text_of(cJSON_GetArrayItem(unprocessed, 0), "ErrorMessage"));
-    }
+    if (sound)
+        note_untold(x, unprocessed);
     cJSON_Delete(root);
     return sound;
 }
 
-static void slow_down(struct executor *x, const struct aws_answer *answer) {
+static void note_failure(struct executor *x, const struct aws_answer *answer) {
     struct tracker *t = &x->tracker;
     t->sweep_sound = false;
-    metric_add(&x->metrics[METRIC_POLL_ERRORS], 1);
     t->spacing_ms = t->spacing_ms * 2 < SPACING_MOST_MS ? t->spacing_ms * 2 : SPACING_MOST_MS;
+    metric_add(&x->metrics[METRIC_POLL_ERRORS], 1);
     log_warn("running queries cannot be looked at, tried again: status=%d code=%s %s",
              answer->http.status, answer->code,
              answer->http.error != NULL ? answer->http.error : answer->message);
@@ -236,10 +246,10 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
     enum outcome outcome = outcome_of_poll(&in);
     t->call = NULL;
     if (outcome == OUTCOME_CREDENTIALS) {
-        slow_down(x, answer);
+        note_failure(x, answer);
         dispatch_credentials_refused(x, answer->message);
     } else if (outcome != OUTCOME_STARTED || !take_answer(x, answer)) {
-        slow_down(x, answer);
+        note_failure(x, answer);
     } else {
         t->spacing_ms = SPACING_LEAST_MS;
         dispatch_credentials_worked(x);
@@ -254,8 +264,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
     dispatch_run(x);
 }
 
-/* --- calls --------------------------------------------------------------------------------------
- */
+/* --- calls ------------------------------------------------------------------------------------ */
 
 /* The next of this sweep, from the front; each goes to the end as it is taken. */
 static void fill_batch(struct tracker *t) {
@@ -297,8 +306,7 @@ static void on_timer(void *arg) {
     buffer_free(&body);
 }
 
-/* --- life ---------------------------------------------------------------------------------------
- */
+/* --- life ------------------------------------------------------------------------------------- */
 
 void tracker_init(struct executor *x) {
     struct tracker *t = &x->tracker;

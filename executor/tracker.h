@@ -43,6 +43,7 @@ struct tracker {
     size_t durations_count, durations_next;
     int64_t spacing_ms; /* between two calls; grows while the API refuses */
     int64_t called_ms;
+    int64_t quiet_until_ms; /* the warning of what Athena does not tell of is not repeated before */
 };
 
 struct executor;

@@ -40,7 +40,7 @@ struct signing {
     struct buffer canonical;      /* the canonical request */
 };
 
-/* --- Pairs ----------------------------------------------------------------------------------- */
+/* --- Pairs ------------------------------------------------------------------------------------ */
 
 /* Takes both strings. */
 static void pairs_add(struct pairs *p, char *name, char *value) {
@@ -80,7 +80,7 @@ static void pairs_sort(struct pairs *p, int (*compare)(const void *, const void 
         qsort(p->at, p->count, sizeof *p->at, compare);
 }
 
-/* --- Canonical path -------------------------------------------------------------------------- */
+/* --- Canonical path --------------------------------------------------------------------------- */
 
 /* Without . and .. and empty segments, as botocore does it: "/a/b/.." is "/a", not "/a/". */
 static char *resolve_dots(const char *path) {
@@ -125,7 +125,7 @@ static void add_path(struct buffer *out, const struct sigv4_request *r) {
     free(path);
 }
 
-/* --- Canonical headers ----------------------------------------------------------------------- */
+/* --- Canonical headers ------------------------------------------------------------------------ */
 
 static char *lower_case(const char *s) {
     char *copy = mem_string(s);
@@ -188,7 +188,7 @@ static bool canonical_headers(struct signing *s, const struct sigv4_request *r,
     return named && !s->headers.failed && !s->signed_headers.failed;
 }
 
-/* --- Canonical query ------------------------------------------------------------------------- */
+/* --- Canonical query -------------------------------------------------------------------------- */
 
 static int hex_digit(char c) {
     if (c >= '0' && c <= '9')
@@ -275,7 +275,7 @@ static bool canonical_query(struct signing *s, const struct sigv4_request *r,
     return !s->query.failed;
 }
 
-/* --- Hashes ---------------------------------------------------------------------------------- */
+/* --- Hashes ----------------------------------------------------------------------------------- */
 
 static void to_hex(const unsigned char hash[HASH_LEN], char hex[2 * HASH_LEN + 1]) {
     static const char digits[] = "0123456789abcdef";
@@ -318,7 +318,7 @@ static EVP_MAC_CTX *hmac_open(void) {
     return ctx;
 }
 
-/* --- The steps ------------------------------------------------------------------------------- */
+/* --- The steps -------------------------------------------------------------------------------- */
 
 static bool format_date(int64_t time_s, char date[17]) {
     time_t t = (time_t)time_s;
@@ -431,7 +431,7 @@ static bool sign(struct signing *s, const struct sigv4_request *r, const struct 
     return ok;
 }
 
-/* --- What callers use ------------------------------------------------------------------------ */
+/* --- What callers use ------------------------------------------------------------------------- */
 
 bool sigv4_canonical_request(const struct sigv4_request *r, const struct sigv4_keys *keys,
                              int64_t expires_seconds, struct buffer *out) {
