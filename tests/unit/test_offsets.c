@@ -181,6 +181,25 @@ static void test_size_limit_tells_of_fewer(void **state) {
     offsets_free(&o);
 }
 
+/* A pair that does not fit ends the text, though a shorter one behind it would fit. */
+static void test_nothing_follows_what_did_not_fit(void **state) {
+    (void)state;
+    static const int64_t sparse[] = {0, 2, 5000, 5002, 5004};
+    const char whole[] = "aq1 0 1:1 1:4997 1:1 1:1";
+    struct offsets o;
+    offsets_init(&o, -1, NULL);
+    for (size_t i = 0; i < sizeof sparse / sizeof *sparse; i++)
+        assert_int_equal(offsets_receive(&o, sparse[i]), OFFSETS_NEW);
+    for (size_t size = 1; size <= sizeof whole; size++) {
+        char written[sizeof whole];
+        offsets_metadata(&o, written, size);
+        size_t n = strlen(written);
+        assert_memory_equal(written, whole, n);
+        assert_true(n == 0 || whole[n] == ' ' || whole[n] == '\0');
+    }
+    offsets_free(&o);
+}
+
 /* One slow offset at the front, a million behind it: neither the memory nor the time may follow. */
 static void test_memory_follows_the_unfinished(void **state) {
     (void)state;
@@ -330,6 +349,7 @@ int main(void) {
         cmocka_unit_test(test_junk_is_as_none),
         cmocka_unit_test(test_metadata_without_commit_is_ignored),
         cmocka_unit_test(test_size_limit_tells_of_fewer),
+        cmocka_unit_test(test_nothing_follows_what_did_not_fit),
         cmocka_unit_test(test_memory_follows_the_unfinished),
         cmocka_unit_test(test_nothing_is_skipped_that_is_not_done),
     };
