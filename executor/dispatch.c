@@ -110,8 +110,12 @@ static void on_gate_timer(void *arg) {
     dispatch_run(x);
 }
 
-void dispatch_credentials_refused(struct executor *x, const char *why) {
+void dispatch_credentials_refused(struct executor *x, const struct aws_answer *answer) {
     struct gate *g = &x->gate;
+    const char *why = answer->message[0] != '\0'   ? answer->message
+                      : answer->code[0] != '\0'    ? answer->code
+                      : answer->http.error != NULL ? answer->http.error
+                                                   : "refused without a reason";
     if (!g->suspect)
         log_error("no query is started: credentials refused or missing: %s", why);
     snprintf(g->why, sizeof g->why, "credentials: %s", why);
@@ -242,7 +246,7 @@ static void act_rate(struct executor *x, struct job *job, const struct aws_answe
     release_slot(x, job);
     if (job->rate_limited_ms == 0)
         job->rate_limited_ms = now_ms;
-    if (now_ms - job->rate_limited_ms >= x->config->throttle_patience_ms) {
+    if (!job->perhaps_started && now_ms - job->rate_limited_ms >= x->config->throttle_patience_ms) {
         const char *code = answer->code[0] != '\0' ? answer->code : "ThrottlingException";
         settle_throttled(x, job, code, answer->message);
         return;
@@ -254,22 +258,20 @@ static void act_rate(struct executor *x, struct job *job, const struct aws_answe
 
 static void act_ambiguous(struct executor *x, struct job *job, const struct aws_answer *answer) {
     hold_slot(x, job);
+    job->perhaps_started = true;
     log_warn("perhaps started, asked again with the same token: status=%d code=%s %s queryId=%s",
-             answer->http.status, answer->code,
-             answer->http.error != NULL ? answer->http.error : answer->message, job->id.query_id);
+             answer->http.status, answer->code, answer->http.error, job->id.query_id);
     again_in(x, job, backoff_ms(job->tries++));
 }
 
 static void act_credentials(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    dispatch_credentials_refused(x, answer->message[0] != '\0'   ? answer->message
-                                    : answer->http.error != NULL ? answer->http.error
-                                                                 : "refused without a reason");
+    dispatch_credentials_refused(x, answer);
     wait_again(x, job);
 }
 
 /*
  * Another text of this pair has started, or this one with other defaults. The status topic tells
- * which; it may lag behind, so it is asked twice.
+ * which; what another executor wrote there may lag behind, so it is asked twice.
  */
 static void act_mismatch(struct executor *x, struct job *job, const struct aws_answer *answer) {
     struct status known;
@@ -285,7 +287,7 @@ static void act_mismatch(struct executor *x, struct job *job, const struct aws_a
     }
     bool has_owner = is_known && known.query_execution_id != NULL;
     bool unsure = !has_owner && ++job->mismatches < MISMATCHES_MOST;
-    if (!status_reader_caught_up(x->reader) || unsure) {
+    if (unsure) {
         release_slot(x, job);
         job->state = JOB_BACKING_OFF;
         loop_timer_set(x->loop, &job->timer, MISMATCH_AGAIN_MS, on_waited, job);
@@ -401,7 +403,7 @@ static void call(struct executor *x, struct job *job) {
 
 /* Too old to be started; one that was started before is followed all the same. */
 static bool is_expired(const struct executor *x, const struct job *job) {
-    if (x->config->query_max_age_ms == 0 || job->slot == SLOT_HELD)
+    if (x->config->query_max_age_ms == 0 || job->perhaps_started)
         return false;
     int64_t since_ms =
         job->headers.first_seen_ms >= 0 ? job->headers.first_seen_ms : job->received_ms;
@@ -412,22 +414,35 @@ static bool is_expired(const struct executor *x, const struct job *job) {
            known.query_execution_id == NULL;
 }
 
+/*
+ * The pair is that of a query with another text, which has not come to its start yet: Athena, that
+ * knows of nothing, would let this one in its place. One that was rejected holds no pair.
+ */
+static bool is_anothers_pair(const struct executor *x, const struct job *job) {
+    struct status known;
+    return !job->perhaps_started &&
+           status_view_find(x->view, job->id.user_id, job->id.query_id, &known) &&
+           known.state != STATUS_REJECTED && known.has_sha256 &&
+           memcmp(known.sha256, job->sha256, sizeof known.sha256) != 0;
+}
+
 static void start(struct executor *x, struct job *job) {
-    if (!is_expired(x, job)) {
+    bool mismatch = is_anothers_pair(x, job);
+    if (!mismatch && !is_expired(x, job)) {
         call(x, job);
         return;
     }
     release_slot(x, job);
-    if (!status_reader_caught_up(x->reader)) { /* what is known of it decides */
-        job->state = JOB_BACKING_OFF;
-        loop_timer_set(x->loop, &job->timer, MISMATCH_AGAIN_MS, on_waited, job);
-        return;
-    }
-    settle_rejected(x, job, "QueryExpired", "it waited longer than QUERY_MAX_AGE_MS");
+    if (mismatch)
+        settle_mismatch(x, job, "InvalidRequestException", "Idempotent parameters do not match");
+    else
+        settle_rejected(x, job, "QueryExpired", "it waited longer than QUERY_MAX_AGE_MS");
 }
 
+/* Not before all that was written of states has been read: it tells whose a pair is. */
 static bool may_call(struct executor *x) {
-    if (x->stopping || x->gate.closed || x->calls >= x->config->max_in_flight)
+    if (x->stopping || x->gate.closed || x->calls >= x->config->max_in_flight ||
+        !status_reader_caught_up(x->reader))
         return false;
     if (x->gate.suspect && x->calls > 0)
         return false;

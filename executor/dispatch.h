@@ -25,7 +25,7 @@ void dispatch_finish(struct executor *x, struct job *job);
 void dispatch_drop(struct executor *x, struct job *job);
 
 /* A call to AWS was refused for its credentials, or worked. */
-void dispatch_credentials_refused(struct executor *x, const char *why);
+void dispatch_credentials_refused(struct executor *x, const struct aws_answer *answer);
 void dispatch_credentials_worked(struct executor *x);
 /* False: why no query is started, for /readyz. */
 bool dispatch_ready(const struct executor *x, struct buffer *why);

@@ -70,6 +70,7 @@ struct job {
     unsigned tries;          /* ambiguous answers in a row */
     int64_t rate_limited_ms; /* loop time of the first API-rate throttle in a row, 0: none */
     unsigned mismatches;
+    bool perhaps_started; /* an answer was ambiguous: it is never given up from then on */
     struct loop_timer timer;
 
     /* Running. */

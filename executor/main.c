@@ -75,8 +75,7 @@ static bool open_aws(struct executor *x) {
 }
 
 static bool is_drained(const struct executor *x) {
-    return partitions_count(x->partitions) == 0 && producer_in_flight(x->producer) == 0 &&
-           (x->cloudwatch == NULL || !cloudwatch_busy(x->cloudwatch));
+    return partitions_count(x->partitions) == 0 && producer_in_flight(x->producer) == 0;
 }
 
 static void on_deadline(void *arg) {
@@ -91,15 +90,12 @@ static void drain(struct executor *x) {
     log_info("stopping running=%zu in_flight=%d", x->tracker.count, x->calls);
     partitions_leave(x->partitions);
     loop_timer_set(x->loop, &deadline, x->config->common.drain_timeout_ms, on_deadline, &late);
-    bool flushed = false;
-    while (!late && !is_drained(x)) {
-        if (!loop_run_once(x->loop))
-            break;
-        if (!flushed && partitions_count(x->partitions) == 0 && x->cloudwatch != NULL) {
-            cloudwatch_flush(x->cloudwatch); /* the last calls are counted by now */
-            flushed = true;
-        }
-    }
+    bool works = true;
+    while (works && !late && !is_drained(x))
+        works = loop_run_once(x->loop);
+    cloudwatch_flush(x->cloudwatch); /* the last calls are counted by now */
+    while (works && !late && cloudwatch_busy(x->cloudwatch))
+        works = loop_run_once(x->loop);
     loop_timer_cancel(x->loop, &deadline);
     if (late)
         log_warn("not all was acknowledged in time: it is done again by the next owner");

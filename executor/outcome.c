@@ -73,19 +73,23 @@ static const struct {
     {"NotAuthorized", OUTCOME_CREDENTIALS},
     {"AccessDenied", OUTCOME_CREDENTIALS},
     {"AccessDeniedException", OUTCOME_CREDENTIALS},
+    /* Athena's own word for what can never run, whatever the HTTP status */
+    {"InvalidRequestException", OUTCOME_REJECTED},
 };
 
-/* No code: the HTTP status is all there is. What makes no sense may have started the query. */
-static enum outcome of_status(int status) {
+/* No code that we know: the HTTP status is all there is. `otherwise`: where it says nothing. */
+static enum outcome of_status(int status, enum outcome otherwise) {
     switch (status) {
     case 401:
     case 403:
     case 407:
         return OUTCOME_CREDENTIALS;
+    case 408:
+        return OUTCOME_AMBIGUOUS;
     case 429:
         return OUTCOME_RATE;
     default:
-        return OUTCOME_AMBIGUOUS;
+        return otherwise;
     }
 }
 
@@ -99,13 +103,15 @@ static enum outcome of_code(const struct outcome_input *in) {
     for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
         if (strcmp(codes[i].code, in->code) == 0)
             return codes[i].outcome;
-    return OUTCOME_REJECTED;
+    return of_status(in->status, OUTCOME_REJECTED);
 }
 
-/* A 5xx is the server's trouble whatever code it carries, but for throttling and credentials. */
+/*
+ * A 5xx is the server's trouble, and perhaps the query runs, whatever code it carries: it is never
+ * dead-lettered. But with refused credentials no other query fares better.
+ */
 static enum outcome of_server_error(const struct outcome_input *in) {
-    enum outcome told = in->code[0] != '\0' ? of_code(in) : OUTCOME_AMBIGUOUS;
-    return told == OUTCOME_REJECTED || told == OUTCOME_MISMATCH ? OUTCOME_AMBIGUOUS : told;
+    return of_code(in) == OUTCOME_CREDENTIALS ? OUTCOME_CREDENTIALS : OUTCOME_AMBIGUOUS;
 }
 
 enum outcome outcome_of_start(const struct outcome_input *in) {
@@ -117,8 +123,8 @@ enum outcome outcome_of_start(const struct outcome_input *in) {
         return in->id != NULL && in->id[0] != '\0' ? OUTCOME_STARTED : OUTCOME_AMBIGUOUS;
     if (in->status >= 500)
         return of_server_error(in);
-    if (in->code[0] == '\0' || in->status < 400)
-        return of_status(in->status);
+    if (in->code[0] == '\0' || in->status < 400) /* makes no sense: perhaps it runs */
+        return of_status(in->status, OUTCOME_AMBIGUOUS);
     return of_code(in);
 }
 

@@ -233,7 +233,8 @@ static void begin_revoke(struct partitions *ps) {
         p->revoking = true;
         ps->events.revoking(ps->events.arg, p);
     }
-    loop_timer_set(ps->loop, &ps->revoke_timer, ps->limits.revoke_ms, on_revoke_timer, ps);
+    if (!ps->leaving || ps->unassign_due) /* a stop has its own time-out, DRAIN_TIMEOUT_MS */
+        loop_timer_set(ps->loop, &ps->revoke_timer, ps->limits.revoke_ms, on_revoke_timer, ps);
     if (ps->closing || !anything_under_way(ps))
         let_go(ps);
 }

@@ -195,6 +195,13 @@ static void send_what_is_left(void *arg) {
         is_settled(job);
 }
 
+/* Athena's reason may quote the text of the query. */
+static void log_rejected(const struct job *job, const char *code, const char *reason) {
+    log_info("rejected: code=%s queryId=%s partition=%d offset=%" PRId64, code, job->id.query_id,
+             (int)job->message->partition, job->offset);
+    log_debug("rejected: %s queryId=%s", reason, job->id.query_id);
+}
+
 static void settle(struct job *job, enum status_state state, const char *copy_topic,
                    const char *code, const char *reason) {
     job->state = JOB_SETTLING;
@@ -236,16 +243,14 @@ void settle_throttled(struct executor *x, struct job *job, const char *code, con
 
 void settle_rejected(struct executor *x, struct job *job, const char *code, const char *reason) {
     metric_add(&x->metrics[METRIC_REJECTED], 1);
-    log_info("rejected: %s queryId=%s code=%s partition=%d offset=%" PRId64, reason,
-             job->id.query_id, code, (int)job->message->partition, job->offset);
+    log_rejected(job, code, reason);
     settle(job, STATUS_REJECTED, x->config->common.rejected_topic, code, reason);
     send_what_is_left(job);
 }
 
 void settle_mismatch(struct executor *x, struct job *job, const char *code, const char *reason) {
     metric_add(&x->metrics[METRIC_REJECTED], 1);
-    log_info("rejected: %s queryId=%s code=%s partition=%d offset=%" PRId64, reason,
-             job->id.query_id, code, (int)job->message->partition, job->offset);
+    log_rejected(job, code, reason);
     settle(job, STATUS_REJECTED, x->config->common.rejected_topic, code, reason);
     job->status.wanted = false;
     send_what_is_left(job);

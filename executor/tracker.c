@@ -247,7 +247,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
     t->call = NULL;
     if (outcome == OUTCOME_CREDENTIALS) {
         note_failure(x, answer);
-        dispatch_credentials_refused(x, answer->message);
+        dispatch_credentials_refused(x, answer);
     } else if (outcome != OUTCOME_STARTED || !take_answer(x, answer)) {
         note_failure(x, answer);
     } else {
