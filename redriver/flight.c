@@ -19,6 +19,7 @@ struct flight {
     char *database;
     size_t partition;
     uint64_t generation;
+    bool alone; /* sent, or to be sent, with no other record in its batch */
 };
 
 struct flights {
@@ -31,6 +32,7 @@ struct flights {
     int64_t due_ms;     /* when those that wait are sent again */
     int64_t backoff_ms; /* 0: the last one went well */
     bool just_failed;   /* since the last look at the clock */
+    bool one_alone;     /* what is in flight is a single record that is to stay alone */
     uint64_t generation;
 };
 
@@ -49,7 +51,8 @@ void flights_close(struct flights *f) {
 }
 
 bool flights_ready(const struct flights *f) {
-    return f->in_flight < FLIGHTS_MAX && f->bytes < FLIGHTS_BYTES_MAX && f->waiting == NULL;
+    return f->in_flight < FLIGHTS_MAX && f->bytes < FLIGHTS_BYTES_MAX && f->waiting == NULL &&
+           !f->one_alone;
 }
 
 size_t flights_count(const struct flights *f) {
@@ -88,6 +91,13 @@ static void give_up(struct flight *flight, rd_kafka_resp_err_t err) {
     flight_free(flight);
 }
 
+/* The broker refuses a whole batch: which of its records is too large, only each alone can tell. */
+static void suspect(struct flights *f, struct flight *flight) {
+    flight->alone = true;
+    tell(flight, FLIGHT_FAILED);
+    wait_for_retry(f, flight);
+}
+
 /* It may be in the query topic all the same: the request token absorbs a second copy. */
 static void failed(struct flights *f, struct flight *flight, rd_kafka_resp_err_t err) {
     if (f->backoff_ms == 0 && !f->just_failed)
@@ -106,6 +116,7 @@ static void on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t partition, i
     if (!late) {
         f->in_flight--;
         f->bytes -= weight(flight->message);
+        f->one_alone = false;
     }
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         f->backoff_ms = 0;
@@ -113,8 +124,10 @@ static void on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t partition, i
         flight_free(flight);
     } else if (late) {
         flight_free(flight);
-    } else if (is_hopeless(err)) {
+    } else if (is_hopeless(err) && flight->alone) {
         give_up(flight, err);
+    } else if (is_hopeless(err)) {
+        suspect(f, flight);
     } else {
         failed(f, flight, err);
     }
@@ -133,6 +146,7 @@ static bool try_send(struct flights *f, struct flight *flight, struct letter *le
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         f->in_flight++;
         f->bytes += weight(m);
+        f->one_alone = flight->alone;
         return true;
     }
     if (record.headers != NULL)
@@ -173,6 +187,8 @@ int64_t flights_retry(struct flights *f, int64_t now_ms) {
     while (f->waiting != NULL && now_ms >= f->due_ms) {
         struct flight *flight = f->waiting;
         struct letter letter;
+        if (f->one_alone || (flight->alone && f->in_flight > 0))
+            return -1;
         DL_DELETE2(f->waiting, flight, prev, next);
         f->waiting_count--;
         letter_read(&letter, flight->message);
@@ -202,5 +218,6 @@ size_t flights_drop(struct flights *f) {
     f->generation++;
     f->in_flight = f->bytes = 0;
     f->backoff_ms = 0;
+    f->one_alone = false;
     return count;
 }

@@ -44,7 +44,8 @@ bool flights_ready(const struct flights *f);
  */
 void flights_send(struct flights *f, struct letter *letter, size_t partition, const char *database,
                   int64_t now_ms);
-/* Sends again what is due. Returns in how many ms the next is, -1: none waits. */
+/* Sends again what is due. Returns in how many ms the next is, -1: none, or
+ * not before something in flight has come to its end. */
 int64_t flights_retry(struct flights *f, int64_t now_ms);
 size_t flights_count(const struct flights *f); /* in flight and waiting */
 

@@ -27,7 +27,8 @@ enum {
     SEND_TIMEOUT_MS = 30000,
     REVOKE_TIMEOUT_MS = 5000,
     AWS_CONNECTIONS = 2,
-    LINE_MAX_BYTES = 65536
+    LINE_MAX_BYTES = 65536,
+    LOOK_EVERY_MS = 10000
 };
 
 struct redriver {
@@ -43,10 +44,11 @@ struct redriver {
     struct aws_client *aws;
     struct cloudwatch *cloudwatch; /* NULL: off */
     struct metric metrics[REDRIVER_METRICS];
-    struct loop_timer next_pass, drained;
+    struct loop_timer next_pass, look, drained;
     int32_t *partitions; /* owned: what the next pass goes over */
     size_t count;
     int64_t pass_started_ms;
+    int64_t waiting;      /* dead letters between passes, by offsets, when they were last counted */
     int64_t moved_before; /* by hand: in passes that a rebalance cut short */
     bool joined, begun;
     bool cut_short; /* the last pass did not come to its end: the next does not wait */
@@ -74,6 +76,32 @@ static void begin_pass_in(struct redriver *r, int64_t delay_ms) {
     loop_timer_set(r->loop, &r->next_pass, delay_ms, begin_pass, r);
 }
 
+/* For the metrics only. It blocks for a moment, so not while a broker is known to be away. */
+static void look(void *arg) {
+    struct redriver *r = arg;
+    char error[256];
+    loop_timer_set(r->loop, &r->look, LOOK_EVERY_MS, look, r);
+    if (pass_busy(r->pass) || r->count == 0 || !reader_up(r->reader))
+        return;
+    struct reader_place *places = mem_zero(r->count * sizeof *places);
+    for (size_t i = 0; i < r->count; i++)
+        places[i].partition = r->partitions[i];
+    if (reader_learn(r->reader, r->config.common.deadletter_topic, places, r->count, true, error,
+                     sizeof error)) {
+        r->waiting = 0;
+        for (size_t i = 0; i < r->count; i++)
+            r->waiting += places[i].end - places[i].from;
+    }
+    reader_places_free(places, r->count);
+}
+
+static int64_t waiting(const struct redriver *r) {
+    if (!pass_busy(r->pass))
+        return r->waiting;
+    const struct pass_result *so_far = pass_result(r->pass);
+    return pass_waiting(r->pass) + so_far->skipped + so_far->left;
+}
+
 static void record_pass(struct redriver *r, const struct pass_result *result) {
     double seconds = (double)(loop_now(r->loop) - r->pass_started_ms) / 1000;
     metric_add(&r->metrics[REDRIVER_PASSES], 1);
@@ -99,6 +127,9 @@ static void on_pass_done(void *arg) {
         r->over = !r->cut_short;
         return;
     }
+    r->waiting = result->skipped + result->left;
+    if (r->admin != NULL)
+        loop_timer_set(r->loop, &r->look, 0, look, r);
     int64_t spent_ms = loop_now(r->loop) - r->pass_started_ms;
     begin_pass_in(r, r->config.interval_ms - spent_ms);
 }
@@ -154,6 +185,7 @@ static void on_assigned(void *arg, const int32_t *partitions, size_t count) {
 static void on_revoked(void *arg, bool lost) {
     struct redriver *r = arg;
     r->count = 0;
+    r->waiting = 0;
     if (!pass_busy(r->pass)) {
         member_release(r->member);
         return;
@@ -209,8 +241,8 @@ static bool ready(void *arg, struct buffer *why) {
 
 static void write_metrics(void *arg, struct buffer *out) {
     struct redriver *r = arg;
-    int64_t lag = member_lag(r->member), oldest_ms = pass_result(r->pass)->oldest_ms;
-    metric_set(&r->metrics[REDRIVER_WAITING], lag >= 0 ? (double)lag : 0);
+    int64_t oldest_ms = pass_result(r->pass)->oldest_ms;
+    metric_set(&r->metrics[REDRIVER_WAITING], (double)waiting(r));
     double age = oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0;
     metric_set(&r->metrics[REDRIVER_OLDEST], age > 0 ? age : 0);
     metric_set(&r->metrics[REDRIVER_PARTITIONS], (double)member_partitions(r->member));
@@ -282,7 +314,8 @@ static bool open_cloudwatch(struct redriver *r, char *error, size_t error_size) 
 }
 
 static bool open_admin(struct redriver *r, char *error, size_t error_size) {
-    struct admin_source source = {ready, write_metrics, r};
+    struct admin_source source = {
+        .ready = ready, .metrics = write_metrics, .arg = r, .stage = r->config.common.stage};
     /* By hand, beside a running one with the same environment, its port is taken. */
     if (r->config.common.admin_listen == NULL || redriver_by_hand(&r->config))
         return true;
@@ -316,6 +349,7 @@ static void close_all(struct redriver *r) {
         aws_client_close(r->aws);
     credentials_close(r->credentials);
     loop_timer_cancel(r->loop, &r->next_pass);
+    loop_timer_cancel(r->loop, &r->look);
     loop_timer_cancel(r->loop, &r->drained);
     loop_close(r->loop);
     free(r->partitions);

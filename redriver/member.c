@@ -24,7 +24,7 @@ struct member {
     struct loop_timer poll;
     int32_t *partitions; /* owned */
     size_t count;
-    bool assigned, fatal, closing;
+    bool joined, assigned, fatal, closing;
     bool revoking;                  /* the group waits for member_release() */
     member_committed_fn *committed; /* NULL: no commit is under way */
     void *committed_arg;
@@ -183,10 +183,8 @@ struct member *member_open(struct loop *loop, const struct options_common *commo
     return m;
 }
 
-/* With no broker there is nobody to say goodbye to, and librdkafka would wait for one. */
+/* A member that does not say goodbye keeps its partitions for the session's time-out. */
 static void leave(struct member *m) {
-    if (!m->owner.health.up)
-        return;
     rd_kafka_queue_t *queue = rd_kafka_queue_new(m->rk);
     rd_kafka_error_t *error = rd_kafka_consumer_close_queue(m->rk, queue);
     if (error != NULL) {
@@ -211,7 +209,7 @@ void member_close(struct member *m) {
         return;
     m->closing = true;
     loop_timer_cancel(m->loop, &m->poll);
-    if (m->rk != NULL && m->control_wakeup != NULL)
+    if (m->joined)
         leave(m);
     kafka_wakeup_close(m->control_wakeup);
     kafka_wakeup_close(m->commits_wakeup);
@@ -232,7 +230,8 @@ bool member_join(struct member *m, char *error, size_t error_size) {
     rd_kafka_topic_partition_list_destroy(list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         snprintf(error, error_size, "cannot subscribe to %s: %s", m->topic, rd_kafka_err2str(err));
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    m->joined = err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    return m->joined;
 }
 
 bool member_assigned(const struct member *m) {
@@ -245,10 +244,6 @@ size_t member_partitions(const struct member *m) {
 
 bool member_up(const struct member *m) {
     return m->owner.health.up;
-}
-
-int64_t member_lag(const struct member *m) {
-    return m->assigned ? m->owner.health.lag : -1;
 }
 
 bool member_fatal(const struct member *m) {

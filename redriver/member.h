@@ -40,9 +40,8 @@ bool member_join(struct member *m, char *error, size_t error_size);
 void member_release(struct member *m);
 bool member_assigned(const struct member *m);
 size_t member_partitions(const struct member *m);
-bool member_up(const struct member *m);     /* a broker is reached */
-int64_t member_lag(const struct member *m); /* over our partitions, -1: not known */
-bool member_fatal(const struct member *m);  /* the handle will never work again */
+bool member_up(const struct member *m);    /* a broker is reached */
+bool member_fatal(const struct member *m); /* the handle will never work again */
 
 struct member_offset {
     int32_t partition;
