@@ -29,10 +29,18 @@ struct status_reader {
     int32_t behind;     /* partitions whose end was not yet seen */
 };
 
+static void take_tombstone(struct status_reader *r, const rd_kafka_message_t *message) {
+    char user_id[QUERY_ID_MAX + 1], query_id[QUERY_ID_MAX + 1];
+    if (status_key_read(message->key, message->key_len, user_id, query_id))
+        status_view_forget(r->view, user_id, query_id);
+}
+
 static void take_record(struct status_reader *r, const rd_kafka_message_t *message) {
     struct status s;
-    if (message->payload == NULL)
-        return; /* a tombstone: what is known leaves with age */
+    if (message->payload == NULL) {
+        take_tombstone(r, message);
+        return;
+    }
     if (!status_read(message->payload, message->len, &s)) {
         log_debug("not a status: partition=%d offset=%lld", (int)message->partition,
                   (long long)message->offset);
@@ -94,6 +102,7 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
     r->arg = arg;
     rd_kafka_conf_t *conf = kafka_conf(common);
     kafka_set(conf, "enable.partition.eof", "true");
+    kafka_set(conf, "auto.offset.reset", "earliest");
     /* A view is small; what waits to be taken into it must be as well (this is a partition). */
     kafka_set(conf, "queued.max.messages.kbytes", "1024");
     r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, &r->owner, error, error_size);
