@@ -74,6 +74,8 @@ static void test_structure(void **state) {
         {BYTES("}"), "expected an object at byte 0"},
         {BYTES("\v{}"), "expected an object at byte 0"},
         {BYTES("\xEF\xBB\xBF{}"), "it begins with a byte order mark, at byte 0"},
+        {BYTES("\xEF\xBB\xBF"), "it begins with a byte order mark, at byte 0"},
+        {BYTES("\xEF\xBB"), "expected an object at byte 0"},
         {BYTES(" \xEF\xBB\xBF{}"), "expected an object at byte 1"},
         {BYTES("{"), "it ends at byte 1, where a key in double quotes was expected"},
         {BYTES("{]"), "expected a key in double quotes at byte 1"},
@@ -109,6 +111,7 @@ static void test_structure(void **state) {
         {BYTES("{\"a\":tru}"), "expected a value at byte 5"},
         {BYTES("{\"a\":True}"), "expected a value at byte 5"},
         {BYTES("{\"a\":truex}"), "expected a comma or } at byte 9"},
+        {BYTES("{\"a\":true"), "it ends at byte 9, where a comma or } was expected"},
         {BYTES("{\"a\":nul"), "expected a value at byte 5"},
         {BYTES("{\"a\":NaN}"), "expected a value at byte 5"},
         {BYTES("{\"a\":Infinity}"), "expected a value at byte 5"},
@@ -120,6 +123,7 @@ static void test_numbers(void **state) {
     (void)state;
     static const struct read_case cases[] = {
         {BYTES("{\"a\":0}"), NULL},
+        {BYTES("{\"a\":9}"), NULL},
         {BYTES("{\"a\":-0}"), NULL},
         {BYTES("{\"a\":10.01}"), NULL},
         {BYTES("{\"a\":-1.5e+07}"), NULL},
@@ -187,6 +191,12 @@ static void test_strings(void **state) {
         {BYTES("{\"a\":\"\\uD800x\\uDC00\"}"), "a lone surrogate at byte 6"},
         {BYTES("{\"a\":\"\\uD83D\\uDE0\"}"), "a lone surrogate at byte 6"},
         {BYTES("{\"a\":\"\\uD83D\\uDE0"), "a lone surrogate at byte 6"},
+        {BYTES("{\"a\":\"\\uD83D"), "a lone surrogate at byte 6"},
+        {BYTES("{\"a\":\"\\uD83D\\"), "a lone surrogate at byte 6"},
+        {BYTES("{\"a\":\"\\uD83D\\u"), "a lone surrogate at byte 6"},
+        {BYTES("{\"a\":\"\\uD83DxuDE00\"}"), "a lone surrogate at byte 6"},
+        {BYTES("{\"a\":\"\\uD83D\\nDE00\"}"), "a lone surrogate at byte 6"},
+        {BYTES("{\"a\":\"\\uD83D\\uDE00"), "it ends within a string"},
         {BYTES("{\"a\":\"\\uDC00\"}"), "a lone surrogate at byte 6"},
         {BYTES("{\"a\":\"\\uDE00\\uD83D\"}"), "a lone surrogate at byte 6"},
         {BYTES("{\"a\":\"b"), "it ends within a string"},
@@ -240,7 +250,11 @@ static void test_utf8(void **state) {
         size_t n = strlen(text);
         memcpy(text + n, cases[i].bytes, cases[i].n);
         memcpy(text + n + cases[i].n, "\"}", 2);
-        assert_int_equal(json_utf8_sequence(cases[i].bytes, cases[i].n), cases[i].sequence);
+        char *copy = malloc(cases[i].n); /* of that size, for the sanitizers */
+        assert_non_null(copy);
+        memcpy(copy, cases[i].bytes, cases[i].n);
+        assert_int_equal(json_utf8_sequence(copy, cases[i].n), cases[i].sequence);
+        free(copy);
         bool ok = read_copy(text, n + cases[i].n + 2, ignore_member, NULL, detail, sizeof detail);
         assert_int_equal(ok, cases[i].sequence > 0);
         snprintf(wanted, sizeof wanted, "not strict JSON: not UTF-8 at byte %zu", n);
@@ -249,22 +263,33 @@ static void test_utf8(void **state) {
     }
 }
 
-/* Every byte at every place of a word: what is skipped eight at a time must miss none. */
+/*
+ * Every byte at every place of a word, among low and high neighbours: what is skipped eight at a
+ * time must miss none.
+ */
+static void check_byte(int byte, size_t at, char filler) {
+    enum {
+        LENGTH = 24
+    };
+    char text[6 + LENGTH + 3] = "{\"a\":\"", detail[100];
+    memset(text + 6, filler, LENGTH);
+    strcpy(text + 6 + LENGTH, "\"}");
+    text[6 + at] = (char)byte;
+    bool wanted = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
+    if (byte == '\\') /* what stands behind it makes it an escape or not */
+        wanted = at + 1 < LENGTH && strchr("/bfnrt", filler) != NULL;
+    bool ok = read_copy(text, sizeof text - 1, ignore_member, NULL, detail, sizeof detail);
+    if (ok != wanted)
+        fail_msg("byte %d at %zu among '%c': %s", byte, at, filler, ok ? "taken" : detail);
+}
+
 static void test_every_byte_at_every_place(void **state) {
     (void)state;
-    for (int byte = 0; byte < 256; byte++)
-        for (size_t at = 0; at < 24; at++) {
-            char text[] = "{\"a\":\"abcdefghijklmnopqrstuvwx\"}", detail[100];
-            text[6 + at] = (char)byte;
-            bool plain = byte >= 0x20 && byte < 0x80 && byte != '"' && byte != '\\';
-            bool ok = read_copy(text, sizeof text - 1, ignore_member, NULL, detail, sizeof detail);
-            if (byte == '"')
-                plain = at == 24;
-            else if (byte == '\\') /* "\y": none is an escape but these */
-                plain = at == 23 ? false : strchr("\"\\/bfnrt", text[7 + at]) != NULL;
-            if (ok != plain)
-                fail_msg("byte %d at %zu: %s", byte, at, ok ? "taken" : detail);
-        }
+    static const char fillers[] = " !0@A[b~\x7F#]";
+    for (size_t f = 0; f < sizeof fillers - 1; f++)
+        for (int byte = 0; byte < 256; byte++)
+            for (size_t at = 0; at < 24; at++)
+                check_byte(byte, at, fillers[f]);
 }
 
 static void test_repeated_keys(void **state) {
@@ -324,7 +349,7 @@ static void add_many(struct buffer *b, size_t count, size_t repeated) {
 
 static void test_many_keys(void **state) {
     (void)state;
-    static const size_t counts[] = {15, 16, 17, 18, 33, 1000, 20000};
+    static const size_t counts[] = {15, 16, 17, 18, 32, 33, 1000, 20000};
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         char detail[200], wanted[200];
         struct buffer b;
@@ -403,12 +428,29 @@ static void test_depth(void **state) {
     buffer_free(&b);
 }
 
+/* A key is quoted up to forty characters. */
+static void test_long_names_are_not_quoted(void **state) {
+    (void)state;
+    static const char name[] = "a123456789b123456789c123456789d123456789e";
+    for (int length = 40; length <= 41; length++) {
+        char text[200], detail[200];
+        snprintf(text, sizeof text, "{\"%.*s\":1,\"%.*s\":2}", length, name, length, name);
+        assert_false(read_copy(text, strlen(text), ignore_member, NULL, detail, sizeof detail));
+        assert_int_equal(strstr(detail, "a123") != NULL, length == 40);
+    }
+}
+
 static void test_small_detail(void **state) {
     (void)state;
     char detail[8] = "1234567";
     assert_false(json_read_object("[", 1, 64, ignore_member, NULL, detail, 4));
     assert_string_equal(detail, "not");
     assert_string_equal(detail + 4, "567");
+    char *fits = malloc(25); /* of that size, for the sanitizers */
+    assert_non_null(fits);
+    assert_false(json_read_object("[", 1, 64, ignore_member, NULL, fits, 25));
+    assert_string_equal(fits, "not strict JSON: expecte");
+    free(fits);
     assert_false(json_read_object("[", 1, 64, ignore_member, NULL, NULL, 0));
     assert_false(json_read_object(NULL, 0, 64, ignore_member, NULL, detail, sizeof detail));
 }
@@ -424,6 +466,7 @@ int main(void) {
         cmocka_unit_test(test_many_keys),
         cmocka_unit_test(test_first_of_many_repeated_is_told),
         cmocka_unit_test(test_depth),
+        cmocka_unit_test(test_long_names_are_not_quoted),
         cmocka_unit_test(test_small_detail),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

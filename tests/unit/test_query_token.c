@@ -2,6 +2,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
@@ -84,6 +85,11 @@ static void test_id_valid(void **state) {
     assert_false(query_id_valid("\0", 1));
     assert_false(query_id_valid("a\0b", 3));
     assert_false(query_id_valid("a\xC3", 2));
+    char *cut = malloc(2); /* of that size, for the sanitizers */
+    assert_non_null(cut);
+    memcpy(cut, "a\xC3", 2);
+    assert_false(query_id_valid(cut, 2));
+    free(cut);
     assert_false(query_id_valid("\xED\xA0\x80", 3));
 }
 
