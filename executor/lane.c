@@ -21,17 +21,24 @@ static void skip_behind(struct scan *s, const char *mark) {
     s->at = (size_t)(s->end - s->at) > n ? s->at + n : s->end;
 }
 
-static void skip_space(struct scan *s) {
-    while (s->at < s->end) {
-        if (begins(s, "--"))
-            skip_behind(s, "\n");
-        else if (begins(s, "/*"))
-            skip_behind(s, "*/");
-        else if (strchr(" \t\r\n\f\v(;", *s->at) != NULL)
-            s->at++;
-        else
-            return;
+static bool skip_comment(struct scan *s) {
+    if (begins(s, "--")) {
+        skip_behind(s, "\n");
+    } else if (begins(s, "/*")) {
+        s->at += 2; /* the star of the mark does not end the comment */
+        skip_behind(s, "*/");
+    } else {
+        return false;
     }
+    return true;
+}
+
+static void skip_space(struct scan *s) {
+    while (s->at < s->end)
+        if (strchr(" \t\r\n\f\v(;", *s->at) != NULL)
+            s->at++;
+        else if (!skip_comment(s))
+            return;
 }
 
 static bool is_word_byte(char c) {
@@ -49,23 +56,24 @@ static bool next_word(struct scan *s, char *word, size_t size) {
     return n > 0;
 }
 
-/* The `AS` of CREATE TABLE … AS, outside quotes, comments and the column list. */
+/*
+ * The `AS` of CREATE TABLE … AS, outside quotes, comments and the column list; not that of
+ * STORED AS.
+ */
 static bool is_create_table_as(struct scan *s) {
-    char word[16];
+    char word[16] = "";
     int depth = 0;
     while (s->at < s->end) {
         char c = *s->at;
-        if (begins(s, "--")) {
-            skip_behind(s, "\n");
-        } else if (begins(s, "/*")) {
-            s->at += 2;
-            skip_behind(s, "*/");
-        } else if (c == '\'' || c == '"' || c == '`') {
+        if (skip_comment(s))
+            continue;
+        if (c == '\'' || c == '"' || c == '`') {
             s->at++;
             skip_behind(s, (char[]){c, '\0'});
         } else if (is_word_byte(c)) {
+            bool is_format = strcasecmp(word, "STORED") == 0;
             next_word(s, word, sizeof word);
-            if (depth == 0 && strcasecmp(word, "AS") == 0)
+            if (depth == 0 && strcasecmp(word, "AS") == 0 && !is_format)
                 return true;
         } else {
             depth += c == '(' ? 1 : c == ')' ? -1 : 0;
