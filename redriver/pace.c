@@ -1,12 +1,12 @@
 #include "redriver/pace.h"
 
-void pace_init(struct pace *r, int64_t per_s, int64_t now_ms) {
+void redrive_pace_init(struct redrive_pace *r, int64_t per_s, int64_t now_ms) {
     double room = (double)per_s / 10;
-    *r = (struct pace){.per_s = per_s, .room = room > 1 ? room : 1, .filled_ms = now_ms};
+    *r = (struct redrive_pace){.per_s = per_s, .room = room > 1 ? room : 1, .filled_ms = now_ms};
     r->tokens = r->room;
 }
 
-int64_t pace_wait_ms(struct pace *r, int64_t now_ms) {
+int64_t redrive_pace_wait_ms(struct redrive_pace *r, int64_t now_ms) {
     if (r->per_s <= 0)
         return 0;
     if (now_ms > r->filled_ms) {
@@ -20,7 +20,7 @@ int64_t pace_wait_ms(struct pace *r, int64_t now_ms) {
     return (int64_t)((1 - r->tokens) * 1000 / (double)r->per_s) + 1;
 }
 
-void pace_take(struct pace *r) {
+void redrive_pace_take(struct redrive_pace *r) {
     if (r->per_s > 0)
         r->tokens -= 1;
 }

@@ -8,17 +8,17 @@
 
 #include <stdint.h>
 
-struct pace {
+struct redrive_pace {
     int64_t per_s; /* 0: no limit */
     double tokens, room;
     int64_t filled_ms;
 };
 
 /* Full. `now_ms` is of a clock that never goes back. */
-void pace_init(struct pace *r, int64_t per_s, int64_t now_ms);
+void redrive_pace_init(struct redrive_pace *r, int64_t per_s, int64_t now_ms);
 /* 0: one may be taken now. Else in how many ms to ask again. */
-int64_t pace_wait_ms(struct pace *r, int64_t now_ms);
-/* Only right after pace_wait_ms() gave 0. */
-void pace_take(struct pace *r);
+int64_t redrive_pace_wait_ms(struct redrive_pace *r, int64_t now_ms);
+/* Only right after redrive_pace_wait_ms() gave 0. */
+void redrive_pace_take(struct redrive_pace *r);
 
 #endif
