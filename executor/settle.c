@@ -250,6 +250,8 @@ void settle_rejected(struct executor *x, struct job *job, const char *code, cons
 
 void settle_mismatch(struct executor *x, struct job *job, const char *code, const char *reason) {
     metric_add(&x->metrics[METRIC_REJECTED], 1);
+    log_info("rejected: its userId and queryId are those of another query: queryId=%s",
+             job->id.query_id);
     log_rejected(job, code, reason);
     settle(job, STATUS_REJECTED, x->config->common.rejected_topic, code, reason);
     job->status.wanted = false;
