@@ -9,12 +9,17 @@ static bool is_same(const char *entry, size_t n, const char *value) {
     return strlen(value) == n && memcmp(entry, value, n) == 0;
 }
 
-/* s3://a/b or s3://a/b/ covers itself and what is below. No "..": S3 has none, but readers do. */
+/* A path with a segment "..": S3 knows none such, but what reads the results may. */
+static bool climbs(const char *path) {
+    size_t n = strlen(path);
+    return strstr(path, "/../") != NULL || (n >= 3 && strcmp(path + n - 3, "/..") == 0);
+}
+
+/* s3://a/b or s3://a/b/ covers itself and what is below. */
 static bool is_under(const char *entry, size_t n, const char *value) {
     while (n > 0 && entry[n - 1] == '/')
         n--;
-    return strncmp(value, entry, n) == 0 && (value[n] == '\0' || value[n] == '/') &&
-           strstr(value, "/../") == NULL;
+    return strncmp(value, entry, n) == 0 && (value[n] == '\0' || value[n] == '/') && !climbs(value);
 }
 
 static bool any_of(const char *list, match_fn *matches, const char *value) {
@@ -55,7 +60,7 @@ static const char *either(const char *chosen, const char *fallback) {
 static void write_member(struct buffer *out, const char *name, const char *value) {
     if (value == NULL)
         return;
-    if (out->data[out->len - 1] != '{')
+    if (out->len > 0 && out->data[out->len - 1] != '{')
         buffer_putc(out, ',');
     buffer_printf(out, "\"%s\":", name);
     buffer_json_string(out, value, strlen(value));
