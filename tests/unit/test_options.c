@@ -91,13 +91,23 @@ static FILE *divert(int fd, int *saved) {
     return file;
 }
 
+/* An environment with nothing in it but what cmocka itself reads. */
+static void clear_environment(void) {
+    const char *output = getenv("CMOCKA_MESSAGE_OUTPUT");
+    char kept[32];
+    snprintf(kept, sizeof kept, "%s", output != NULL ? output : "");
+    clearenv();
+    if (kept[0] != '\0')
+        setenv("CMOCKA_MESSAGE_OUTPUT", kept, 1);
+}
+
 /* Both are lists of words, separated by spaces; words of `environment` are NAME=value. */
 static struct outcome *run(const char *environment, const char *arguments) {
     struct outcome *o = mem_zero(sizeof *o);
     static char words[2][1024]; /* options borrow from the arguments */
     char *argv[16] = {"test-program"}, *save = NULL;
     int argc = 1, saved_out, saved_err;
-    clearenv();
+    clear_environment();
     snprintf(words[0], sizeof words[0], "%s", environment);
     snprintf(words[1], sizeof words[1], "%s", arguments);
     for (char *w = strtok_r(words[0], " ", &save); w != NULL; w = strtok_r(NULL, " ", &save))
@@ -117,7 +127,7 @@ static void end(struct outcome *o) {
     if (o->result == OPTIONS_RUN)
         options_free(&o->config.common);
     options_free(&o->config.common); /* twice does no harm */
-    clearenv();
+    clear_environment();
     free(o);
 }
 
