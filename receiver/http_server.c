@@ -18,6 +18,15 @@
 #include "receiver/http_framing.h"
 #include "receiver/http_linger.h"
 
+/*
+ * Before 1.0 its own answer to a missing Host is sent with a doubled head; on_head() looks itself.
+ */
+#if MHD_VERSION >= 0x01000000
+#define STRICT_FOR_CLIENT 1
+#else
+#define STRICT_FOR_CLIENT 0
+#endif
+
 enum {
     POOL_BYTES = 8192,          /* of a connection: its head must fit; bodies come in pieces */
     DISCARD_MAX = 65536,        /* a refused body up to this is read, and the connection kept */
@@ -41,11 +50,10 @@ struct connection {
     int fd;
     enum phase phase;
     int64_t since_ms;        /* the phase */
-    uint64_t received_bytes; /* PHASE_IDLE: what had come when it was first looked at */
-    bool looked_at;
-    bool over;             /* it was shut down */
-    bool linger;           /* it was refused with bytes unread */
-    bool vouched, trusted; /* the client's certificate was looked at, and is good */
+    uint64_t received_bytes; /* when the last request was whole */
+    bool over;               /* it was shut down */
+    bool linger;             /* it was refused with bytes unread */
+    bool vouched, trusted;   /* the client's certificate was looked at, and is good */
 };
 
 enum stage {
@@ -83,7 +91,16 @@ struct http_server {
 static void set_phase(struct connection *c, enum phase phase) {
     c->phase = phase;
     c->since_ms = loop_now(c->server->loop);
-    c->looked_at = false;
+}
+
+/* Since the connection was made. */
+static uint64_t bytes_received(const struct connection *c) {
+    struct tcp_info info;
+    socklen_t size = sizeof info;
+    memset(&info, 0, sizeof info);
+    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
+        return 0;
+    return info.tcpi_bytes_received;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -260,6 +277,8 @@ static enum MHD_Result on_piece(struct exchange *x, const char *bytes, size_t *n
 static enum MHD_Result on_whole(struct exchange *x) {
     struct http_server *s = x->connection->server;
     set_phase(x->connection, PHASE_ANSWERING);
+    /* Now, because a client may be quicker with its next request than we with this answer. */
+    x->connection->received_bytes = bytes_received(x->connection);
     if (x->stage == STAGE_DISCARD || s->handler.whole(s->handler.arg, &x->request, &x->answer))
         return send_answer(x);
     x->stage = STAGE_WAITING;
@@ -372,15 +391,6 @@ on_log(void *arg, const char *format, va_list args) {
 
 /* --- deadlines -------------------------------------------------------------------------------- */
 
-static uint64_t bytes_received(const struct connection *c) {
-    struct tcp_info info;
-    socklen_t size = sizeof info;
-    memset(&info, 0, sizeof info);
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-        return 0;
-    return info.tcpi_bytes_received;
-}
-
 /* libmicrohttpd reads the end and closes. */
 static void shut(struct connection *c) {
     c->over = true;
@@ -395,16 +405,10 @@ static void time_out(struct connection *c) {
 }
 
 /* The deadline begins with the first byte, but only the kernel has seen it. */
-static bool has_begun(struct connection *c) {
-    uint64_t received = bytes_received(c);
+static bool has_begun(const struct connection *c) {
     int unread = 0;
-    if (ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0)
-        return true;
-    if (c->phase == PHASE_IDLE && !c->looked_at) {
-        c->received_bytes = received;
-        c->looked_at = true;
-    }
-    return received > (c->phase == PHASE_IDLE ? c->received_bytes : 0);
+    return bytes_received(c) > c->received_bytes ||
+           (ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0);
 }
 
 static void look_at(struct connection *c) {
@@ -470,11 +474,12 @@ static struct MHD_Daemon *start(struct http_server *s) {
     }
     return MHD_start_daemon(
         flags, 0, NULL, NULL, on_call, s, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-        MHD_OPTION_LISTEN_SOCKET, s->settings.listen_fd, MHD_OPTION_STRICT_FOR_CLIENT, 1,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES, MHD_OPTION_CONNECTION_LIMIT,
-        s->settings.connections_max, MHD_OPTION_URI_LOG_CALLBACK, on_target, s,
-        MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
-        s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, tls, MHD_OPTION_END);
+        MHD_OPTION_LISTEN_SOCKET, s->settings.listen_fd, MHD_OPTION_STRICT_FOR_CLIENT,
+        STRICT_FOR_CLIENT, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+        MHD_OPTION_CONNECTION_LIMIT, s->settings.connections_max, MHD_OPTION_URI_LOG_CALLBACK,
+        on_target, s, MHD_OPTION_NOTIFY_COMPLETED, on_completed, s, MHD_OPTION_NOTIFY_CONNECTION,
+        on_connection, s, MHD_OPTION_SIGPIPE_HANDLED_BY_APP, 1, MHD_OPTION_ARRAY, tls,
+        MHD_OPTION_END);
 }
 
 struct http_server *http_server_open(struct loop *loop, const struct http_server_settings *settings,

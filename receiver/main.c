@@ -111,10 +111,8 @@ static bool open_server(struct receiver *r, char *error, size_t size) {
 
 static bool open_admin(struct receiver *r, char *error, size_t size) {
     const char *listen = r->config.common.admin_listen;
-    struct admin_source source = {.ready = is_ready,
-                                  .metrics = write_metrics,
-                                  .arg = r,
-                                  .stage = r->config.common.stage};
+    struct admin_source source = {
+        .ready = is_ready, .metrics = write_metrics, .arg = r, .stage = r->config.common.stage};
     if (listen == NULL)
         return true;
     r->admin = admin_open(r->loop, listen, &source, error, size);

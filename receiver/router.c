@@ -11,6 +11,8 @@ static const char id_detail[] =
     "The path must end with a queryId: 1 to 128 bytes of UTF-8 without NUL, percent-encoded.";
 static const char user_detail[] =
     "userId must be at most 128 bytes of UTF-8 without NUL, percent-encoded.";
+static const char target_detail[] =
+    "The path must hold no blanks, control characters or bytes beyond ASCII: percent-encode them.";
 static const char twice_detail[] = "userId must not be given more than once.";
 
 struct span {
@@ -118,6 +120,12 @@ static bool is_one_of(const char *method, const char *first, const char *second)
 
 void route_find(const char *method, const char *target, const char *stage, struct route *out) {
     memset(out, 0, sizeof *out);
+    for (const char *c = target; *c != '\0'; c++)
+        if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f) {
+            out->kind = ROUTE_MALFORMED;
+            out->detail = target_detail;
+            return;
+        }
     target = origin_form(target);
     size_t path_len = strcspn(target, "?");
     struct span path = {target, path_len};

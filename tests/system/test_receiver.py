@@ -48,6 +48,13 @@ def query_topic(stage):
     return f"athena-query-{stage}"
 
 
+def wait_caught_up(receiver):
+    wait_until(
+        lambda: receiver.program.metrics().sum("athena_query_status_view_caught_up") == 1,
+        what="the view to catch up",
+    )
+
+
 def problem(answer, status):
     """The problem of an answer, which must be one."""
     assert answer.status_code == status, f"{answer.status_code} {answer.text}"
@@ -178,7 +185,9 @@ def test_queued_is_written_once_and_never_over_what_is_known(receivers, topics, 
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", value["updatedAt"])
 
     started = value | {"state": "STARTED", "queryExecutionId": "e-1"}
-    topics.produce(status_topic, json.dumps(started), records[0].key)
+    topics.produce(
+        status_topic, json.dumps(started), records[0].key, partition=records[0].partition
+    )
     wait_until(lambda: receiver.status("i", "u")["state"] == "STARTED", what="STARTED")
     assert receiver.post(body).status_code == 202
     # Another one behind it: whatever the receiver had to write of the first is then there too.
@@ -328,6 +337,9 @@ def test_400_does_not_end_the_connection(refuser):
         ("GET", "/healthz", 404, None),
         ("GET", "/athena/query/unknown", 404, None),
         ("GET", "/athena/query/unknown?userId=", 404, None),
+        ("GET", "http://any.host/athena/query", 405, "POST"),
+        ("GET", "/athena/query/a b", 400, None),
+        ("GET", "/athena/query/\xe9", 400, None),
         ("GET", "/athena/query/%", 400, None),
         ("GET", "/athena/query/%zz", 400, None),
         ("GET", "/athena/query/a%00", 400, None),
@@ -410,7 +422,7 @@ HIDDEN = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"
 def test_400_for_framing_that_can_be_read_in_two_ways(refuser, headers):
     with Raw(refuser[0]) as raw:
         got = raw.send(f"POST /athena/query HTTP/1.1\r\n{headers}\r\n\r\n0\r\n\r\n{HIDDEN}").closed()
-        assert statuses(got) == [400], got
+        assert set(statuses(got)) == {400}, got  # libmicrohttpd 0.9 repeats a head of its own
         assert re.search(r"^Connection: close\r$", got, re.M | re.I), got
 
 
@@ -533,6 +545,7 @@ def test_503_in_time_from_a_broker_that_is_silent(receivers, own_kafka, open_top
     broker = own_kafka()
     receiver = receivers(broker, ACK_TIMEOUT_MS=700)
     assert receiver.post(QUERY | {"queryId": "before"}).status_code == 202
+    wait_caught_up(receiver)
     broker.signal(signal.SIGSTOP)
     try:
         said = problem(receiver.post(QUERY | {"queryId": "during"}), 503)
@@ -799,14 +812,13 @@ def test_metrics_tell_what_happened(receivers):
     assert metrics.sum("athena_query_http_requests_total", code="400") == 1
     assert metrics.sum("athena_query_http_requests_total", code="404") == 1
     assert metrics.sum("athena_query_ack_seconds_count") == 3
-    wait_until(
-        lambda: receiver.program.metrics().sum("athena_query_status_view_caught_up") == 1,
-        what="the view to catch up",
-    )
+    wait_caught_up(receiver)
 
 
 def test_no_leak_over_many_connections(receivers):
     receiver = receivers()
+    assert receiver.post(QUERY).status_code == 202
+    wait_caught_up(receiver)
     files = receiver.program.open_files()
     for _ in range(300):
         with Raw(receiver) as raw:
