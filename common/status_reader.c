@@ -105,6 +105,8 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
     kafka_set(conf, "auto.offset.reset", "earliest");
     /* A view is small; what waits to be taken into it must be as well (this is a partition). */
     kafka_set(conf, "queued.max.messages.kbytes", "1024");
+    /* The end of an empty partition is only told when this has passed, and all wait for it. */
+    kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
     r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, &r->owner, error, error_size);
     if (r->rk == NULL) {
         free(r);
