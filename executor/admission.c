@@ -34,9 +34,13 @@ static bool probe_is_due(const struct admission *a, int64_t now_ms) {
 
 bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit) {
     int out = a->held + a->pending;
+    if (now_ms < a->last_ms)
+        a->last_ms = now_ms; /* the clock went back */
     *permit = (struct admission_permit){false, a->epoch};
     bool below = out < a->limit && a->pending < (a->streak > 0 ? 1 : CALLS_WHILE_COLD);
-    bool grow = a->growing && a->pending < (a->cold ? CALLS_WHILE_COLD : 1);
+    /* What nobody knows of brings no news: while calls are lost it does not grow without end. */
+    bool grow = a->growing && a->pending < (a->cold ? CALLS_WHILE_COLD : 1) &&
+                out < a->limit + CALLS_WHILE_COLD;
     if (!below && !grow) {
         if (!probe_is_due(a, now_ms))
             return false;
@@ -98,6 +102,11 @@ void admission_uncertain(struct admission *a) {
     a->held++;
 }
 
+void admission_confirmed(struct admission *a) {
+    if (a->growing && a->limit < a->held)
+        a->limit = a->held;
+}
+
 void admission_found(struct admission *a) {
     a->held++;
 }
@@ -135,7 +144,7 @@ void pace_init(struct pace *p) {
 }
 
 static void count_call(struct pace *p, int64_t now_ms) {
-    if (now_ms - p->second_ms >= 1000) {
+    if (now_ms < p->second_ms || now_ms - p->second_ms >= 1000) {
         p->calls_before = now_ms - p->second_ms < 2000 ? p->calls : 0;
         p->calls = 0;
         p->second_ms = now_ms;
@@ -160,7 +169,7 @@ void pace_take(struct pace *p, int64_t now_ms) {
 }
 
 void pace_throttled(struct pace *p, int64_t now_ms) {
-    if (p->rate > 0 && now_ms - p->cut_ms < PACE_CUT_EVERY_MS)
+    if (p->rate > 0 && now_ms >= p->cut_ms && now_ms - p->cut_ms < PACE_CUT_EVERY_MS)
         return; /* calls that were under way: one cut for them all */
     double was = p->rate;
     if (was <= 0)

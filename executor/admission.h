@@ -53,9 +53,11 @@ void admission_throttled(struct admission *a, int64_t now_ms,
 void admission_cancelled(struct admission *a);
 /*
  * The call may have started its query and nobody knows: it counts as running. What is learned
- * later of it is told by admission_ended() or not at all.
+ * later of it is told by admission_confirmed() or admission_ended().
  */
 void admission_uncertain(struct admission *a);
+/* One that was uncertain has an id: it runs. */
+void admission_confirmed(struct admission *a);
 /* A query runs that we did not start now: it is followed by what its status says. */
 void admission_found(struct admission *a);
 /* `n` queries have ended, do not run after all, or were handed to another owner. */

@@ -212,6 +212,8 @@ static void act_started(struct executor *x, struct job *job, const struct aws_an
     if (job->slot == SLOT_PERMIT) {
         admission_started(&x->admission[job->lane], &job->permit);
         job->slot = SLOT_HELD;
+    } else if (job->slot == SLOT_HELD) {
+        admission_confirmed(&x->admission[job->lane]);
     }
     pace_worked(&x->pace);
     double waited_s =

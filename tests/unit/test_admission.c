@@ -1,0 +1,324 @@
+/* Admission, step by step and at random. The model of it is in test_admission_model.c. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <inttypes.h>
+
+#include "executor/admission.h"
+
+/* --- step by step ----------------------------------------------------------------------------- */
+
+static struct admission_permit want(struct admission *a, int64_t now_ms) {
+    struct admission_permit permit;
+    assert_true(admission_want(a, now_ms, &permit));
+    return permit;
+}
+
+static void refuse(struct admission *a, int64_t now_ms) {
+    struct admission_permit permit;
+    assert_false(admission_want(a, now_ms, &permit));
+}
+
+/* Not cold any more, `n` running and a limit of `n`. */
+static struct admission learned(int n, int64_t now_ms) {
+    struct admission a;
+    admission_init(&a);
+    for (int i = 0; i < n; i++) {
+        struct admission_permit permit = want(&a, now_ms);
+        admission_started(&a, &permit);
+    }
+    struct admission_permit permit = want(&a, now_ms);
+    admission_throttled(&a, now_ms, &permit);
+    admission_sweep_begins(&a);
+    admission_swept(&a, n);
+    assert_int_equal(a.limit, n);
+    assert_int_equal(a.held, n);
+    return a;
+}
+
+static void test_four_calls_while_cold(void **state) {
+    (void)state;
+    struct admission a;
+    admission_init(&a);
+    struct admission_permit permit = {0};
+    for (int i = 0; i < 4; i++)
+        permit = want(&a, 0);
+    refuse(&a, 0);
+    refuse(&a, 1000000);
+    admission_started(&a, &permit);
+    want(&a, 0);
+    refuse(&a, 0);
+}
+
+/* Of many throttles at once the first brings news. */
+static void test_throttles_from_before_are_no_news(void **state) {
+    (void)state;
+    struct admission a;
+    admission_init(&a);
+    struct admission_permit permits[4];
+    for (int i = 0; i < 12; i++) {
+        permits[0] = want(&a, 0);
+        admission_started(&a, &permits[0]);
+    }
+    for (int i = 0; i < 4; i++)
+        permits[i] = want(&a, 0);
+    for (int i = 0; i < 4; i++)
+        admission_throttled(&a, 0, &permits[i]);
+    assert_int_equal(a.pending, 0);
+    assert_int_equal(a.limit, 12);
+    refuse(&a, 0);
+    admission_ended(&a, 1);
+    want(&a, 0);
+    refuse(&a, 0);
+}
+
+/* Somebody else took slots: what we hold, then three quarters of it; one call at a time. */
+static void test_throttled_below_the_limit(void **state) {
+    (void)state;
+    struct admission a = learned(20, 0);
+    admission_ended(&a, 4);
+    struct admission_permit permit = want(&a, 0);
+    admission_throttled(&a, 0, &permit);
+    assert_int_equal(a.limit, 16);
+    refuse(&a, 0);
+    admission_ended(&a, 4);
+    permit = want(&a, 0);
+    refuse(&a, 0);
+    admission_throttled(&a, 0, &permit);
+    assert_int_equal(a.limit, 9);
+    admission_ended(&a, 6);
+    permit = want(&a, 0);
+    refuse(&a, 0);
+    admission_started(&a, &permit); /* it works again: several at once, up to the edge */
+    want(&a, 0);
+    want(&a, 0);
+    assert_true(a.growing);
+}
+
+static void test_probe_after_starts(void **state) {
+    (void)state;
+    struct admission a = learned(20, 0);
+    struct admission_permit permit;
+    for (int i = 0; i < 25; i++) {
+        refuse(&a, 0);
+        admission_ended(&a, 1);
+        permit = want(&a, 0);
+        assert_false(permit.probe);
+        admission_started(&a, &permit);
+    }
+    permit = want(&a, 0);
+    assert_true(permit.probe);
+    refuse(&a, INT64_MAX / 2);
+    admission_throttled(&a, 0, &permit);
+    assert_int_equal(a.limit, 20);
+    refuse(&a, 0);
+}
+
+static void test_probe_after_time(void **state) {
+    (void)state;
+    struct admission a = learned(5, 1000);
+    refuse(&a, 20999);
+    struct admission_permit permit = want(&a, 21000);
+    assert_true(permit.probe);
+    admission_cancelled(&a);
+    refuse(&a, 40999);
+    assert_true(want(&a, 41000).probe);
+}
+
+static void test_probe_when_idle(void **state) {
+    (void)state;
+    struct admission a = learned(1, 1000);
+    admission_ended(&a, 1);
+    struct admission_permit permit = want(&a, 1000);
+    admission_throttled(&a, 1000, &permit);
+    assert_int_equal(a.limit, 0);
+    refuse(&a, 2999);
+    permit = want(&a, 3000);
+    assert_true(permit.probe);
+    admission_throttled(&a, 3000, &permit);
+    refuse(&a, 4999);
+    assert_true(want(&a, 5000).probe);
+}
+
+static void test_probe_needs_a_real_rise(void **state) {
+    (void)state;
+    struct admission a = learned(5, 0);
+    struct admission_permit permit = want(&a, 20000);
+    admission_sweep_begins(&a); /* before the probe was answered: tells nothing of it */
+    admission_started(&a, &permit);
+    admission_swept(&a, 6);
+    assert_int_equal(a.limit, 5);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 5); /* it filled the slot of one that had ended */
+    assert_int_equal(a.limit, 5);
+    assert_false(a.growing);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 6); /* asked once */
+    assert_int_equal(a.limit, 5);
+
+    admission_ended(&a, 1);
+    permit = want(&a, 40000);
+    admission_started(&a, &permit);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 6);
+    assert_int_equal(a.limit, 6);
+    assert_true(a.growing);
+    want(&a, 40000); /* on, one call at a time */
+    refuse(&a, 40000);
+}
+
+/* The limit at the edge is what ran when the last one was submitted, not what we hold now. */
+static void test_edge(void **state) {
+    (void)state;
+    struct admission a;
+    admission_init(&a);
+    for (int i = 0; i < 7; i++) {
+        struct admission_permit permit = want(&a, 0);
+        admission_started(&a, &permit);
+    }
+    struct admission_permit permit = want(&a, 0);
+    admission_ended(&a, 2);
+    admission_throttled(&a, 0, &permit);
+    assert_int_equal(a.limit, 5);
+    admission_swept(&a, 3); /* of a sweep that began before */
+    assert_int_equal(a.limit, 5);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 7);
+    assert_int_equal(a.limit, 7);
+}
+
+/* An outage does not fill the executor with queries that perhaps run. */
+static void test_uncertain_ones_do_not_grow(void **state) {
+    (void)state;
+    struct admission a;
+    struct admission_permit permit;
+    int out = 0;
+    admission_init(&a);
+    for (; admission_want(&a, out, &permit) && out < 100; out++)
+        admission_uncertain(&a);
+    assert_int_equal(out, 5);
+    assert_int_equal(a.held, 5);
+    admission_confirmed(&a); /* they run after all */
+    assert_int_equal(a.limit, 5);
+    want(&a, 0);
+
+    a = learned(5, 0);
+    admission_uncertain(&a);
+    a.pending = 0;
+    admission_confirmed(&a);
+    assert_int_equal(a.limit, 5); /* no news at the edge */
+}
+
+static void test_found(void **state) {
+    (void)state;
+    struct admission a = learned(2, 0);
+    admission_found(&a);
+    admission_ended(&a, 1);
+    refuse(&a, 0);
+    admission_ended(&a, 1);
+    want(&a, 0);
+}
+
+static void test_clock_goes_back(void **state) {
+    (void)state;
+    struct admission a = learned(5, 3600000);
+    refuse(&a, 1000);
+    refuse(&a, 20999);
+    assert_true(want(&a, 21000).probe);
+}
+
+/* --- at random: the books balance whatever comes ---------------------------------------------- */
+
+enum {
+    PERMITS_MOST = 64
+};
+
+/* splitmix64 */
+static uint64_t next_random(uint64_t *state) {
+    uint64_t z = (*state += UINT64_C(0x9e3779b97f4a7c15));
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
+static void random_walk(uint64_t seed) {
+    uint64_t random = seed;
+    struct admission a;
+    struct admission_permit permits[PERMITS_MOST];
+    int pending = 0, held = 0;
+    int64_t now_ms = 1000000;
+    admission_init(&a);
+    for (int step = 0; step < 2000; step++) {
+        uint64_t r = next_random(&random);
+        now_ms += (int64_t)(r >> 40) % 900 - (r >> 32) % 16 * 50;
+        int at = pending > 0 ? (int)((r >> 8) % (unsigned)pending) : 0;
+        unsigned what = (unsigned)(r % 10);
+        if (what < 4 && pending < PERMITS_MOST && admission_want(&a, now_ms, &permits[pending])) {
+            pending++;
+            assert_true(a.growing || held + pending <= a.limit + 1);
+            assert_true(a.pending <= 4);
+            assert_true(a.cold || !a.growing || held + pending <= a.limit + 4);
+        } else if (what >= 4 && what < 8 && pending > 0) {
+            struct admission_permit permit = permits[at];
+            permits[at] = permits[--pending];
+            held += what == 4 || what == 6;
+            if (what == 4)
+                admission_started(&a, &permit);
+            else if (what == 5)
+                admission_throttled(&a, now_ms, &permit);
+            else if (what == 6)
+                admission_uncertain(&a);
+            else
+                admission_cancelled(&a);
+        } else if (what == 8 && held > 0) {
+            int n = 1 + (int)((r >> 16) % (unsigned)held);
+            held -= n;
+            admission_ended(&a, n);
+        } else if (what == 9) {
+            bool found = (r >> 16) % 8 == 0;
+            held += found;
+            if (found)
+                admission_found(&a);
+            else if ((r >> 20) % 2 == 0)
+                admission_sweep_begins(&a);
+            else
+                admission_swept(&a, held > 0 ? (int)((r >> 24) % (unsigned)(held + 1)) : 0);
+        }
+        if (a.pending != pending || a.held != held || a.limit < 0)
+            fail_msg("seed %" PRIu64 " step %d: pending %d/%d held %d/%d limit %d", seed, step,
+                     a.pending, pending, a.held, held, a.limit);
+    }
+    /* All is given back: sooner or later one may start. */
+    for (; pending > 0; pending--)
+        admission_cancelled(&a);
+    admission_ended(&a, held);
+    if (!admission_want(&a, now_ms + 2000, &permits[0])) /* the clock had gone back */
+        want(&a, now_ms + 4000);
+}
+
+static void test_random_walks(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 500; seed++)
+        random_walk(seed);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_four_calls_while_cold),
+        cmocka_unit_test(test_throttles_from_before_are_no_news),
+        cmocka_unit_test(test_throttled_below_the_limit),
+        cmocka_unit_test(test_probe_after_starts),
+        cmocka_unit_test(test_probe_after_time),
+        cmocka_unit_test(test_probe_when_idle),
+        cmocka_unit_test(test_probe_needs_a_real_rise),
+        cmocka_unit_test(test_edge),
+        cmocka_unit_test(test_uncertain_ones_do_not_grow),
+        cmocka_unit_test(test_found),
+        cmocka_unit_test(test_clock_goes_back),
+        cmocka_unit_test(test_random_walks),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
