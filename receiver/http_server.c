@@ -1,15 +1,12 @@
 #include "receiver/http_server.h"
 
-#include <linux/tcp.h>
 #include <microhttpd.h>
-#include <netinet/in.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include <sys/epoll.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -17,6 +14,8 @@
 #include "common/memory.h"
 #include "receiver/http_framing.h"
 #include "receiver/http_linger.h"
+#include "receiver/http_reply.h"
+#include "receiver/tcp_info.h"
 
 /*
  * Before 1.0 its own answer to a missing Host is sent with a doubled head; on_head() looks itself.
@@ -32,7 +31,8 @@ enum {
     DISCARD_MAX = 65536,        /* a refused body up to this is read, and the connection kept */
     IDLE_TIMEOUT_MS = 60000,    /* between two requests */
     SENDING_TIMEOUT_MS = 60000, /* an answer that nobody reads */
-    LAST_TURNS = 16
+    LAST_TURNS = 16,
+    BODIES_MAX = 256 * 1024 * 1024 /* held at once, whoever sends them */
 };
 
 enum phase {
@@ -72,6 +72,7 @@ struct exchange {
     enum stage stage;
     struct answer answer;
     int64_t begun_ms;
+    size_t body_bytes; /* counted in the server's */
 };
 
 struct http_server {
@@ -83,24 +84,17 @@ struct http_server {
     struct http_linger *linger;
     struct connection *first;
     size_t connections, requests;
+    size_t body_bytes; /* held by all requests */
     struct loop_timer sweep;
     int64_t sweep_ms;
     bool quiesced;
 };
 
+static const char too_large[] = "The body is larger than MAX_BODY_BYTES allows.";
+
 static void set_phase(struct connection *c, enum phase phase) {
     c->phase = phase;
     c->since_ms = loop_now(c->server->loop);
-}
-
-/* Since the connection was made. */
-static uint64_t bytes_received(const struct connection *c) {
-    struct tcp_info info;
-    socklen_t size = sizeof info;
-    memset(&info, 0, sizeof info);
-    if (getsockopt(c->fd, IPPROTO_TCP, TCP_INFO, &info, &size) != 0)
-        return 0;
-    return info.tcpi_bytes_received;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -110,35 +104,13 @@ static void count_answer(struct exchange *x, int status) {
     s->handler.answered(s->handler.arg, status, loop_now(s->loop) - x->begun_ms);
 }
 
-static void add_headers(struct MHD_Response *response, const struct answer *a) {
-    char number[32];
-    MHD_add_response_header(response, "Content-Type", a->content_type);
-    if (a->location != NULL)
-        MHD_add_response_header(response, "Location", a->location);
-    if (a->allow != NULL)
-        MHD_add_response_header(response, "Allow", a->allow);
-    if (a->status == 401)
-        MHD_add_response_header(response, "WWW-Authenticate", "ApiKey header=\"x-api-key\"");
-    if (a->retry_after_s > 0) {
-        snprintf(number, sizeof number, "%lld", (long long)a->retry_after_s);
-        MHD_add_response_header(response, "Retry-After", number);
-    }
-    if (a->close)
-        MHD_add_response_header(response, "Connection", "close");
-}
-
 static enum MHD_Result send_answer(struct exchange *x) {
     struct answer *a = &x->answer;
     struct connection *c = x->connection;
     a->close = a->close || c->server->quiesced;
-    size_t n = a->body.len;
-    char *body = buffer_take(&a->body);
-    struct MHD_Response *response = MHD_create_response_from_buffer(n, body, MHD_RESPMEM_MUST_FREE);
-    if (response == NULL) {
-        free(body);
+    struct MHD_Response *response = http_reply(a);
+    if (response == NULL)
         return MHD_NO;
-    }
-    add_headers(response, a);
     enum MHD_Result result = MHD_queue_response(c->mhd, (unsigned)a->status, response);
     MHD_destroy_response(response);
     if (result == MHD_YES) {
@@ -148,29 +120,6 @@ static enum MHD_Result send_answer(struct exchange *x) {
     }
     answer_free(a);
     return result;
-}
-
-/* Where libmicrohttpd cannot answer any more: in the middle of a request. */
-static void send_raw(struct connection *c, int status, const char *detail) {
-    struct answer a = {0};
-    struct buffer b;
-    answer_problem(&a, status, detail);
-    buffer_init(&b, 8192);
-    buffer_printf(&b,
-                  "HTTP/1.1 %d %s\r\nContent-Type: %s\r\nContent-Length: %zu\r\nConnection: "
-                  "close\r\n\r\n%s",
-                  status, answer_reason(status), a.content_type, a.body.len, buffer_text(&a.body));
-    if (c->server->settings.tls == NULL) {
-        ssize_t sent = send(c->fd, b.data, b.len, MSG_DONTWAIT | MSG_NOSIGNAL);
-        (void)sent;
-    } else {
-        const union MHD_ConnectionInfo *info =
-            MHD_get_connection_info(c->mhd, MHD_CONNECTION_INFO_GNUTLS_SESSION);
-        if (info != NULL)
-            http_tls_send(info->tls_session, b.data, b.len);
-    }
-    buffer_free(&b);
-    answer_free(&a);
 }
 
 void http_answer(struct http_request *r, struct answer *answer) {
@@ -253,21 +202,35 @@ static enum MHD_Result on_head(struct exchange *x, const char *method, const cha
     if (!s->handler.head(s->handler.arg, r, &x->answer))
         return refuse(x, &h, false);
     if (h.framing.length > s->settings.body_max) {
-        answer_problem(&x->answer, 413, "The body is larger than MAX_BODY_BYTES allows.");
+        answer_problem(&x->answer, 413, too_large);
         return refuse(x, &h, true);
     }
     buffer_init(&r->body, s->settings.body_max);
     return MHD_YES;
 }
 
+/* In the middle of a body, where libmicrohttpd takes no answer. */
+static enum MHD_Result break_off(struct exchange *x) {
+    http_reply_raw(x->connection->mhd, &x->answer);
+    count_answer(x, x->answer.status);
+    x->connection->linger = true;
+    return MHD_NO;
+}
+
 static enum MHD_Result on_piece(struct exchange *x, const char *bytes, size_t *n) {
+    struct http_server *s = x->connection->server;
     if (x->stage == STAGE_BODY) {
         buffer_add(&x->request.body, bytes, *n);
         if (x->request.body.failed) { /* only a chunked one comes so far */
-            send_raw(x->connection, 413, "The body is larger than MAX_BODY_BYTES allows.");
-            count_answer(x, 413);
-            x->connection->linger = true;
-            return MHD_NO;
+            answer_problem(&x->answer, 413, too_large);
+            return break_off(x);
+        }
+        x->body_bytes += *n;
+        s->body_bytes += *n;
+        if (s->body_bytes > BODIES_MAX) {
+            answer_problem(&x->answer, 503, "Too many bodies are being received: post it again.");
+            x->answer.retry_after_s = 1;
+            return break_off(x);
         }
     }
     *n = 0;
@@ -278,7 +241,7 @@ static enum MHD_Result on_whole(struct exchange *x) {
     struct http_server *s = x->connection->server;
     set_phase(x->connection, PHASE_ANSWERING);
     /* Now, because a client may be quicker with its next request than we with this answer. */
-    x->connection->received_bytes = bytes_received(x->connection);
+    x->connection->received_bytes = tcp_info_received(x->connection->fd);
     if (x->stage == STAGE_DISCARD || s->handler.whole(s->handler.arg, &x->request, &x->answer))
         return send_answer(x);
     x->stage = STAGE_WAITING;
@@ -334,6 +297,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     struct exchange *x = *context;
     if (x == NULL)
         return;
+    size_t body_bytes = x->body_bytes;
     set_phase(x->connection, PHASE_IDLE);
     buffer_free(&x->request.body);
     answer_free(&x->answer);
@@ -341,6 +305,7 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     free(x);
     *context = NULL;
     s->requests--;
+    s->body_bytes -= body_bytes;
 }
 
 static void on_connected(struct http_server *s, struct MHD_Connection *mhd, void **context) {
@@ -399,16 +364,17 @@ static void shut(struct connection *c) {
 
 static void time_out(struct connection *c) {
     struct http_server *s = c->server;
-    send_raw(c, 408, "The request was not whole in time.");
+    struct answer a = {0};
+    answer_problem(&a, 408, "The request was not whole in time.");
+    http_reply_raw(c->mhd, &a);
+    answer_free(&a);
     s->handler.answered(s->handler.arg, 408, loop_now(s->loop) - c->since_ms);
     shut(c);
 }
 
 /* The deadline begins with the first byte, but only the kernel has seen it. */
 static bool has_begun(const struct connection *c) {
-    int unread = 0;
-    return bytes_received(c) > c->received_bytes ||
-           (ioctl(c->fd, FIONREAD, &unread) == 0 && unread > 0);
+    return tcp_info_received(c->fd) > c->received_bytes || tcp_info_unread(c->fd);
 }
 
 static void look_at(struct connection *c) {

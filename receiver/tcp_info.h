@@ -1,0 +1,14 @@
+/*
+ * What only the kernel knows of a connection.
+ */
+#ifndef RECEIVER_TCP_INFO_H
+#define RECEIVER_TCP_INFO_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Since it was made, read by us or not; 0 where `fd` is no TCP socket. */
+uint64_t tcp_info_received(int fd);
+bool tcp_info_unread(int fd); /* something waits to be read */
+
+#endif
