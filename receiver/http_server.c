@@ -17,9 +17,7 @@
 #include "receiver/http_reply.h"
 #include "receiver/tcp_info.h"
 
-/*
- * Before 1.0 its own answer to a missing Host is sent with a doubled head; on_head() looks itself.
- */
+/* Before 1.0 its own answer to a missing Host has its head twice; on_head() looks itself. */
 #if MHD_VERSION >= 0x01000000
 #define STRICT_FOR_CLIENT 1
 #else
@@ -193,7 +191,6 @@ static enum MHD_Result on_head(struct exchange *x, const char *method, const cha
     MHD_get_connection_values_n(x->connection->mhd, MHD_HEADER_KIND, on_header, &h);
     r->client_trusted = is_trusted(x->connection);
     x->stage = STAGE_BODY;
-
     const char *fault = framing_fault(&h.framing, strcmp(version, "HTTP/1.0") == 0);
     if (fault != NULL) {
         answer_problem(&x->answer, 400, fault);
@@ -297,15 +294,14 @@ static void on_completed(void *arg, struct MHD_Connection *mhd, void **context,
     struct exchange *x = *context;
     if (x == NULL)
         return;
-    size_t body_bytes = x->body_bytes;
     set_phase(x->connection, PHASE_IDLE);
+    s->body_bytes -= x->body_bytes;
+    s->requests--;
     buffer_free(&x->request.body);
     answer_free(&x->answer);
     free(x->target);
     free(x);
     *context = NULL;
-    s->requests--;
-    s->body_bytes -= body_bytes;
 }
 
 static void on_connected(struct http_server *s, struct MHD_Connection *mhd, void **context) {
