@@ -23,7 +23,7 @@ _Static_assert(CODES + 1 == COUNT_CODES_END - COUNT_CODES, "one row a code, and 
 
 static const struct metric table[RECEIVER_METRICS] = {
     [COUNT_ACCEPTED] = {.name = "athena_query_accepted_total",
-                        .help = "Queries acknowledged by all in-sync replicas and answered 202.",
+                        .help = "Queries that all in-sync replicas have.",
                         .type = METRIC_COUNTER},
     [COUNT_MALFORMED] = {.name = "athena_query_malformed_total",
                          .help = "POSTs whose body was no sound query.",
