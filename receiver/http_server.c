@@ -416,7 +416,7 @@ static void on_ready(void *arg, uint32_t events) {
 
 static int64_t turn(void *arg) {
     struct http_server *s = arg;
-    MHD_UNSIGNED_LONG_LONG wait_ms;
+    unsigned long long wait_ms;
     MHD_run(s->daemon);
     return MHD_get_timeout(s->daemon, &wait_ms) == MHD_YES ? (int64_t)wait_ms : -1;
 }
