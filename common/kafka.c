@@ -101,12 +101,12 @@ static void read_property(struct options_common *common, rd_kafka_conf_t *scratc
                           const char *variable, const char *text, struct buffer *faults) {
     bool from_file;
     char *name = property_name(variable, &from_file);
-    char known[512], error[512];
-    size_t known_size = sizeof known;
+    char error[512];
     const char *because = fixed_because(name);
     char *value = NULL;
 
-    if (rd_kafka_conf_get(scratch, name, known, &known_size) == RD_KAFKA_CONF_UNKNOWN) {
+    /* Not conf_get(): it does not know a property without a default, sasl.username for one. */
+    if (rd_kafka_conf_set(scratch, name, NULL, error, sizeof error) == RD_KAFKA_CONF_UNKNOWN) {
         if (!is_platform_variable(variable))
             buffer_printf(faults, "%s: librdkafka has no property %s\n", variable, name);
     } else if (because != NULL) {
