@@ -61,13 +61,21 @@ void buffer_printf(struct buffer *b, const char *fmt, ...) {
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    int n = vsnprintf(NULL, 0, fmt, args);
+    /* Into what room there is: mostly that is enough, and formatting twice is dear. */
+    size_t room = b->failed || b->data == NULL ? 0 : b->room - b->len;
+    int n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, fmt, args);
     va_end(args);
-    if (n < 0) {
-        b->failed = true;
-    } else if (reserve(b, (size_t)n)) {
-        vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+    if (n >= 0 && (size_t)n < room && (size_t)n <= b->max - b->len) {
         b->len += (size_t)n;
+    } else {
+        if (room > 0)
+            b->data[b->len] = '\0'; /* what was begun goes */
+        if (n < 0) {
+            b->failed = true;
+        } else if (reserve(b, (size_t)n)) {
+            vsnprintf(b->data + b->len, (size_t)n + 1, fmt, again);
+            b->len += (size_t)n;
+        }
     }
     va_end(again);
 }

@@ -173,7 +173,9 @@ static char *clean_text(const char *s, size_t max) {
 }
 
 static void write_text(struct buffer *out, const char *name, const char *text, size_t max) {
-    buffer_printf(out, "\"%s\":", name);
+    buffer_putc(out, '"');
+    buffer_puts(out, name);
+    buffer_puts(out, "\":");
     if (text == NULL) {
         buffer_puts(out, "null");
         return;
@@ -189,9 +191,14 @@ static void write_sha256(const struct status *s, struct buffer *out) {
         buffer_puts(out, "null");
         return;
     }
+    static const char digits[] = "0123456789abcdef";
+    char hex[2 * sizeof s->sha256];
+    for (size_t i = 0; i < sizeof s->sha256; i++) {
+        hex[2 * i] = digits[s->sha256[i] >> 4];
+        hex[2 * i + 1] = digits[s->sha256[i] & 15];
+    }
     buffer_putc(out, '"');
-    for (size_t i = 0; i < sizeof s->sha256; i++)
-        buffer_printf(out, "%02x", s->sha256[i]);
+    buffer_add(out, hex, sizeof hex);
     buffer_putc(out, '"');
 }
 
