@@ -21,6 +21,7 @@ struct queued {
     struct producer *producer;
     const char *topic;
     struct status_view *view;
+    struct buffer value; /* of the record that is being written */
     bool begun;
     struct waiting *first, **last;
     size_t waiting;
@@ -38,18 +39,17 @@ static void write_status(struct queued *q, const struct intake *intake, int64_t 
         return;
     memcpy(s.sha256, intake->sha256, sizeof s.sha256);
     char key[STATUS_KEY_MAX];
-    struct buffer value;
+    struct buffer *value = &q->value;
     status_key(intake->user_id, intake->query_id, key);
-    buffer_init(&value, VALUE_MAX);
-    status_write(&s, true, &value);
+    buffer_clear(value);
+    status_write(&s, true, value);
     struct producer_record record = {.topic = q->topic,
                                      .key = key,
                                      .key_len = strlen(key),
-                                     .value = value.data,
-                                     .value_len = value.len};
+                                     .value = value->data,
+                                     .value_len = value->len};
     if (producer_send(q->producer, &record, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
         q->written++;
-    buffer_free(&value);
     status_view_apply(q->view, &s);
 }
 
@@ -88,6 +88,7 @@ struct queued *queued_open(struct producer *producer, const char *status_topic,
     q->topic = status_topic;
     q->view = view;
     q->last = &q->first;
+    buffer_init(&q->value, VALUE_MAX);
     return q;
 }
 
@@ -96,5 +97,6 @@ void queued_close(struct queued *q) {
         return;
     for (struct waiting *w; (w = q->first) != NULL; free(w))
         q->first = w->next;
+    buffer_free(&q->value);
     free(q);
 }
