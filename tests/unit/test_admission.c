@@ -117,6 +117,72 @@ static void test_probe_after_starts(void **state) {
     refuse(&a, 0);
 }
 
+/* `n` more end and as many are started, none of them as a probe. */
+static void replace(struct admission *a, int n) {
+    for (int i = 0; i < n; i++) {
+        refuse(a, 0);
+        admission_ended(a, 1);
+        struct admission_permit permit = want(a, 0);
+        assert_false(permit.probe);
+        admission_started(a, &permit);
+    }
+}
+
+/* Probes that fail are made less often: after 8 starts, 13, 21, 25. */
+static void test_failed_probes_widen_the_gap(void **state) {
+    (void)state;
+    static const int gaps[] = {8, 13, 21, 25, 25};
+    struct admission a = learned(5, 0);
+    replace(&a, 25);
+    struct admission_permit permit = want(&a, 0);
+    admission_started(&a, &permit);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 6);
+    for (int i = 0; i < 2; i++) {
+        permit = want(&a, 0);
+        admission_started(&a, &permit);
+    }
+    permit = want(&a, 0);
+    admission_throttled(&a, 0, &permit);
+    for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
+        replace(&a, gaps[i]);
+        permit = want(&a, 0);
+        assert_true(permit.probe);
+        admission_throttled(&a, 0, &permit);
+    }
+}
+
+/* A probe that was never answered counts as one all the same. */
+static void test_cancelled_probe(void **state) {
+    (void)state;
+    struct admission a = learned(5, 0);
+    replace(&a, 25);
+    assert_true(want(&a, 0).probe);
+    admission_cancelled(&a);
+    replace(&a, 25);
+    assert_true(want(&a, 0).probe);
+}
+
+/* After a loss of slots the edge is looked for sooner. */
+static void test_gap_after_a_loss(void **state) {
+    (void)state;
+    struct admission a = learned(20, 0);
+    struct admission_permit permit;
+    for (int i = 0; i < 2; i++) {
+        admission_ended(&a, 1);
+        permit = want(&a, 0);
+        admission_throttled(&a, 0, &permit);
+    }
+    assert_int_equal(a.limit, 13);
+    admission_ended(&a, 6);
+    permit = want(&a, 0);
+    admission_started(&a, &permit);
+    permit = want(&a, 0);
+    admission_throttled(&a, 0, &permit);
+    replace(&a, 13);
+    assert_true(want(&a, 0).probe);
+}
+
 static void test_probe_after_time(void **state) {
     (void)state;
     struct admission a = learned(5, 1000);
@@ -188,6 +254,17 @@ static void test_edge(void **state) {
     admission_sweep_begins(&a);
     admission_swept(&a, 7);
     assert_int_equal(a.limit, 7);
+
+    a = learned(7, 0);
+    a.growing = true;
+    permit = want(&a, 0);
+    admission_throttled(&a, 0, &permit);
+    admission_ended(&a, 2);
+    permit = want(&a, 0);
+    admission_throttled(&a, 0, &permit); /* newer than what the sweep is asked for */
+    admission_sweep_begins(&a);
+    admission_swept(&a, 7);
+    assert_int_equal(a.limit, 5);
 }
 
 /* An outage does not fill the executor with queries that perhaps run. */
@@ -311,6 +388,9 @@ int main(void) {
         cmocka_unit_test(test_throttles_from_before_are_no_news),
         cmocka_unit_test(test_throttled_below_the_limit),
         cmocka_unit_test(test_probe_after_starts),
+        cmocka_unit_test(test_failed_probes_widen_the_gap),
+        cmocka_unit_test(test_cancelled_probe),
+        cmocka_unit_test(test_gap_after_a_loss),
         cmocka_unit_test(test_probe_after_time),
         cmocka_unit_test(test_probe_when_idle),
         cmocka_unit_test(test_probe_needs_a_real_rise),

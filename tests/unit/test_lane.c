@@ -57,6 +57,8 @@ static const struct lane_case statements[] = {
     {LANE_DDL, "CREATE OR REPLACE VIEW v AS SELECT 1"},
     {LANE_DDL, "CREATE PROTECTED MULTI DIALECT VIEW v SECURITY DEFINER AS SELECT 1"},
     {LANE_DDL, "CREATE EXTERNAL TABLE t (a int) STORED AS PARQUET LOCATION 's3://b/p'"},
+    {LANE_DDL, "create database d"},
+    {LANE_DDL, "Create Table t (a int)"},
     {LANE_DDL, "CREATE"},
     {LANE_DDL, "CREATE TABLE"},
     {LANE_DDL, "CREATE TABLE t"},

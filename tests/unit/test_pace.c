@@ -50,6 +50,11 @@ static void test_pace_after_a_throttle(void **state) {
     assert_true(pace_open(&p, 5072)); /* 14 a second */
     assert_in_range(calls_in(&p, 5072, 10000, false), 138, 142);
 
+    assert_in_range(calls_in(&p, 1000000, 5, false), 14, 14); /* a rest saves up one second */
+    assert_true(pace_open(&p, 1002000));
+    pace_throttled(&p, 1002000); /* what was saved is gone */
+    assert_false(pace_open(&p, 1002000));
+
     p = throttled_after(1, 5000); /* never slower than one call in two seconds */
     for (int i = 1; i < 50; i++)
         pace_throttled(&p, 5000 + i * 1000);
