@@ -116,7 +116,7 @@ $(PARTS_LIB): $(call objects,$(PARTS_SRC))
 $(COMMON_LIB) $(PARTS_LIB):
 	@mkdir -p $(@D)
 	@rm -f $@
-	$(Q)$(AR) rcs $@ $(filter %.o,$^)
+	$(Q)$(AR) qcs $@ $(filter %.o,$^)
 
 $(O)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
@@ -175,14 +175,14 @@ test-compose: ## docker compose up, a query through it, and down again
 	tests/compose/run
 
 demo: ## the pipeline on this machine, with a burst over the quota; ends by itself
-	deploy/install-packages build demo
-	$(MAKE) all
-	deploy/demo
+	@deploy/install-packages build demo
+	@+$(MAKE) -j"$$(nproc)" all
+	@deploy/demo
 
 run: ## the pipeline on this machine until Ctrl-C
-	deploy/install-packages build demo
-	$(MAKE) all
-	deploy/demo --run
+	@deploy/install-packages build demo
+	@+$(MAKE) -j"$$(nproc)" all
+	@deploy/demo --run
 
 bench: all $(TOOLS) ## measure throughput and latency on this machine
 	tests/bench/run

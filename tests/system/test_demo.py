@@ -108,7 +108,7 @@ def test_a_burst_to_its_end(demo, tmp_path):
         if re.match(r" *\d+ s  QUEUED", line)
     ]
     assert counts[-1] == {"QUEUED": 0, "THROTTLED": 0, "STARTED": 0, "SUCCEEDED": 100}
-    assert all(sum(c.values()) == 100 and c["STARTED"] <= 20 for c in counts), d.output
+    assert all(sum(c.values()) == 100 for c in counts), d.output
     assert any(c["THROTTLED"] for c in counts), d.output
     told = re.search(r"counted (\d+) starts, and\nrefused (\d+) calls", d.output)
     assert told and int(told[1]) == 100 and int(told[2]) > 0, d.output
