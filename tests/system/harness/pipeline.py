@@ -114,7 +114,7 @@ class Pipeline:
             self.aws_env(),
             {"POLL_INTERVAL_MS": 50, "KAFKA_SESSION_TIMEOUT_MS": 6000},
             {"KAFKA_HEARTBEAT_INTERVAL_MS": 500},
-            env,
+            self.common_env, env,
         )
         program = self.programs("athena-query-executor", settings)
         self.executors.append(program)
@@ -125,7 +125,7 @@ class Pipeline:
             self.aws_env(),
             {"REDRIVE_INTERVAL_MS": 500, "KAFKA_SESSION_TIMEOUT_MS": 6000},
             {"KAFKA_HEARTBEAT_INTERVAL_MS": 500},
-            env,
+            self.common_env, env,
         )
         program = self.programs("athena-query-redriver", settings)
         self.redrivers.append(program)
