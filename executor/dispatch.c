@@ -20,7 +20,7 @@ enum {
     MISMATCH_AGAIN_MS = 1000,
     MISMATCHES_MOST = 2,
     GATE_LEAST_MS = 500,
-    GATE_MOST_MS = 30000,
+    GATE_MOST_MS = 5000, /* a call that is refused costs nothing; each minute without work does */
     LOOK_AGAIN_MS = 50, /* while something waits for its pace or a probe */
 };
 
