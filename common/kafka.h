@@ -8,20 +8,28 @@
 #define COMMON_KAFKA_H
 
 #include <librdkafka/rdkafka.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 
 #include "common/buffer.h"
+#include "common/kafka_trouble.h"
 #include "common/loop.h"
 #include "common/options.h"
 
-/* The read_more of a struct program: KAFKA_… of the environment into common->kafka. */
+/*
+ * The read_more of a struct program: KAFKA_… of the environment into common->kafka. AWS_MSK_IAM is
+ * kept as OAUTHBEARER over SASL_SSL, with common->msk_iam set: the program then opens common->iam.
+ */
 void kafka_properties_read(struct options_common *common, struct buffer *faults);
+/* What the user has set; NULL: nothing. sasl.mechanisms is found as sasl.mechanism. Borrowed. */
+const char *kafka_property(const struct options_common *common, const char *name);
 
 /* What librdkafka last said of a handle. Kept up while the handle is polled; about a second old. */
 struct kafka_health {
     bool up;     /* a broker is reached */
     int64_t lag; /* records behind the end, over the assigned partitions; -1: not known */
+    char trouble[KAFKA_TROUBLE_MAX]; /* why no broker can be signed in to; "": nothing is known */
 };
 
 /*
@@ -31,6 +39,9 @@ struct kafka_health {
 struct kafka_owner {
     struct kafka_health health;
     void (*fatal)(struct kafka_owner *owner);
+    const struct options_common *common;
+    atomic_int certificate_fault; /* the last X509_V_ERR_…, from the threads of the brokers */
+    int64_t said_ms[KAFKA_TROUBLE_KINDS]; /* when trouble was logged last, loop_wall() */
 };
 
 /*
@@ -45,9 +56,17 @@ void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 void kafka_set_default(rd_kafka_conf_t *conf, const struct options_common *common, const char *name,
                        const char *value);
 
-/* Takes `conf`. NULL on failure, with the reason in `error`. */
-rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf, struct kafka_owner *owner,
-                       char *error, size_t error_size);
+/*
+ * Takes `conf`, which kafka_conf(common) has made. NULL on failure, with the reason in `error`.
+ * `common` and `owner` must outlive the handle.
+ */
+rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
+                       const struct options_common *common, struct kafka_owner *owner, char *error,
+                       size_t error_size);
+/* Destroys the handle; `flags` of rd_kafka_destroy_flags(). */
+void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);
+/* For /readyz: "no broker reached at …", and why where that is known. */
+void kafka_tell_down(const struct kafka_owner *owner, struct buffer *why);
 
 /* Wakes the loop whenever `queue` stops being empty, and once at the start. */
 struct kafka_wakeup;

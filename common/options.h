@@ -56,7 +56,9 @@ struct options_common {
     int64_t drain_timeout_ms;
     struct kafka_property *kafka; /* owned */
     size_t kafka_count;
-    char *stage_names[6]; /* owned: the names above once the stage is in them */
+    bool msk_iam;          /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */
+    struct kafka_iam *iam; /* borrowed: signs in then; main opens it before any handle */
+    char *stage_names[6];  /* owned: the names above once the stage is in them */
     const char *executor_group, *redriver_group;
 };
 

@@ -63,7 +63,7 @@ static bool open_handle(struct producer *p, char *error, size_t error_size) {
     /* Java's: a key finds the partition that every other client puts it in. */
     kafka_set_default(conf, p->common, "partitioner", "murmur2_random");
     rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
-    p->rk = kafka_open(RD_KAFKA_PRODUCER, conf, &p->owner, error, error_size);
+    p->rk = kafka_open(RD_KAFKA_PRODUCER, conf, p->common, &p->owner, error, error_size);
     if (p->rk == NULL)
         return false;
     p->queue = rd_kafka_queue_get_main(p->rk);
@@ -91,7 +91,7 @@ static void close_handle(struct producer *p) {
         rd_kafka_topic_destroy(p->topics[i]);
         p->topics[i] = NULL;
     }
-    rd_kafka_destroy(rk);
+    kafka_close(&p->owner, rk, 0);
 }
 
 static void rebuild(void *arg) {
@@ -179,4 +179,8 @@ size_t producer_in_flight(const struct producer *p) {
 
 bool producer_up(const struct producer *p) {
     return p->rk != NULL && p->owner.health.up;
+}
+
+void producer_tell_down(const struct producer *p, struct buffer *why) {
+    kafka_tell_down(&p->owner, why);
 }

@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/buffer.h"
 #include "common/loop.h"
 #include "common/options.h"
 
@@ -49,5 +50,7 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_reco
 
 size_t producer_in_flight(const struct producer *p); /* records not yet reported */
 bool producer_up(const struct producer *p);          /* a broker is reached */
+/* For /readyz, where it is not up: why, a line. */
+void producer_tell_down(const struct producer *p, struct buffer *why);
 
 #endif

@@ -107,7 +107,7 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
     kafka_set(conf, "queued.max.messages.kbytes", "1024");
     /* The end of an empty partition is only told when this has passed, and all wait for it. */
     kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
-    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, &r->owner, error, error_size);
+    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &r->owner, error, error_size);
     if (r->rk == NULL) {
         free(r);
         return NULL;
@@ -157,7 +157,7 @@ void status_reader_close(struct status_reader *r) {
     rd_kafka_queue_destroy(r->main_queue);
     if (r->topic != NULL)
         rd_kafka_topic_destroy(r->topic);
-    rd_kafka_destroy(r->rk);
+    kafka_close(&r->owner, r->rk, 0);
     free(r->at_end);
     free(r);
 }

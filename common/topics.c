@@ -49,7 +49,7 @@ static void close_handle(struct topics *t) {
     if (t->results != NULL)
         rd_kafka_queue_destroy(t->results);
     if (t->rk != NULL)
-        rd_kafka_destroy(t->rk);
+        kafka_close(&t->owner, t->rk, 0);
     t->main_wakeup = t->results_wakeup = NULL;
     t->main_queue = t->results = NULL;
     t->rk = NULL;
@@ -190,7 +190,7 @@ struct topics *topics_open(struct loop *loop, const struct options_common *commo
     t->wanted[1] = (struct wanted){common->deadletter_topic, false, 0};
     t->wanted[2] = (struct wanted){common->rejected_topic, false, 0};
     t->wanted[3] = (struct wanted){common->status_topic, true, 0};
-    t->rk = kafka_open(RD_KAFKA_PRODUCER, kafka_conf(common), &t->owner, error, error_size);
+    t->rk = kafka_open(RD_KAFKA_PRODUCER, kafka_conf(common), common, &t->owner, error, error_size);
     if (t->rk != NULL) {
         t->main_queue = rd_kafka_queue_get_main(t->rk);
         t->results = rd_kafka_queue_new(t->rk);
@@ -223,6 +223,7 @@ int32_t topics_partitions(const struct topics *t, const char *name) {
     return 0;
 }
 
-const char *topics_missing(const struct topics *t) {
-    return t->missing;
+void topics_tell_missing(const struct topics *t, struct buffer *why) {
+    const char *trouble = t->owner.health.trouble;
+    buffer_printf(why, "%s%s%s\n", t->missing, *trouble != '\0' ? ": " : "", trouble);
 }

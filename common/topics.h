@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/buffer.h"
 #include "common/loop.h"
 #include "common/options.h"
 
@@ -23,7 +24,7 @@ void topics_close(struct topics *t);
 bool topics_ready(const struct topics *t);
 /* 0: not known. `name` is one of the four in `common`. */
 int32_t topics_partitions(const struct topics *t, const char *name);
-/* For /readyz: what is missing, in words; never NULL. */
-const char *topics_missing(const struct topics *t);
+/* For /readyz: what is missing, and why where that is known, a line. */
+void topics_tell_missing(const struct topics *t, struct buffer *why);
 
 #endif

@@ -41,12 +41,13 @@ static const struct option rows[] = {
 };
 
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};
-static const struct option_table *const tables[] = {&options_kafka, &options_aws, &table,
-                                                    &options_logging, NULL};
+static const struct option_table *const tables[] = {
+    &options_kafka, &options_aws, &options_athena, &table, &options_logging, NULL};
 
 static void check(const void *config, struct buffer *faults) {
     const struct executor_config *c = config;
     aws_options_check(&c->aws, true, faults);
+    aws_options_check_msk(&c->aws, &c->common, faults);
     if (c->max_running > 0 && !c->track_queries)
         buffer_puts(faults, "MAX_RUNNING: needs TRACK_QUERIES=on: what is not followed cannot be "
                             "counted\n");

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/admin.h"
+#include "common/kafka_iam.h"
 #include "common/log.h"
 #include "executor/config.h"
 #include "executor/dispatch.h"
@@ -22,9 +23,9 @@ enum {
 static bool is_ready(void *arg, struct buffer *why) {
     struct executor *x = arg;
     if (!topics_ready(x->topics))
-        buffer_printf(why, "%s\n", topics_missing(x->topics));
+        topics_tell_missing(x->topics, why);
     else if (!partitions_up(x->partitions))
-        buffer_puts(why, "no broker reached\n");
+        partitions_tell_down(x->partitions, why);
     else if (!partitions_joined(x->partitions))
         buffer_puts(why, "the consumer group is not joined yet\n");
     else if (!status_reader_caught_up(x->reader))
@@ -63,9 +64,11 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
            (x->topics = topics_open(x->loop, common, on_topics, x, error, size)) != NULL;
 }
 
-static bool open_aws(struct executor *x) {
+static bool open_aws(struct executor *x, struct options_common *common) {
     const struct aws_options *aws = &x->config->aws;
     x->credentials = credentials_open_default();
+    if (common->msk_iam)
+        common->iam = kafka_iam_open(x->loop, x->credentials, aws_options_region(aws));
     x->aws = aws_client_open(x->loop, x->credentials, aws, (int)x->config->max_in_flight + 1);
     if (x->aws == NULL)
         return false;
@@ -115,14 +118,15 @@ static void close_all(struct executor *x) {
         tracker_close(x);
     cloudwatch_close(x->cloudwatch);
     aws_client_close(x->aws);
-    credentials_close(x->credentials);
     status_reader_close(x->reader);
     topics_close(x->topics);
+    kafka_iam_close(x->config->common.iam);
+    credentials_close(x->credentials);
     status_view_close(x->view);
     loop_close(x->loop);
 }
 
-static int serve(struct executor *x) {
+static int serve(struct executor *x, struct options_common *common) {
     char error[512] = "libcurl cannot be set up";
     x->loop = loop_open();
     if (x->loop == NULL || !loop_catch_signals(x->loop)) {
@@ -134,7 +138,7 @@ static int serve(struct executor *x) {
     executor_metrics_init(x->metrics);
     const struct admin_source source = {is_ready, write_metrics, x, x->config->common.stage};
     struct admin *admin = NULL;
-    bool opened = open_aws(x) && open_kafka(x, error, sizeof error);
+    bool opened = open_aws(x, common) && open_kafka(x, error, sizeof error);
     if (opened && x->config->common.admin_listen != NULL)
         opened = (admin = admin_open(x->loop, x->config->common.admin_listen, &source, error,
                                      sizeof error)) != NULL;
@@ -162,7 +166,7 @@ int main(int argc, char **argv) {
     case OPTIONS_RUN:
         break;
     }
-    int status = serve(&executor);
+    int status = serve(&executor, &config.common);
     options_free(&config.common);
     return status;
 }

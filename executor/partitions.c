@@ -358,7 +358,8 @@ struct partitions *partitions_open(struct loop *loop, const struct options_commo
     ps->limits = *limits;
     ps->events = *events;
     TAILQ_INIT(&ps->owned);
-    ps->rk = kafka_open(RD_KAFKA_CONSUMER, configure(common), &ps->owner, error, error_size);
+    ps->rk =
+        kafka_open(RD_KAFKA_CONSUMER, configure(common), common, &ps->owner, error, error_size);
     if (ps->rk == NULL) {
         free(ps);
         return NULL;
@@ -404,6 +405,10 @@ bool partitions_up(const struct partitions *ps) {
     return ps->owner.health.up;
 }
 
+void partitions_tell_down(const struct partitions *ps, struct buffer *why) {
+    kafka_tell_down(&ps->owner, why);
+}
+
 int64_t partitions_lag(const struct partitions *ps) {
     return ps->owner.health.lag;
 }
@@ -431,6 +436,6 @@ void partitions_close(struct partitions *ps) {
     loop_timer_cancel(ps->loop, &ps->revoke_timer);
     kafka_wakeup_close(ps->wakeup);
     rd_kafka_queue_destroy(ps->queue);
-    rd_kafka_destroy(ps->rk);
+    kafka_close(&ps->owner, ps->rk, 0);
     free(ps);
 }

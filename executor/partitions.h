@@ -16,6 +16,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/buffer.h"
 #include "common/loop.h"
 #include "common/offsets.h"
 #include "common/options.h"
@@ -71,7 +72,8 @@ void partitions_leave(struct partitions *ps);
 size_t partitions_count(const struct partitions *ps);
 bool partitions_joined(const struct partitions *ps); /* it has had an assignment */
 bool partitions_up(const struct partitions *ps);     /* a broker is reached */
-int64_t partitions_lag(const struct partitions *ps); /* -1: not known */
+void partitions_tell_down(const struct partitions *ps, struct buffer *why); /* where it is not */
+int64_t partitions_lag(const struct partitions *ps);                        /* -1: not known */
 /* When the oldest record that is not finished was written, UTC ms; -1: there is none. */
 int64_t partitions_oldest_ms(const struct partitions *ps);
 /* Commits what is finished, leaves the group, frees. */

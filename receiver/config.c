@@ -6,6 +6,8 @@
 #include "receiver/api_keys.h"
 #include "receiver/http_tls.h"
 
+AWS_OPTIONS_IN(struct config);
+
 #define AT(field) offsetof(struct config, field)
 
 static const struct option rows[] = {
@@ -38,7 +40,8 @@ static const struct option rows[] = {
 };
 
 static const struct option_table own = {rows, sizeof rows / sizeof *rows};
-static const struct option_table *const tables[] = {&own, &options_kafka, &options_logging, NULL};
+static const struct option_table *const tables[] = {&own, &options_kafka, &options_aws,
+                                                    &options_logging, NULL};
 
 static bool is_loopback(const char *host) {
     return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
@@ -72,6 +75,9 @@ static void check(const void *config, struct buffer *faults) {
                       "serve whoever can connect\n",
                       c->listen);
     check_keys(c, faults);
+    if (c->common.msk_iam)
+        aws_options_check(&c->aws, false, faults);
+    aws_options_check_msk(&c->aws, &c->common, faults);
     if (http_tls_load(c->tls_cert_file, c->tls_key_file, c->tls_client_ca_file, &tls, faults))
         http_tls_free(&tls);
 }

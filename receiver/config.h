@@ -4,10 +4,12 @@
 #ifndef RECEIVER_CONFIG_H
 #define RECEIVER_CONFIG_H
 
+#include "common/aws/aws_options.h"
 #include "common/options.h"
 
 struct config {
     struct options_common common; /* first: see common/options.h */
+    struct aws_options aws;       /* second; for AWS_MSK_IAM only */
     const char *listen;
     const char *api_keys_file;
     bool allow_anonymous;

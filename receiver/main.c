@@ -7,6 +7,8 @@
 #include <sys/resource.h>
 
 #include "common/admin.h"
+#include "common/aws/credentials.h"
+#include "common/kafka_iam.h"
 #include "common/log.h"
 #include "receiver/service.h"
 
@@ -28,6 +30,7 @@ struct receiver {
     struct status_reader *reader;
     struct topics *topics;
     struct admin *admin;
+    struct credentials_provider *credentials; /* NULL: not with AWS_MSK_IAM */
 };
 
 /* --- callbacks that tie the parts together ---------------------------------------------------- */
@@ -119,9 +122,19 @@ static bool open_admin(struct receiver *r, char *error, size_t size) {
     return r->admin != NULL;
 }
 
+/* Nothing else here calls AWS. */
+static void open_iam(struct receiver *r) {
+    struct config *c = &r->config;
+    if (!c->common.msk_iam)
+        return;
+    r->credentials = credentials_open_default();
+    c->common.iam = kafka_iam_open(r->loop, r->credentials, aws_options_region(&c->aws));
+}
+
 static bool open_all(struct receiver *r, char *error, size_t size) {
     struct config *c = &r->config;
     allow_descriptors(c->max_connections);
+    open_iam(r);
     r->view = status_view_open((size_t)c->status_cache_max);
     r->producer = producer_open(r->loop, &c->common, c->ack_timeout_ms, error, size);
     if (r->producer == NULL || !open_service(r, error, size))
@@ -173,6 +186,8 @@ static void close_all(struct receiver *r) {
     topics_close(r->topics);
     status_reader_close(r->reader);
     producer_close(r->producer);
+    kafka_iam_close(r->config.common.iam);
+    credentials_close(r->credentials);
     service_close(r->service);
     status_view_close(r->view);
     http_tls_free(&r->tls);

@@ -345,10 +345,12 @@ void service_reload_keys(struct service *s) {
 
 bool service_ready(const struct service *s, struct buffer *why) {
     size_t before = why->len;
-    if (s->topics == NULL || !topics_ready(s->topics))
-        buffer_printf(why, "%s\n", s->topics != NULL ? topics_missing(s->topics) : "starting");
+    if (s->topics == NULL)
+        buffer_puts(why, "starting\n");
+    else if (!topics_ready(s->topics))
+        topics_tell_missing(s->topics, why);
     else if (!producer_up(s->producer))
-        buffer_printf(why, "no broker reached at %s\n", s->config->common.bootstrap_servers);
+        producer_tell_down(s->producer, why);
     return why->len == before;
 }
 

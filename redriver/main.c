@@ -10,6 +10,7 @@
 #include "common/aws/aws_client.h"
 #include "common/aws/cloudwatch.h"
 #include "common/aws/credentials.h"
+#include "common/kafka_iam.h"
 #include "common/log.h"
 #include "common/loop.h"
 #include "common/memory.h"
@@ -228,9 +229,9 @@ static void on_topics(void *arg) {
 static bool ready(void *arg, struct buffer *why) {
     struct redriver *r = arg;
     if (!topics_ready(r->topics))
-        buffer_printf(why, "%s\n", topics_missing(r->topics));
+        topics_tell_missing(r->topics, why);
     else if (!producer_up(r->producer))
-        buffer_printf(why, "no broker reached at %s\n", r->config.common.bootstrap_servers);
+        producer_tell_down(r->producer, why);
     else if (!member_assigned(r->member))
         buffer_printf(why, "no partitions assigned yet in the group %s\n",
                       r->config.common.redriver_group);
@@ -272,6 +273,11 @@ static bool open_kafka(struct redriver *r, char *error, size_t error_size) {
     return r->topics != NULL;
 }
 
+/* Whether CloudWatch is told of what moves. */
+static bool counts(const struct redriver *r) {
+    return r->config.aws.cloudwatch && !r->config.dry_run;
+}
+
 static int64_t or_none(int64_t zero_is_none) {
     return zero_is_none > 0 ? zero_is_none : -1;
 }
@@ -292,7 +298,7 @@ static void open_pass(struct redriver *r) {
         .count_all = redriver_by_hand(c),
         .chosen = c->dry_run ? on_chosen : NULL,
         .moved = on_moved,
-        .databases = c->aws.cloudwatch && !c->dry_run,
+        .databases = counts(r),
         .failed = on_failed,
         .done = on_pass_done,
         .arg = r,
@@ -300,10 +306,19 @@ static void open_pass(struct redriver *r) {
     r->pass = pass_open(&settings);
 }
 
-static bool open_cloudwatch(struct redriver *r, char *error, size_t error_size) {
-    if (!r->config.aws.cloudwatch || r->config.dry_run)
-        return true;
+/* Before Kafka, which may have to be signed in to with them. */
+static void open_credentials(struct redriver *r) {
+    struct options_common *common = &r->config.common;
+    if (!counts(r) && !common->msk_iam)
+        return;
     r->credentials = credentials_open_default();
+    if (common->msk_iam)
+        common->iam = kafka_iam_open(r->loop, r->credentials, aws_options_region(&r->config.aws));
+}
+
+static bool open_cloudwatch(struct redriver *r, char *error, size_t error_size) {
+    if (!counts(r))
+        return true;
     r->aws = aws_client_open(r->loop, r->credentials, &r->config.aws, AWS_CONNECTIONS);
     if (r->aws == NULL) {
         snprintf(error, error_size, "no client for AWS");
@@ -326,6 +341,7 @@ static bool open_admin(struct redriver *r, char *error, size_t error_size) {
 static bool open_all(struct redriver *r) {
     char error[512] = "out of file descriptors";
     redriver_metrics_init(r->metrics);
+    open_credentials(r);
     bool ok = open_kafka(r, error, sizeof error);
     if (ok)
         open_pass(r);
@@ -347,6 +363,7 @@ static void close_all(struct redriver *r) {
         cloudwatch_close(r->cloudwatch);
     if (r->aws != NULL)
         aws_client_close(r->aws);
+    kafka_iam_close(r->config.common.iam);
     credentials_close(r->credentials);
     loop_timer_cancel(r->loop, &r->next_pass);
     loop_timer_cancel(r->loop, &r->look);

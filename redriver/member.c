@@ -167,7 +167,7 @@ struct member *member_open(struct loop *loop, const struct options_common *commo
     m->events = *events;
     m->topic = common->deadletter_topic;
     m->owner.fatal = on_fatal;
-    m->rk = kafka_open(RD_KAFKA_CONSUMER, configure(common), &m->owner, error, error_size);
+    m->rk = kafka_open(RD_KAFKA_CONSUMER, configure(common), common, &m->owner, error, error_size);
     if (m->rk != NULL) {
         rd_kafka_poll_set_consumer(m->rk);
         m->control = rd_kafka_queue_get_consumer(m->rk);
@@ -218,7 +218,7 @@ void member_close(struct member *m) {
     if (m->commits != NULL)
         rd_kafka_queue_destroy(m->commits);
     if (m->rk != NULL)
-        rd_kafka_destroy_flags(m->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        kafka_close(&m->owner, m->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(m->partitions);
     free(m);
 }

@@ -54,7 +54,7 @@ struct reader *reader_open(struct loop *loop, const struct options_common *commo
     kafka_set(conf, "enable.auto.offset.store", "false");
     kafka_set(conf, "auto.offset.reset", "earliest");
     kafka_set(conf, "enable.partition.eof", "true");
-    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, &r->owner, error, error_size);
+    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &r->owner, error, error_size);
     if (r->rk != NULL) {
         r->records = rd_kafka_queue_get_consumer(r->rk);
         r->wakeup = kafka_wakeup_open(loop, r->records, on_records, r);
@@ -75,7 +75,7 @@ void reader_close(struct reader *r) {
     if (r->records != NULL)
         rd_kafka_queue_destroy(r->records);
     if (r->rk != NULL)
-        rd_kafka_destroy_flags(r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        kafka_close(&r->owner, r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(r);
 }
 

@@ -37,16 +37,17 @@ static const struct option rows[] = {
 
 static void check(const void *config, struct buffer *faults) {
     const struct redriver_config *c = config;
-    if (c->aws.cloudwatch)
+    if (c->aws.cloudwatch || c->common.msk_iam)
         aws_options_check(&c->aws, false, faults);
+    aws_options_check_msk(&c->aws, &c->common, faults);
     if (c->query_id != NULL && *c->query_id == '\0')
         buffer_puts(faults, "--query-id: must not be empty\n");
 }
 
 static const struct option_table own = {rows, sizeof rows / sizeof *rows};
 
-static const struct option_table *const tables[] = {&own, &options_kafka, &options_aws,
-                                                    &options_logging, NULL};
+static const struct option_table *const tables[] = {
+    &own, &options_kafka, &options_aws, &options_athena, &options_logging, NULL};
 
 const struct program redriver_program = {
     .name = "athena-query-redriver",

@@ -23,6 +23,9 @@ static const struct option rows[] = {
      "The same for CloudWatch alone.", 0, 0, NULL},
     {"AWS_CA_BUNDLE", OPTION_STRING, AT(ca_bundle), NULL,
      "A PEM file of the certificate authorities to trust, in place of the system's.", 0, 0, NULL},
+};
+
+static const struct option athena_rows[] = {
     {"ATHENA_DATABASE", OPTION_STRING, AT(database), "default",
      "The database of a query that names none.", 0, 0, NULL},
     {"ATHENA_CATALOG", OPTION_STRING, AT(catalog), NULL,
@@ -38,6 +41,7 @@ static const struct option rows[] = {
 };
 
 const struct option_table options_aws = {rows, sizeof rows / sizeof *rows};
+const struct option_table options_athena = {athena_rows, sizeof athena_rows / sizeof *athena_rows};
 
 const char *aws_options_region(const struct aws_options *o) {
     if (o->region != NULL)
@@ -123,4 +127,11 @@ void aws_options_check(const struct aws_options *o, bool calls_athena, struct bu
                   "1 to 128 of the characters a-z A-Z 0-9 . _ -", faults);
     check_default("ATHENA_OUTPUT_LOCATION", "outputLocation", o->output_location,
                   "s3://bucket/prefix/ with a valid bucket name, of at most 1024 bytes", faults);
+}
+
+void aws_options_check_msk(const struct aws_options *o, const struct options_common *common,
+                           struct buffer *faults) {
+    if (common->msk_iam && aws_options_region(o) == NULL)
+        buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION: "
+                            "KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs the cluster's region\n");
 }

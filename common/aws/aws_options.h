@@ -1,10 +1,10 @@
 /*
- * The options of what calls AWS. The configuration of the executor and of the redriver begin with
+ * The options of what calls AWS. The configuration of each program begins with
  *
  *     struct options_common common;
  *     struct aws_options aws;
  *
- * and each says so with AWS_OPTIONS_IN(struct …_config); then `options_aws` is among its tables and
+ * and says so with AWS_OPTIONS_IN(struct …_config); then `options_aws` is among its tables and
  * aws_options_check() called by its check.
  */
 #ifndef COMMON_AWS_AWS_OPTIONS_H
@@ -38,13 +38,19 @@ struct aws_options_place {
                        offsetof(config, aws) == offsetof(struct aws_options_place, aws),           \
                    #config " must begin with its options_common and its aws_options")
 
+/* AWS_…: of all programs, for the receiver with KAFKA_SASL_MECHANISM=AWS_MSK_IAM only. */
 extern const struct option_table options_aws;
+/* ATHENA_… and CLOUDWATCH_… */
+extern const struct option_table options_athena;
 
 /*
  * Faults, a line each; `calls_athena`: whether the program needs to know where Athena is. Reads
  * whether AWS_CA_BUNDLE can be opened.
  */
 void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults);
+/* The same for AWS_MSK_IAM, which signs for a region. */
+void aws_options_check_msk(const struct aws_options *o, const struct options_common *common,
+                           struct buffer *faults);
 
 /*
  * AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1 where there is an endpoint of our own (its

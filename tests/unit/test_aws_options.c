@@ -109,12 +109,15 @@ static void test_every_fault_is_told(void **state) {
 /* The table, through the reader that the programs use. */
 static void test_rows(void **state) {
     (void)state;
-    static const struct option_table *const tables[] = {&options_aws, &options_logging, NULL};
+    static const struct option_table *const tables[] = {&options_aws, &options_athena,
+                                                        &options_logging, NULL};
     const struct program program = {"test", "", tables, NULL, NULL};
     struct aws_options_place place = {0};
     char *argv[] = {"test", NULL};
     for (size_t i = 0; i < options_aws.count; i++)
         unsetenv(options_aws.rows[i].name);
+    for (size_t i = 0; i < options_athena.count; i++)
+        unsetenv(options_athena.rows[i].name);
     setenv("AWS_REGION", "eu-west-1", 1);
     setenv("ATHENA_OUTPUT_LOCATION", "s3://bucket/", 1);
     setenv("CLOUDWATCH_METRICS", "on", 1);
