@@ -27,10 +27,10 @@ process.roles=broker,controller
 node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{listeners}
 inter.broker.listener.name=PLAINTEXT
-listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT
+listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
 log.dirs={data}
 auto.create.topics.enable=false
 num.partitions=1
@@ -79,15 +79,23 @@ def environment():
 
 class Kafka:
     """A broker with ports and data of its own. `start()` after `kill()` or `stop()` is the same
-    broker again: same ports, same data. `properties` are added to server.properties."""
+    broker again: same ports, same data. `properties` are added to server.properties.
 
-    def __init__(self, directory, port=None, heap="512m", properties=None, quick=True):
+    `listeners`: {name: (security protocol, {property: value})}, beside the plain one that
+    `bootstrap` names; `address(name)` is where one is.
+    """
+
+    def __init__(
+        self, directory, port=None, heap="512m", properties=None, quick=True, listeners=None
+    ):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
         self.controller_port = free_port()
         self.heap = heap
         self.properties = dict(properties or {})
+        self.listeners = dict(listeners or {})
+        self.ports = {name: free_port() for name in self.listeners}
         self.quick = quick  # start fast, at the price of slower code later
         self.process = None
         self.log_path = self.directory / "kafka.log"
@@ -96,9 +104,23 @@ class Kafka:
     def bootstrap(self):
         return f"127.0.0.1:{self.port}"
 
+    def address(self, listener):
+        return f"127.0.0.1:{self.ports[listener]}"
+
     @property
     def pid(self):
         return self.process.pid
+
+    def server_properties(self, data):
+        text = PROPERTIES.format(
+            port=self.port, controller_port=self.controller_port, data=data,
+            listeners="".join(f",{n}://{self.address(n)}" for n in self.listeners),
+            protocols="".join(f",{n}:{protocol}" for n, (protocol, _) in self.listeners.items()),
+        )  # fmt: skip
+        for name, (_, properties) in self.listeners.items():
+            prefix = f"listener.name.{name.lower()}."
+            text += "".join(f"{prefix}{k}={v}\n" for k, v in properties.items())
+        return text + "".join(f"{k}={v}\n" for k, v in self.properties.items())
 
     def start(self, timeout=60):
         assert self.process is None, "already started"
@@ -106,11 +128,7 @@ class Kafka:
         if not data.exists():
             shutil.copytree(formatted(), data)
         config = self.directory / "server.properties"
-        text = PROPERTIES.format(
-            port=self.port, controller_port=self.controller_port, data=data
-        )
-        text += "".join(f"{k}={v}\n" for k, v in self.properties.items())
-        config.write_text(text)
+        config.write_text(self.server_properties(data))
         options = []
         if self.quick:
             options = ["-XX:TieredStopAtLevel=1"]
@@ -183,7 +201,9 @@ def formatted():
         with tempfile.TemporaryDirectory() as tmp:
             config = Path(tmp) / "server.properties"
             data = Path(tmp) / "data"
-            config.write_text(PROPERTIES.format(port=1, controller_port=2, data=data))
+            config.write_text(PROPERTIES.format(
+                port=1, controller_port=2, data=data, listeners="", protocols=""
+            ))
             run = subprocess.run(
                 java("kafka.tools.StorageTool", "format", "-t", "AthenaQueryTests000000",
                      "-c", config),
