@@ -79,7 +79,8 @@ static bool set_fixed(CURL *easy) {
         {CURLOPT_NOSIGNAL, 1},
         {CURLOPT_FOLLOWLOCATION, 0},
         {CURLOPT_TCP_NODELAY, 1},
-        {CURLOPT_PATH_AS_IS, 1}, /* what is signed is what is sent */
+        {CURLOPT_PATH_AS_IS, 1},               /* what is signed is what is sent */
+        {CURLOPT_SUPPRESS_CONNECT_HEADERS, 1}, /* a proxy's answer is not the server's */
         {CURLOPT_QUICK_EXIT, 1}, /* a cancelled call does not wait for its name look-up */
         {CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1},
     };
@@ -165,14 +166,19 @@ static bool set_headers(struct http_call *call, const struct http_request *r) {
     return ok && curl_easy_setopt(call->easy, CURLOPT_HTTPHEADER, call->headers) == CURLE_OK;
 }
 
+/* In place of the system's: libcurl would look into the system's directory besides. */
+static bool set_ca(CURL *easy, const char *ca_file) {
+    return ca_file == NULL || (curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
+                               curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK);
+}
+
 static bool set_limits(struct http_call *call, const struct http_request *r) {
     CURL *easy = call->easy;
-    const char *ca_file = call->client->ca_file;
     buffer_init(&call->body, r->answer_max);
     return curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)r->connect_timeout_ms) ==
                CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms) == CURLE_OK &&
-           (ca_file == NULL || curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK);
+           set_ca(easy, call->client->ca_file);
 }
 
 static CURL *take_easy(struct http_client *c) {

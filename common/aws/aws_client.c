@@ -115,7 +115,7 @@ static bool find_endpoint(const struct aws_options *o, const struct aws_service 
         snprintf(detail, detail_size, "no region");
         return false;
     }
-    aws_endpoint_of_region(service->host_prefix, region, out);
+    aws_endpoint_of_region(service->host_prefix, region, aws_options_variant(o), out);
     return true;
 }
 

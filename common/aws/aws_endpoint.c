@@ -13,16 +13,16 @@ enum {
 };
 
 /* From partitions.json of the SDKs. */
-static const struct {
-    const char *region_prefix, *domain;
+static const struct partition {
+    const char *region_prefix, *domain, *dual_stack_domain;
 } partitions[] = {
-    {"cn-", "amazonaws.com.cn"},
-    {"eusc-", "amazonaws.eu"},
-    {"us-iso-", "c2s.ic.gov"},
-    {"us-isob-", "sc2s.sgov.gov"},
-    {"eu-isoe-", "cloud.adc-e.uk"},
-    {"us-isof-", "csp.hci.ic.gov"},
-    {"" /* all others */, "amazonaws.com"},
+    {"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
+    {"eusc-", "amazonaws.eu", "api.amazonwebservices.eu"},
+    {"us-iso-", "c2s.ic.gov", "api.aws.ic.gov"},
+    {"us-isob-", "sc2s.sgov.gov", "api.aws.scloud"},
+    {"eu-isoe-", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"},
+    {"us-isof-", "csp.hci.ic.gov", "api.aws.hci.ic.gov"},
+    {"" /* all others, us-gov- too */, "amazonaws.com", "api.aws"},
 };
 
 struct parts {
@@ -97,14 +97,30 @@ bool aws_endpoint_read(const char *url, struct aws_endpoint *out, char *detail,
     return fault == NULL;
 }
 
-void aws_endpoint_of_region(const char *host_prefix, const char *region, struct aws_endpoint *out) {
-    size_t i = 0;
-    while (strncmp(region, partitions[i].region_prefix, strlen(partitions[i].region_prefix)) != 0)
-        i++;
+static bool begins(const char *s, const char *prefix) {
+    return strncmp(s, prefix, strlen(prefix)) == 0;
+}
+
+/* In us-gov the usual hosts of some services are FIPS 140 hosts, and there is no other. */
+static bool has_fips_host(const char *host_prefix, const char *region, unsigned variant) {
+    if (!begins(region, "us-gov-"))
+        return true;
+    return strcmp(host_prefix, "monitoring") != 0 &&
+           (strcmp(host_prefix, "sts") != 0 || (variant & AWS_ENDPOINT_DUAL_STACK) != 0);
+}
+
+void aws_endpoint_of_region(const char *host_prefix, const char *region, unsigned variant,
+                            struct aws_endpoint *out) {
+    const struct partition *p = partitions;
+    while (!begins(region, p->region_prefix))
+        p++;
+    bool fips = (variant & AWS_ENDPOINT_FIPS) != 0 && has_fips_host(host_prefix, region, variant);
+    bool dual_stack = (variant & AWS_ENDPOINT_DUAL_STACK) != 0;
     struct buffer host, url;
     buffer_init(&host, URL_MAX);
     buffer_init(&url, URL_MAX);
-    buffer_printf(&host, "%s.%s.%s", host_prefix, region, partitions[i].domain);
+    buffer_printf(&host, "%s%s.%s.%s", host_prefix, fips ? "-fips" : "", region,
+                  dual_stack ? p->dual_stack_domain : p->domain);
     buffer_printf(&url, "https://%s/", buffer_text(&host));
     *out = (struct aws_endpoint){buffer_take(&url), buffer_take(&host), mem_string("/")};
 }

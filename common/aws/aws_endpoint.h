@@ -20,8 +20,20 @@ struct aws_endpoint {
  * quoting it.
  */
 bool aws_endpoint_read(const char *url, struct aws_endpoint *out, char *detail, size_t detail_size);
-/* AWS's own: https://{host_prefix}.{region}.{the domain of the region's partition}/ */
-void aws_endpoint_of_region(const char *host_prefix, const char *region, struct aws_endpoint *out);
+
+/* Or-ed: AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. */
+enum aws_endpoint_variant {
+    AWS_ENDPOINT_FIPS = 1,
+    AWS_ENDPOINT_DUAL_STACK = 2
+};
+
+/*
+ * AWS's own: https://{host_prefix}[-fips].{region}.{the domain of the region's partition}/, as the
+ * endpoint rules of the SDKs have it for "athena", "monitoring" and "sts". Of a region that is
+ * newer than this table the partition is told by how its name begins, and "aws" where by none.
+ */
+void aws_endpoint_of_region(const char *host_prefix, const char *region, unsigned variant,
+                            struct aws_endpoint *out);
 void aws_endpoint_free(struct aws_endpoint *e);
 
 #endif

@@ -1,6 +1,8 @@
 #include "common/aws/aws_options.h"
 
 #include <errno.h>
+#include <openssl/err.h>
+#include <openssl/x509_vfy.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,6 +23,11 @@ static const struct option rows[] = {
      "The same for Athena alone; goes before AWS_ENDPOINT_URL.", 0, 0, NULL},
     {"AWS_ENDPOINT_URL_CLOUDWATCH", OPTION_STRING, AT(endpoint_cloudwatch), NULL,
      "The same for CloudWatch alone.", 0, 0, NULL},
+    {"AWS_USE_FIPS_ENDPOINT", OPTION_BOOL, AT(fips), "off",
+     "Whether AWS's FIPS 140 endpoints are called; not with an AWS_ENDPOINT_URL….", 0, 0, NULL},
+    {"AWS_USE_DUALSTACK_ENDPOINT", OPTION_BOOL, AT(dual_stack), "off",
+     "Whether AWS's endpoints for IPv4 and IPv6 are called; not with an AWS_ENDPOINT_URL….", 0, 0,
+     NULL},
     {"AWS_CA_BUNDLE", OPTION_STRING, AT(ca_bundle), NULL,
      "A PEM file of the certificate authorities to trust, in place of the system's.", 0, 0, NULL},
 };
@@ -52,6 +59,10 @@ const char *aws_options_region(const struct aws_options *o) {
     return own ? "us-east-1" : NULL;
 }
 
+unsigned aws_options_variant(const struct aws_options *o) {
+    return (o->fips ? AWS_ENDPOINT_FIPS : 0u) | (o->dual_stack ? AWS_ENDPOINT_DUAL_STACK : 0u);
+}
+
 /* It becomes a part of a host's name. */
 static void check_region(const char *variable, const char *region, struct buffer *faults) {
     if (region == NULL)
@@ -71,6 +82,17 @@ static void check_endpoint(const char *variable, const char *url, struct buffer 
         aws_endpoint_free(&endpoint);
     else
         buffer_printf(faults, "%s: %s\n", variable, detail);
+}
+
+/* The SDKs refuse it too: what is asked for cannot be had there. */
+static void check_variant(const char *variable, bool wanted, const struct aws_options *o,
+                          struct buffer *faults) {
+    const char *own = o->endpoint != NULL              ? "AWS_ENDPOINT_URL"
+                      : o->endpoint_athena != NULL     ? "AWS_ENDPOINT_URL_ATHENA"
+                      : o->endpoint_cloudwatch != NULL ? "AWS_ENDPOINT_URL_CLOUDWATCH"
+                                                       : NULL;
+    if (wanted && own != NULL)
+        buffer_printf(faults, "%s: cannot be had together with %s\n", variable, own);
 }
 
 /* Whether AWS's own endpoint, which has the region in its name, will be called. */
@@ -106,9 +128,21 @@ static void check_default(const char *variable, const char *field, const char *v
     buffer_free(&request);
 }
 
+static bool holds_certificate(const char *path) {
+    X509_STORE *store = X509_STORE_new();
+    bool ok = store != NULL && X509_STORE_load_file(store, path) == 1;
+    X509_STORE_free(store);
+    ERR_clear_error();
+    return ok;
+}
+
 static void check_ca_bundle(const char *path, struct buffer *faults) {
-    if (path != NULL && access(path, R_OK) != 0)
+    if (path == NULL)
+        return;
+    if (access(path, R_OK) != 0)
         buffer_printf(faults, "AWS_CA_BUNDLE: %s cannot be read: %s\n", path, strerror(errno));
+    else if (!holds_certificate(path))
+        buffer_printf(faults, "AWS_CA_BUNDLE: %s holds no certificate in PEM\n", path);
 }
 
 void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults) {
@@ -118,6 +152,8 @@ void aws_options_check(const struct aws_options *o, bool calls_athena, struct bu
     check_endpoint("AWS_ENDPOINT_URL", o->endpoint, faults);
     check_endpoint("AWS_ENDPOINT_URL_ATHENA", o->endpoint_athena, faults);
     check_endpoint("AWS_ENDPOINT_URL_CLOUDWATCH", o->endpoint_cloudwatch, faults);
+    check_variant("AWS_USE_FIPS_ENDPOINT", o->fips, o, faults);
+    check_variant("AWS_USE_DUALSTACK_ENDPOINT", o->dual_stack, o, faults);
     check_ca_bundle(o->ca_bundle, faults);
     check_default("ATHENA_DATABASE", "database", o->database, "a name of 1 to 255 characters",
                   faults);

@@ -21,6 +21,7 @@
 struct aws_options {
     const char *region, *default_region; /* read with aws_options_region() */
     const char *endpoint, *endpoint_athena, *endpoint_cloudwatch;
+    bool fips, dual_stack; /* of AWS's own endpoints: aws_options_variant() */
     const char *ca_bundle;
     const char *database, *catalog, *work_group, *output_location; /* ATHENA_… */
     bool cloudwatch;                                               /* CLOUDWATCH_METRICS */
@@ -45,7 +46,7 @@ extern const struct option_table options_athena;
 
 /*
  * Faults, a line each; `calls_athena`: whether the program needs to know where Athena is. Reads
- * whether AWS_CA_BUNDLE can be opened.
+ * whether AWS_CA_BUNDLE holds a certificate.
  */
 void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults);
 /* The same for AWS_MSK_IAM, which signs for a region. */
@@ -57,5 +58,8 @@ void aws_options_check_msk(const struct aws_options *o, const struct options_com
  * signatures need some region); else NULL, which aws_options_check() complains of.
  */
 const char *aws_options_region(const struct aws_options *o);
+
+/* For aws_endpoint_of_region(). */
+unsigned aws_options_variant(const struct aws_options *o);
 
 #endif

@@ -49,7 +49,10 @@ static void test_values(void **state) {
     CHECK(endpoint, "localhost:4566", "AWS_ENDPOINT_URL: ");
     CHECK(endpoint_athena, "ftp://localhost", "AWS_ENDPOINT_URL_ATHENA: ");
     CHECK(endpoint_cloudwatch, "http://", "AWS_ENDPOINT_URL_CLOUDWATCH: ");
-    CHECK(ca_bundle, "/dev/null", NULL);
+    CHECK(ca_bundle, "/dev/null", "AWS_CA_BUNDLE: /dev/null holds no certificate in PEM");
+    CHECK(ca_bundle, "/", "AWS_CA_BUNDLE: / holds no certificate in PEM");
+    CHECK(fips, true, NULL);
+    CHECK(dual_stack, true, NULL);
     CHECK(ca_bundle, "/no/such/file", "AWS_CA_BUNDLE: ");
     CHECK(database, "a \"quoted\" name", NULL);
     CHECK(database, "\xff", "ATHENA_DATABASE: ");
@@ -91,6 +94,34 @@ static void test_regions(void **state) {
             assert_null(region);
         else
             assert_string_equal(region, cases[i].region);
+    }
+}
+
+/* What the SDKs refuse: a variant of an endpoint of one's own. */
+static void test_variants(void **state) {
+    (void)state;
+    static const struct {
+        struct aws_options o;
+        const char *fault;
+        unsigned variant;
+    } cases[] = {
+        {{.region = "a"}, NULL, 0},
+        {{.region = "a", .fips = true}, NULL, AWS_ENDPOINT_FIPS},
+        {{.region = "a", .dual_stack = true}, NULL, AWS_ENDPOINT_DUAL_STACK},
+        {{.region = "a", .fips = true, .dual_stack = true}, NULL, 3},
+        {{.fips = true, .endpoint = "http://h"},
+         "AWS_USE_FIPS_ENDPOINT: cannot be had together with AWS_ENDPOINT_URL\n",
+         1},
+        {{.region = "a", .fips = true, .endpoint_athena = "http://h"},
+         "AWS_USE_FIPS_ENDPOINT: cannot be had together with AWS_ENDPOINT_URL_ATHENA\n",
+         1},
+        {{.region = "a", .dual_stack = true, .endpoint_cloudwatch = "http://h"},
+         "AWS_USE_DUALSTACK_ENDPOINT: cannot be had together with AWS_ENDPOINT_URL_CLOUDWATCH\n",
+         2},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        assert_faults(&cases[i].o, true, cases[i].fault);
+        assert_int_equal(aws_options_variant(&cases[i].o), cases[i].variant);
     }
 }
 
@@ -179,23 +210,40 @@ static void test_endpoints(void **state) {
     }
 }
 
+#define FIPS       AWS_ENDPOINT_FIPS
+#define DUAL_STACK AWS_ENDPOINT_DUAL_STACK
+
+/* tests/system/test_aws_endpoint.py holds more of them against botocore. */
 static void test_endpoints_of_regions(void **state) {
     (void)state;
     static const struct {
-        const char *region, *host;
+        const char *prefix, *region;
+        unsigned variant;
+        const char *host;
     } cases[] = {
-        {"us-east-1", "athena.us-east-1.amazonaws.com"},
-        {"us-gov-west-1", "athena.us-gov-west-1.amazonaws.com"},
-        {"cn-north-1", "athena.cn-north-1.amazonaws.com.cn"},
-        {"eusc-de-east-1", "athena.eusc-de-east-1.amazonaws.eu"},
-        {"us-iso-east-1", "athena.us-iso-east-1.c2s.ic.gov"},
-        {"us-isob-east-1", "athena.us-isob-east-1.sc2s.sgov.gov"},
-        {"eu-isoe-west-1", "athena.eu-isoe-west-1.cloud.adc-e.uk"},
-        {"us-isof-east-1", "athena.us-isof-east-1.csp.hci.ic.gov"},
+        {"athena", "us-east-1", 0, "athena.us-east-1.amazonaws.com"},
+        {"athena", "us-gov-west-1", 0, "athena.us-gov-west-1.amazonaws.com"},
+        {"athena", "cn-north-1", 0, "athena.cn-north-1.amazonaws.com.cn"},
+        {"athena", "eusc-de-east-1", 0, "athena.eusc-de-east-1.amazonaws.eu"},
+        {"athena", "us-iso-east-1", 0, "athena.us-iso-east-1.c2s.ic.gov"},
+        {"athena", "us-isob-east-1", 0, "athena.us-isob-east-1.sc2s.sgov.gov"},
+        {"athena", "eu-isoe-west-1", 0, "athena.eu-isoe-west-1.cloud.adc-e.uk"},
+        {"athena", "us-isof-east-1", 0, "athena.us-isof-east-1.csp.hci.ic.gov"},
+        {"athena", "us-east-1", FIPS, "athena-fips.us-east-1.amazonaws.com"},
+        {"athena", "us-east-1", DUAL_STACK, "athena.us-east-1.api.aws"},
+        {"athena", "us-east-1", FIPS | DUAL_STACK, "athena-fips.us-east-1.api.aws"},
+        {"athena", "cn-north-1", DUAL_STACK, "athena.cn-north-1.api.amazonwebservices.com.cn"},
+        {"athena", "us-gov-west-1", FIPS, "athena-fips.us-gov-west-1.amazonaws.com"},
+        {"monitoring", "us-west-2", FIPS, "monitoring-fips.us-west-2.amazonaws.com"},
+        {"monitoring", "us-gov-west-1", FIPS, "monitoring.us-gov-west-1.amazonaws.com"},
+        {"monitoring", "us-gov-west-1", FIPS | DUAL_STACK, "monitoring.us-gov-west-1.api.aws"},
+        {"sts", "us-west-2", FIPS, "sts-fips.us-west-2.amazonaws.com"},
+        {"sts", "us-gov-west-1", FIPS, "sts.us-gov-west-1.amazonaws.com"},
+        {"sts", "us-gov-west-1", FIPS | DUAL_STACK, "sts-fips.us-gov-west-1.api.aws"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct aws_endpoint e;
-        aws_endpoint_of_region("athena", cases[i].region, &e);
+        aws_endpoint_of_region(cases[i].prefix, cases[i].region, cases[i].variant, &e);
         assert_string_equal(e.host, cases[i].host);
         assert_memory_equal(e.url, "https://", 8);
         assert_memory_equal(e.url + 8, e.host, strlen(e.host));
@@ -209,6 +257,7 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_regions),
+        cmocka_unit_test(test_variants),
         cmocka_unit_test(test_every_fault_is_told),
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_endpoints),
