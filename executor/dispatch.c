@@ -21,7 +21,7 @@ enum {
     MISMATCHES_MOST = 2,
     GATE_LEAST_MS = 500,
     GATE_MOST_MS = 5000, /* a call that is refused costs nothing; each minute without work does */
-    LOOK_AGAIN_MS = 50, /* while something waits for its pace or a probe */
+    LOOK_AGAIN_MS = 50,  /* while something waits for its pace or a probe */
 };
 
 /* --- slots of the admission ------------------------------------------------------------------- */
