@@ -35,9 +35,7 @@ def test_cloudwatch_sums_are_those_of_athena(pipeline, interval_ms):
     """Whether sent every interval or only at the clean stop. Nothing is counted twice."""
     p = pipeline(
         executors=2, env=ON | {"CLOUDWATCH_INTERVAL_MS": interval_ms},
-        sim_env={
-            "SIM_ACTIVE_DML": 4, "SIM_QUERY_MS": 150, "SIM_FAIL_5XX": 0.1, "SIM_NONSENSE": 0.1
-        },
+        sim_env={"SIM_ACTIVE_DML": 4, "SIM_QUERY_MS": 150, "SIM_FAIL_5XX": 0.2},
         executor_env={"ATHENA_DATABASE": "sales"}, redriver_env={"ATHENA_DATABASE": "sales"},
     )  # fmt: skip
     queries = burst(40)
