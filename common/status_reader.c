@@ -10,7 +10,8 @@
 #include "common/memory.h"
 
 enum {
-    RECORDS_A_TURN = 1000
+    RECORDS_A_TURN = 1000,
+    METADATA_TIMEOUT_MS = 500
 };
 
 struct status_reader {
@@ -125,7 +126,19 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
     return r;
 }
 
+/*
+ * Where this handle looked before the topic was made, it would look again a second later. Waits for
+ * a broker that has just answered; without its answer it goes on all the same.
+ */
+static void learn_of_topic(struct status_reader *r) {
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, METADATA_TIMEOUT_MS) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+}
+
 bool status_reader_start(struct status_reader *r, int32_t partitions) {
+    learn_of_topic(r);
     r->at_end = mem_zero((size_t)partitions * sizeof *r->at_end);
     r->behind = partitions;
     for (; r->partitions < partitions; r->partitions++)
