@@ -5,7 +5,7 @@ import json
 import pytest
 
 from harness.judge import (
-    body, check_nowhere_else, check_started_once, execution_id, states_of, wait_all
+    body, burst, check_nowhere_else, check_started_once, execution_id, states_of, wait_all
 )  # fmt: skip
 from harness.wait import wait_until
 
@@ -74,16 +74,16 @@ def test_identity_another_text_of_a_started_query_is_rejected(pipeline, state):
 
 
 def test_identity_another_text_does_not_take_the_place_of_a_throttled_one(pipeline):
-    p = pipeline(redrivers=0, env=SOON, sim_env={"SIM_ACTIVE_DML": 0})
+    p = pipeline(redrivers=0, sim_env={"SIM_ACTIVE_DML": 0})
     p.post({"userId": "u", "queryId": "q", "query": "SELECT 1"})
     first = p.wait_state("q", "THROTTLED", "u")
     p.sim.set(active_dml=20)
     p.post({"userId": "u", "queryId": "q", "query": "SELECT 2"})
     wait_rejected(p, 1)
     assert p.status("q", "u") == first
-    p.executors[0].kill()
-    p.executors[0].start()  # what it knows now, it has from the status topic
+    p.executors[0].stop()
     p.post({"userId": "u", "queryId": "q", "query": "SELECT 3"})
+    p.executors[0].start()  # what it knows now, it has from the status topic
     wait_rejected(p, 2)
     p.add_redriver().wait_ready()
     p.wait_state("q", "SUCCEEDED", "u")
@@ -91,18 +91,25 @@ def test_identity_another_text_does_not_take_the_place_of_a_throttled_one(pipeli
 
 
 def test_identity_another_text_does_not_take_the_place_of_a_queued_one(pipeline):
-    """Behind another key it may overtake the first, which still waits in its partition."""
+    """Behind another key some overtake the first, which still waits in its partition."""
     p = pipeline(redrivers=0, executors=0)
-    first = p.post({"userId": "u", "queryId": "q", "query": "SELECT 1"})
-    wait_until(lambda: states_of(p, "q", "u") == ["QUEUED"])
-    other = body("q", "SELECT 2")
-    p.topics.produce_all(
-        p.query_topic, [(None, other)], partition=(first["partition"] + 1) % 4
-    )
+    queries = burst(8)  # of as many users, whose records are in several partitions
+    places = {
+        q: p.post({"userId": q, "queryId": q, "query": text})["partition"]
+        for q, text in queries.items()
+    }
+    wait_until(lambda: all(states_of(p, q, q) == ["QUEUED"] for q in queries))
+    others = {q: body(q, f"SELECT 'other {q}'", q) for q in queries}
+    for partition in range(4):
+        for q, value in others.items():
+            if places[q] != partition:
+                p.topics.produce(p.query_topic, value, partition=partition)
     p.add_executor().wait_ready()
-    p.wait_state("q", "SUCCEEDED", "u")
-    assert [r.value for r in wait_rejected(p, 1)] == [other]
-    check_started_once(p, ["SELECT 1"])
+    p.wait_states([(q, q) for q in queries], "SUCCEEDED")
+    rejected = wait_rejected(p, 3 * len(queries))
+    assert sorted(r.value for r in rejected) == sorted([*others.values()] * 3)
+    p.wait_committed()
+    check_started_once(p, queries.values())
 
 
 @pytest.mark.parametrize(

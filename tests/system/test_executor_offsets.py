@@ -73,7 +73,7 @@ def test_offsets_of_a_running_query_wait_for_its_end(pipeline):
 @pytest.mark.timeout(240)
 def test_offsets_thousands_finished_beyond_a_slow_one(pipeline):
     """With every third one slow they do not even fit: then less is told, and never too much."""
-    n = 1500
+    n = 1200
     p = pipeline(
         redrivers=0, env=ONE | {"LOG_LEVEL": "info"},
         executor_env={"MAX_IN_FLIGHT": 50, "WINDOW_RECORDS": 2000},

@@ -113,9 +113,10 @@ def test_rebalance_does_not_wait_for_a_slow_athena(pipeline):
     p = pipeline(redrivers=0, sim_env={"SIM_DELAY_MS": 600000})
     p.inject(body("q", "SELECT 1"))
     wait_until(lambda: p.sim.ledger())
+    p.sim.set(delay_ms=0)  # for all calls but this one
     p.add_executor()
-    p.topics.wait_members(p.executor_group, 2, timeout=30)
-    p.sim.set(delay_ms=0)
-    p.wait_state("q", "SUCCEEDED", "u", timeout=40)
+    p.topics.wait_members(p.executor_group, 2, timeout=20)
+    p.wait_state("q", "SUCCEEDED", "u")
+    assert p.sim.stats()["repeated"] == 1, "its answer was not waited for"
     check_started_once(p, ["SELECT 1"])
     check_nowhere_else(p)

@@ -72,15 +72,17 @@ def test_without_a_stage_all_names_are_the_interface_s(pipeline, own_kafka):
 def test_ddl_and_dml_have_quotas_of_their_own(pipeline):
     """A full one does not hold up the other."""
     p = pipeline(redrivers=0, sim_env={"SIM_ACTIVE_DML": 1, "SIM_ACTIVE_DDL": 20})
-    p.post({"queryId": "long", "query": "SELECT 1 /* sim: ms=3000 */"})
+    p.post({"queryId": "long", "query": "SELECT 1 /* sim: ms=5000 */"})
     p.wait_state("long", "STARTED")
+    p.post({"queryId": "full", "query": "SELECT 2"})
+    p.wait_state("full", "THROTTLED")
     ddl = [f"DROP TABLE t{i}" for i in range(10)]
     for i, text in enumerate(ddl):
         p.post({"queryId": f"d{i}", "query": text})
     p.wait_states([("", f"d{i}") for i in range(len(ddl))], "SUCCEEDED")
     assert p.sim.stats()["running_dml"] == 1
     p.wait_state("long", "SUCCEEDED")
-    check_started_once(p, [*ddl, "SELECT 1 /* sim: ms=3000 */"])
+    check_started_once(p, [*ddl, "SELECT 1 /* sim: ms=5000 */"])
 
 
 def test_large_queries_come_through_whole(pipeline):

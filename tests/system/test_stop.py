@@ -63,12 +63,15 @@ def test_stop_again_and_again_under_load(pipeline):
     assert p.topics.count(p.rejected_topic) == 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_stop_waits_for_calls_under_way(pipeline, number):
+@pytest.mark.parametrize(
+    ("number", "delay_ms"), [(signal.SIGTERM, 6000), (signal.SIGINT, 1000)]
+)
+def test_stop_waits_for_calls_under_way(pipeline, number, delay_ms):
     """Longer than a rebalance would, as long as DRAIN_TIMEOUT_MS allows."""
     p = pipeline(
-        redrivers=0, sim_env={"SIM_DELAY_MS": 6000}, executor_env={"DRAIN_TIMEOUT_MS": 30000}
-    )
+        redrivers=0, sim_env={"SIM_DELAY_MS": delay_ms},
+        executor_env={"DRAIN_TIMEOUT_MS": 30000},
+    )  # fmt: skip
     p.inject(body("q", "SELECT 1"))
     wait_until(lambda: p.sim.ledger())
     p.executors[0].signal(number)
@@ -117,13 +120,16 @@ def test_stop_twice_ends_at_once(pipeline):
 
 
 def test_stop_of_all_executors_at_once(pipeline):
-    """Each lets go what the other has just let go: nobody takes it while it stops."""
-    p = pipeline(executors=3, redrivers=0)
-    p.topics.wait_members(p.executor_group, 3)
-    queries = burst(12, "/* sim: ms=2000 */")
+    """One waits for its call while the other leaves: it does not take what that has let go."""
+    p = pipeline(executors=2, redrivers=0)
+    p.topics.wait_members(p.executor_group, 2)
+    queries = burst(8, "/* sim: ms=2000 */")
     inject_all(p, queries)
     wait_all(p, queries, "STARTED")
-    p.sim.set(delay_ms=700)  # the looks that are under way take a while
+    p.sim.set(delay_ms=3000)
+    p.topics.produce(p.query_topic, body("q", "SELECT 1"), partition=0)
+    queries["q"] = "SELECT 1"
+    wait_until(lambda: len(p.sim.ledger()) == len(queries))
     for executor in p.executors:
         executor.ask_to_stop()
     for executor in p.executors:
