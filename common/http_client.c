@@ -28,6 +28,7 @@ struct http_call {
     http_done_fn *fn;
     void *arg;
     bool sent; /* perhaps: from the moment that libcurl was about to send it on a connection */
+    bool is_secret;
     bool head_whole; /* the empty line behind the headers has come */
     bool done;       /* fn is being called */
     char error[CURL_ERROR_SIZE];
@@ -175,9 +176,11 @@ static bool set_ca(CURL *easy, const char *ca_file) {
 static bool set_limits(struct http_call *call, const struct http_request *r) {
     CURL *easy = call->easy;
     buffer_init(&call->body, r->answer_max);
+    call->is_secret = r->is_secret || r->is_private;
     return curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)r->connect_timeout_ms) ==
                CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms) == CURLE_OK &&
+           (!r->is_private || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
            set_ca(easy, call->client->ca_file);
 }
 
@@ -200,6 +203,8 @@ static void free_call(struct http_call *call) {
     give_back_easy(call->client, call->easy);
     curl_url_cleanup(call->url);
     curl_slist_free_all(call->headers);
+    if (call->is_secret && call->body.data != NULL)
+        explicit_bzero(call->body.data, call->body.room);
     buffer_free(&call->body);
     free(call);
 }

@@ -35,6 +35,8 @@ struct http_request {
     int64_t connect_timeout_ms; /* with name look-up and TLS; 1 at least */
     int64_t timeout_ms;         /* of the whole call; 1 at least */
     size_t answer_max;          /* bytes; a longer answer is HTTP_LOST */
+    bool is_secret;             /* the answer: wiped when it is freed */
+    bool is_private;            /* to this machine's own link: past every proxy, and secret */
 };
 
 enum http_result {
