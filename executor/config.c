@@ -38,6 +38,8 @@ static const struct option rows[] = {
      "Records of a partition that wait here to be started; more stay in Kafka.", 1, 100000, NULL},
     {"WINDOW_BYTES", OPTION_INTEGER, AT(window_bytes), "4194304",
      "The same in bytes of their values.", 1, 1073741824, NULL},
+    {"--whoami", OPTION_FLAG, AT(whoami), NULL,
+     "Says who this is to AWS, with which credentials, and where AWS is; then ends.", 0, 0, NULL},
 };
 
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};

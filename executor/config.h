@@ -22,6 +22,7 @@ struct executor_config {
     int64_t query_max_age_ms;
     int64_t status_cache_max;
     int64_t window_records, window_bytes;
+    bool whoami;
 };
 
 extern const struct program executor_program;

@@ -119,7 +119,7 @@ void dispatch_credentials_refused(struct executor *x, const struct aws_answer *a
     if (!g->suspect)
         log_error("no query is started: credentials refused or missing: %s", why);
     snprintf(g->why, sizeof g->why, "credentials: %s", why);
-    credentials_refused(x->credentials);
+    credentials_refused_serial(x->credentials, answer->credentials);
     if (g->closed)
         return;
     g->delay_ms = !g->suspect                      ? GATE_LEAST_MS

@@ -7,6 +7,8 @@
 #include <string.h>
 
 #include "common/admin.h"
+#include "common/aws/credentials_chain.h"
+#include "common/aws/whoami.h"
 #include "common/kafka_iam.h"
 #include "common/log.h"
 #include "executor/config.h"
@@ -66,7 +68,7 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
 
 static bool open_aws(struct executor *x, struct options_common *common) {
     const struct aws_options *aws = &x->config->aws;
-    x->credentials = credentials_open_default();
+    x->credentials = credentials_open_chain(x->loop, aws);
     if (common->msk_iam)
         common->iam = kafka_iam_open(x->loop, x->credentials, aws_options_region(aws));
     x->aws = aws_client_open(x->loop, x->credentials, aws, (int)x->config->max_in_flight + 1);
@@ -166,7 +168,8 @@ int main(int argc, char **argv) {
     case OPTIONS_RUN:
         break;
     }
-    int status = serve(&executor, &config.common);
+    int status = config.whoami ? (whoami_print(&config.aws) ? 0 : EXIT_CANNOT_GO_ON)
+                               : serve(&executor, &config.common);
     options_free(&config.common);
     return status;
 }

@@ -7,7 +7,7 @@
 #include <sys/resource.h>
 
 #include "common/admin.h"
-#include "common/aws/credentials.h"
+#include "common/aws/credentials_chain.h"
 #include "common/kafka_iam.h"
 #include "common/log.h"
 #include "receiver/service.h"
@@ -127,7 +127,7 @@ static void open_iam(struct receiver *r) {
     struct config *c = &r->config;
     if (!c->common.msk_iam)
         return;
-    r->credentials = credentials_open_default();
+    r->credentials = credentials_open_chain(r->loop, &c->aws);
     c->common.iam = kafka_iam_open(r->loop, r->credentials, aws_options_region(&c->aws));
 }
 

@@ -9,7 +9,7 @@
 #include "common/admin.h"
 #include "common/aws/aws_client.h"
 #include "common/aws/cloudwatch.h"
-#include "common/aws/credentials.h"
+#include "common/aws/credentials_chain.h"
 #include "common/kafka_iam.h"
 #include "common/log.h"
 #include "common/loop.h"
@@ -311,7 +311,7 @@ static void open_credentials(struct redriver *r) {
     struct options_common *common = &r->config.common;
     if (!counts(r) && !common->msk_iam)
         return;
-    r->credentials = credentials_open_default();
+    r->credentials = credentials_open_chain(r->loop, &r->config.aws);
     if (common->msk_iam)
         common->iam = kafka_iam_open(r->loop, r->credentials, aws_options_region(&r->config.aws));
 }

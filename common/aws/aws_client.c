@@ -5,8 +5,10 @@
 #include <string.h>
 #include <utlist.h>
 
+#include "common/aws/aws_clock.h"
 #include "common/aws/aws_endpoint.h"
 #include "common/aws/aws_error.h"
+#include "common/aws/aws_place.h"
 #include "common/aws/sigv4.h"
 #include "common/memory.h"
 
@@ -24,12 +26,14 @@ enum {
 const struct aws_service aws_athena = {
     "athena",
     "athena",
+    "athena",
     "AmazonAthena.",
     "application/x-amz-json-1.1",
     offsetof(struct aws_options, endpoint_athena),
 };
 const struct aws_service aws_cloudwatch = {
     "monitoring",
+    "cloudwatch",
     "monitoring",
     "GraniteServiceVersion20100801.",
     "application/x-amz-json-1.0",
@@ -51,7 +55,8 @@ struct aws_call {
     aws_done_fn *fn;
     void *arg;
     bool no_credentials;
-    bool done; /* fn is being called */
+    unsigned credentials; /* the serial of what it was signed with */
+    bool done;            /* fn is being called */
     char unsent[TEXT_MAX];
     struct aws_call *prev, *next;
 };
@@ -87,6 +92,14 @@ static bool is_refusal(const char *code) {
     return false;
 }
 
+/* Some refuse with a body that says nothing: then the status must do. */
+static bool learns_time(const struct aws_call *call, const struct http_answer *http,
+                        const char *code) {
+    struct aws_clock *clock = credentials_clock(call->client->credentials);
+    bool suspect = aws_clock_is_suspect(code) || (code[0] == '\0' && http->status == 403);
+    return clock != NULL && suspect && aws_clock_learn(clock, http->date);
+}
+
 static void read_answer(void *arg, const struct http_answer *http) {
     struct aws_call *call = arg;
     char code[TEXT_MAX] = "", message[TEXT_MAX] = "", reason[TEXT_MAX] = "";
@@ -95,20 +108,32 @@ static void read_answer(void *arg, const struct http_answer *http) {
         const char *type = http_answer_header(http, "x-amzn-errortype");
         if (code[0] == '\0' && type != NULL)
             aws_error_code(type, code, sizeof code);
-        if (is_refusal(code))
-            credentials_refused(call->client->credentials);
+        if (learns_time(call, http, code))
+            call->credentials = 0;
+        else if (is_refusal(code))
+            credentials_refused_serial(call->client->credentials, call->credentials);
     }
-    struct aws_answer answer = {*http, code, message, reason, false};
+    struct aws_answer answer = {.http = *http,
+                                .code = code,
+                                .message = message,
+                                .reason = reason,
+                                .credentials = call->credentials};
     finish(call, &answer);
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
 
-static bool find_endpoint(const struct aws_options *o, const struct aws_service *service,
-                          struct aws_endpoint *out, char *detail, size_t detail_size) {
+static bool find_endpoint(const struct aws_client *c, const struct aws_service *service,
+                          struct aws_endpoint *out, const char **region_out, char *detail,
+                          size_t detail_size) {
+    const struct aws_options *o = c->options;
+    struct aws_place *place = credentials_place(c->credentials);
     const char *own = *(const char *const *)(const void *)((const char *)o + service->endpoint);
+    if (place != NULL)
+        return aws_place_service(place, own, service->id, service->host_prefix, out, region_out,
+                                 detail, detail_size);
     const char *url = own != NULL ? own : o->endpoint;
-    const char *region = aws_options_region(o);
+    const char *region = *region_out = aws_options_region(o);
     if (url != NULL)
         return aws_endpoint_read(url, out, detail, detail_size);
     if (region == NULL) {
@@ -122,10 +147,15 @@ static bool find_endpoint(const struct aws_options *o, const struct aws_service 
 struct request {
     const struct aws_service *service;
     const struct aws_endpoint *endpoint;
-    const char *target, *body;
+    const char *region, *target, *body;
     size_t body_len;
     int64_t timeout_ms;
 };
+
+static int64_t signing_time(const struct aws_client *c) {
+    const struct aws_clock *clock = credentials_clock(c->credentials);
+    return clock != NULL ? aws_clock_now(clock) : loop_wall() / 1000;
+}
 
 static bool sign(const struct aws_call *call, const struct request *r,
                  const struct credentials *credentials, struct sigv4_signed *out) {
@@ -141,9 +171,9 @@ static bool sign(const struct aws_call *call, const struct request *r,
         .header_count = sizeof headers / sizeof *headers,
         .body = r->body,
         .body_len = r->body_len,
-        .region = aws_options_region(call->client->options),
+        .region = r->region,
         .service = r->service->name,
-        .time = loop_wall() / 1000,
+        .time = signing_time(call->client),
     };
     const struct sigv4_keys keys = {
         credentials->access_key_id,
@@ -180,15 +210,9 @@ static struct http_call *send_signed(struct aws_call *call, const struct request
 }
 
 /* Leaves in call->unsent why it could not. */
-static void sign_and_send(struct aws_call *call, const struct request *r) {
-    const char *why;
-    const struct credentials *credentials =
-        credentials_get(call->client->credentials, loop_wall() / 1000, &why);
-    if (credentials == NULL) {
-        call->no_credentials = true;
-        snprintf(call->unsent, sizeof call->unsent, "%s", why);
-        return;
-    }
+static void sign_and_send(struct aws_call *call, const struct request *r,
+                          const struct credentials *credentials) {
+    call->credentials = credentials_serial(call->client->credentials);
     struct sigv4_signed signature;
     if (!sign(call, r, credentials, &signature)) {
         snprintf(call->unsent, sizeof call->unsent, "the request cannot be signed");
@@ -211,10 +235,21 @@ struct aws_call *aws_start(struct aws_client *c, const struct aws_service *servi
     char target[128];
     snprintf(target, sizeof target, "%s%s", service->target, operation);
     struct aws_endpoint endpoint = {0};
-    struct request request = {service, &endpoint, target, body, body_len, timeout_ms};
-    char fault[128];
-    if (find_endpoint(c->options, service, &endpoint, fault, sizeof fault))
-        sign_and_send(call, &request);
+    struct request request = {.service = service,
+                              .endpoint = &endpoint,
+                              .target = target,
+                              .body = body,
+                              .body_len = body_len,
+                              .timeout_ms = timeout_ms};
+    char fault[512];
+    const char *why;
+    const struct credentials *credentials =
+        credentials_get(c->credentials, loop_wall() / 1000, &why);
+    call->no_credentials = credentials == NULL;
+    if (credentials == NULL)
+        snprintf(call->unsent, sizeof call->unsent, "%s", why);
+    else if (find_endpoint(c, service, &endpoint, &request.region, fault, sizeof fault))
+        sign_and_send(call, &request, credentials);
     else
         snprintf(call->unsent, sizeof call->unsent, "the endpoint of %s: %s", service->name, fault);
     aws_endpoint_free(&endpoint);

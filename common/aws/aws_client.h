@@ -2,7 +2,7 @@
  * Signed calls to AWS's JSON services (Athena: JSON 1.1, CloudWatch: JSON 1.0).
  *
  * A call is signed when it starts, with what the credentials' provider has then. The clock is the
- * system's: a wrong one shows as an error of AWS.
+ * system's, until AWS refuses a call for its time: then the offset is learned from that answer.
  */
 #ifndef COMMON_AWS_AWS_CLIENT_H
 #define COMMON_AWS_AWS_CLIENT_H
@@ -18,6 +18,7 @@
 
 struct aws_service {
     const char *name;         /* for the signature: "athena" */
+    const char *id;           /* in the SDKs' config file: "athena", "cloudwatch" */
     const char *host_prefix;  /* "athena", "monitoring" */
     const char *target;       /* "AmazonAthena." */
     const char *content_type; /* "application/x-amz-json-1.1" */
@@ -44,6 +45,8 @@ struct aws_answer {
     const char *message; /* "" */
     const char *reason;  /* "" */
     bool no_credentials; /* HTTP_UNSENT because there were none; http.error says why */
+    /* credentials_serial() of what it was signed with; 0: none, or they are not what is wrong. */
+    unsigned credentials;
 };
 
 typedef void aws_done_fn(void *arg, const struct aws_answer *answer);
@@ -53,7 +56,7 @@ typedef void aws_done_fn(void *arg, const struct aws_answer *answer);
  * returns. The body is copied. Never NULL: what cannot be sent is HTTP_UNSENT with its reason.
  *
  * An answer that says that the credentials have expired or are unknown makes the provider fetch
- * them again; the call is not repeated.
+ * them again, one that the time is wrong makes it learn the time; the call is not repeated.
  */
 struct aws_call;
 struct aws_call *aws_start(struct aws_client *c, const struct aws_service *service,

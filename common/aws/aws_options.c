@@ -8,13 +8,16 @@
 #include <unistd.h>
 
 #include "common/aws/aws_endpoint.h"
+#include "common/aws/imds.h"
+#include "common/aws/shared_files.h"
 #include "common/query.h"
 
 #define AT(field) offsetof(struct aws_options_place, aws.field)
 
 static const struct option rows[] = {
     {"AWS_REGION", OPTION_STRING, AT(region), NULL,
-     "The region; us-east-1 where an AWS_ENDPOINT_URL… is set.", 0, 0, NULL},
+     "The region; else the profile's or the instance's; us-east-1 where an AWS_ENDPOINT_URL… is set.",
+     0, 0, NULL},
     {"AWS_DEFAULT_REGION", OPTION_STRING, AT(default_region), NULL,
      "Taken where AWS_REGION is not set.", 0, 0, NULL},
     {"AWS_ENDPOINT_URL", OPTION_STRING, AT(endpoint), NULL,
@@ -28,8 +31,41 @@ static const struct option rows[] = {
     {"AWS_USE_DUALSTACK_ENDPOINT", OPTION_BOOL, AT(dual_stack), "off",
      "Whether AWS's endpoints for IPv4 and IPv6 are called; not with an AWS_ENDPOINT_URL….", 0, 0,
      NULL},
+    {"AWS_ENDPOINT_URL_STS", OPTION_STRING, AT(endpoint_sts), NULL,
+     "The same for STS alone, where roles are assumed.", 0, 0, NULL},
     {"AWS_CA_BUNDLE", OPTION_STRING, AT(ca_bundle), NULL,
      "A PEM file of the certificate authorities to trust, in place of the system's.", 0, 0, NULL},
+    {"AWS_ACCESS_KEY_ID", OPTION_STRING, AT(credentials.access_key_id), NULL,
+     "Credentials; where it is not set they are looked for as the AWS SDKs do.", 0, 0, NULL},
+    {"AWS_SECRET_ACCESS_KEY", OPTION_STRING, AT(credentials.secret_access_key), NULL,
+     "The secret of AWS_ACCESS_KEY_ID.", 0, 0, NULL},
+    {"AWS_SESSION_TOKEN", OPTION_STRING, AT(credentials.session_token), NULL,
+     "The session token of AWS_ACCESS_KEY_ID, where it is temporary.", 0, 0, NULL},
+    {"AWS_PROFILE", OPTION_STRING, AT(credentials.profile), NULL,
+     "The profile of the shared files; not set: default.", 0, 0, NULL},
+    {"AWS_CONFIG_FILE", OPTION_STRING, AT(credentials.config_file), NULL,
+     "The shared config file; not set: ~/.aws/config.", 0, 0, NULL},
+    {"AWS_SHARED_CREDENTIALS_FILE", OPTION_STRING, AT(credentials.credentials_file), NULL,
+     "The shared credentials file; not set: ~/.aws/credentials.", 0, 0, NULL},
+    {"AWS_WEB_IDENTITY_TOKEN_FILE", OPTION_STRING, AT(credentials.web_identity_token_file), NULL,
+     "A file with a web identity's token, with which AWS_ROLE_ARN is assumed.", 0, 0, NULL},
+    {"AWS_ROLE_ARN", OPTION_STRING, AT(credentials.role_arn), NULL,
+     "The role of AWS_WEB_IDENTITY_TOKEN_FILE.", 0, 0, NULL},
+    {"AWS_ROLE_SESSION_NAME", OPTION_STRING, AT(credentials.role_session_name), NULL,
+     "The session name of a role whose profile has none; not set: athena-query.", 0, 0, NULL},
+    {"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", OPTION_STRING,
+     AT(credentials.container_relative_uri), NULL,
+     "The path of a container's credentials at ECS's endpoint.", 0, 0, NULL},
+    {"AWS_CONTAINER_CREDENTIALS_FULL_URI", OPTION_STRING, AT(credentials.container_full_uri), NULL,
+     "The URL of a container's credentials, of EKS Pod Identity and others.", 0, 0, NULL},
+    {"AWS_CONTAINER_AUTHORIZATION_TOKEN", OPTION_STRING, AT(credentials.container_token), NULL,
+     "What is sent there as Authorization.", 0, 0, NULL},
+    {"AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", OPTION_STRING, AT(credentials.container_token_file),
+     NULL, "A file with the same, read at each refresh.", 0, 0, NULL},
+    {"AWS_EC2_METADATA_DISABLED", OPTION_BOOL, AT(credentials.imds_disabled), "false",
+     "Whether the instance metadata service is left alone.", 0, 0, NULL},
+    {"AWS_EC2_METADATA_SERVICE_ENDPOINT", OPTION_STRING, AT(credentials.imds_endpoint), NULL,
+     "Where the instance metadata service is; not set: http://169.254.169.254/.", 0, 0, NULL},
 };
 
 static const struct option athena_rows[] = {
@@ -63,12 +99,13 @@ unsigned aws_options_variant(const struct aws_options *o) {
     return (o->fips ? AWS_ENDPOINT_FIPS : 0u) | (o->dual_stack ? AWS_ENDPOINT_DUAL_STACK : 0u);
 }
 
-/* It becomes a part of a host's name. */
-static void check_region(const char *variable, const char *region, struct buffer *faults) {
-    if (region == NULL)
-        return;
+bool aws_options_is_region(const char *region) {
     size_t n = strlen(region);
-    if (n > 63 || strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") != n)
+    return n > 0 && n <= 63 && strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-") == n;
+}
+
+static void check_region(const char *variable, const char *region, struct buffer *faults) {
+    if (region != NULL && !aws_options_is_region(region))
         buffer_printf(faults, "%s: must be a region like eu-central-1, not \"%s\"\n", variable,
                       region);
 }
@@ -90,22 +127,39 @@ static void check_variant(const char *variable, bool wanted, const struct aws_op
     const char *own = o->endpoint != NULL              ? "AWS_ENDPOINT_URL"
                       : o->endpoint_athena != NULL     ? "AWS_ENDPOINT_URL_ATHENA"
                       : o->endpoint_cloudwatch != NULL ? "AWS_ENDPOINT_URL_CLOUDWATCH"
+                      : o->endpoint_sts != NULL        ? "AWS_ENDPOINT_URL_STS"
                                                        : NULL;
     if (wanted && own != NULL)
         buffer_printf(faults, "%s: cannot be had together with %s\n", variable, own);
 }
 
+/* By the profile, or by the instance metadata, which is asked at run time only. */
+static bool may_be_found(const struct aws_options *o) {
+    struct profiles files;
+    char detail[512];
+    if (imds_is_likely(o) || !shared_files_read(o, &files, detail, sizeof detail))
+        return true; /* files may come yet */
+    const char *profile = shared_files_profile(o);
+    bool found = profiles_value(&files, profile, "region") != NULL ||
+                 profiles_value(&files, profile, "endpoint_url") != NULL ||
+                 profiles_value(&files, profile, "services") != NULL;
+    profiles_free(&files);
+    return found;
+}
+
 /* Whether AWS's own endpoint, which has the region in its name, will be called. */
 static void check_region_is_there(const struct aws_options *o, bool calls_athena,
                                   struct buffer *faults) {
-    if (o->region != NULL || o->default_region != NULL || o->endpoint != NULL)
+    if (o->region != NULL || o->default_region != NULL || o->endpoint != NULL || may_be_found(o))
         return;
     if (calls_athena && o->endpoint_athena == NULL)
-        buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION or "
-                            "AWS_ENDPOINT_URL: where Athena is, is not known\n");
+        buffer_puts(faults,
+                    "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION, "
+                    "AWS_ENDPOINT_URL or a profile's region: where Athena is, is not known\n");
     else if (o->cloudwatch && o->endpoint_cloudwatch == NULL)
-        buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION or "
-                            "AWS_ENDPOINT_URL: where CloudWatch is, is not known\n");
+        buffer_puts(faults,
+                    "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION, "
+                    "AWS_ENDPOINT_URL or a profile's region: where CloudWatch is, is not known\n");
 }
 
 /* A default must be what a request may choose: common/query.h has the rules. */
@@ -154,6 +208,8 @@ void aws_options_check(const struct aws_options *o, bool calls_athena, struct bu
     check_endpoint("AWS_ENDPOINT_URL_CLOUDWATCH", o->endpoint_cloudwatch, faults);
     check_variant("AWS_USE_FIPS_ENDPOINT", o->fips, o, faults);
     check_variant("AWS_USE_DUALSTACK_ENDPOINT", o->dual_stack, o, faults);
+    check_endpoint("AWS_ENDPOINT_URL_STS", o->endpoint_sts, faults);
+    check_endpoint("AWS_EC2_METADATA_SERVICE_ENDPOINT", o->credentials.imds_endpoint, faults);
     check_ca_bundle(o->ca_bundle, faults);
     check_default("ATHENA_DATABASE", "database", o->database, "a name of 1 to 255 characters",
                   faults);

@@ -17,15 +17,28 @@
 #include "common/buffer.h"
 #include "common/options.h"
 
+/* Where credentials come from: the variables of the SDKs. docs/credentials.md says in which order.
+ */
+struct aws_credential_options {
+    const char *access_key_id, *secret_access_key, *session_token; /* credentials_environment() */
+    const char *profile, *credentials_file, *config_file;
+    const char *web_identity_token_file, *role_arn, *role_session_name;
+    const char *container_relative_uri, *container_full_uri, *container_token,
+        *container_token_file;
+    bool imds_disabled;
+    const char *imds_endpoint;
+};
+
 /* Strings are borrowed; NULL = not set. */
 struct aws_options {
     const char *region, *default_region; /* read with aws_options_region() */
-    const char *endpoint, *endpoint_athena, *endpoint_cloudwatch;
+    const char *endpoint, *endpoint_athena, *endpoint_cloudwatch, *endpoint_sts;
     bool fips, dual_stack; /* of AWS's own endpoints: aws_options_variant() */
     const char *ca_bundle;
     const char *database, *catalog, *work_group, *output_location; /* ATHENA_… */
     bool cloudwatch;                                               /* CLOUDWATCH_METRICS */
     int64_t cloudwatch_interval_ms;
+    struct aws_credential_options credentials;
 };
 
 /* How a configuration begins, for the table's offsets. */
@@ -61,5 +74,8 @@ const char *aws_options_region(const struct aws_options *o);
 
 /* For aws_endpoint_of_region(). */
 unsigned aws_options_variant(const struct aws_options *o);
+
+/* Whether it may be a region: it becomes a part of a host's name. */
+bool aws_options_is_region(const char *region);
 
 #endif

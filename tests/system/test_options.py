@@ -187,7 +187,7 @@ def test_open_to_all_only_on_loopback(listen, more, good):
 def test_athena_must_be_somewhere():
     program = "athena-query-executor"
     for env, good in [
-        ({"AWS_REGION": None}, False),
+        ({"AWS_REGION": None, "AWS_EC2_METADATA_DISABLED": "true"}, False),
         ({"AWS_REGION": None, "AWS_DEFAULT_REGION": "eu-west-1"}, True),
         ({"AWS_REGION": None, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}, True),
     ]:

@@ -1,0 +1,76 @@
+#include "common/aws/shared_files.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/aws/aws_options.h"
+#include "common/aws/fetch.h"
+#include "common/memory.h"
+
+enum {
+    PATH_BYTES_MAX = 4096
+};
+
+struct place {
+    enum profile_file file;
+    const char *variable, *named; /* `named`: the variable's value */
+    const char *under_home;
+};
+
+/* ~ and ~/… are HOME's. False: there is no such file to be expected. */
+static bool find_path(const struct place *place, char *path) {
+    const char *home = getenv("HOME");
+    bool has_home = home != NULL && *home != '\0';
+    if (place->named == NULL) {
+        if (has_home)
+            snprintf(path, PATH_BYTES_MAX, "%s/%s", home, place->under_home);
+        return has_home && access(path, F_OK) == 0;
+    }
+    if (place->named[0] == '~' && place->named[1] == '/' && has_home)
+        snprintf(path, PATH_BYTES_MAX, "%s%s", home, place->named + 1);
+    else
+        snprintf(path, PATH_BYTES_MAX, "%s", place->named);
+    return true;
+}
+
+static bool read_one(const struct place *place, struct profiles *out, char *detail,
+                     size_t detail_size) {
+    char path[PATH_BYTES_MAX], why[PATH_BYTES_MAX + 128];
+    size_t n;
+    if (!find_path(place, path))
+        return true;
+    char *text = fetch_read_file(path, &n, why, sizeof why);
+    if (text == NULL) {
+        snprintf(detail, detail_size, "%s%s%s", place->named != NULL ? place->variable : "",
+                 place->named != NULL ? ": " : "", why);
+        return false;
+    }
+    bool sound = profiles_add(out, place->file, text, n, why, sizeof why);
+    if (!sound)
+        snprintf(detail, detail_size, "%s: %s", path, why);
+    mem_wipe_free(text, n);
+    return sound;
+}
+
+bool shared_files_read(const struct aws_options *o, struct profiles *out, char *detail,
+                       size_t detail_size) {
+    const struct place places[] = {
+        {PROFILE_CONFIG, "AWS_CONFIG_FILE", o->credentials.config_file, ".aws/config"},
+        {PROFILE_CREDENTIALS, "AWS_SHARED_CREDENTIALS_FILE", o->credentials.credentials_file,
+         ".aws/credentials"},
+    };
+    *out = (struct profiles){0};
+    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
+        if (!read_one(&places[i], out, detail, detail_size)) {
+            profiles_free(out);
+            return false;
+        }
+    return true;
+}
+
+const char *shared_files_profile(const struct aws_options *o) {
+    return o->credentials.profile != NULL ? o->credentials.profile : "default";
+}
