@@ -38,6 +38,7 @@ static const struct {
     {"enable.auto.offset.store", "offsets are committed when a query has ended"},
     {"enable.partition.eof", "the programs set it as they need it"},
     {"auto.offset.reset", "it is always `earliest`"},
+    {"group.instance.id", "two members of one name would fence each other off"},
     {"group.id", "the groups are named by the interface; use STAGE"},
     {"partition.assignment.strategy", "it is always `range,roundrobin`"},
     {"message.timeout.ms", "ACK_TIMEOUT_MS rules it"},
@@ -377,7 +378,7 @@ rd_kafka_conf_t *kafka_conf(const struct options_common *common) {
         kafka_set(conf, common->kafka[i].name, common->kafka[i].value);
     kafka_set_default(conf, common, "client.id", "athena-query");
     /* A request of 1 MiB and its headers; topics_open() gives topics the same room. */
-    kafka_set_default(conf, common, "message.max.bytes", "2097152");
+    kafka_set_default(conf, common, "message.max.bytes", "2162688");
     kafka_set_default(conf, common, "reconnect.backoff.max.ms", "2000");
     kafka_set_default(conf, common, "topic.metadata.refresh.interval.ms", "60000");
     kafka_set(conf, "statistics.interval.ms", "1000");

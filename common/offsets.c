@@ -134,7 +134,8 @@ static void forget_all(struct offsets *o) {
 enum offsets_news offsets_receive(struct offsets *o, int64_t offset) {
     if (offset < 0 || offset == INT64_MAX) /* no offset of Kafka's */
         return OFFSETS_REPEATED;
-    if (offset < offsets_position(o))
+    bool restarted = offset < offsets_position(o);
+    if (restarted)
         forget_all(o);
     else if (offset < o->next)
         return OFFSETS_REPEATED;
@@ -144,7 +145,7 @@ enum offsets_news offsets_receive(struct offsets *o, int64_t offset) {
     make_room(o);
     o->entries[o->count++] = (struct offsets_entry){offset, false};
     o->unfinished++;
-    return OFFSETS_NEW;
+    return restarted ? OFFSETS_RESTARTED : OFFSETS_NEW;
 }
 
 static struct offsets_entry *find_entry(const struct offsets *o, int64_t offset) {

@@ -43,9 +43,10 @@ struct offsets {
 };
 
 enum offsets_news {
-    OFFSETS_NEW,      /* to be done; now tracked */
-    OFFSETS_FINISHED, /* done by an earlier owner: leave it */
-    OFFSETS_REPEATED, /* received already and not below the position: leave it */
+    OFFSETS_NEW,       /* to be done; now tracked */
+    OFFSETS_RESTARTED, /* the same, and all that was received before is no longer tracked */
+    OFFSETS_FINISHED,  /* done by an earlier owner: leave it */
+    OFFSETS_REPEATED,  /* received already and not below the position: leave it */
 };
 
 /*

@@ -20,6 +20,8 @@ struct status_reader {
     struct status_view *view;
     loop_fn *changed;
     void *arg;
+    status_covered_fn *covered;
+    void *covered_arg;
     rd_kafka_t *rk;
     rd_kafka_queue_t *main_queue; /* statistics, errors */
     rd_kafka_queue_t *records;    /* of all partitions */
@@ -47,7 +49,9 @@ static void take_record(struct status_reader *r, const rd_kafka_message_t *messa
                   (long long)message->offset);
         return;
     }
-    status_view_apply(r->view, &s);
+    bool applied = status_view_apply(r->view, &s);
+    if (!applied && r->covered != NULL && status_reader_caught_up(r))
+        r->covered(r->covered_arg, &s);
     status_free(&s);
 }
 
@@ -124,6 +128,11 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
         return NULL;
     }
     return r;
+}
+
+void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg) {
+    r->covered = covered;
+    r->covered_arg = arg;
 }
 
 /*

@@ -17,6 +17,13 @@ struct status_reader;
 struct status_reader *status_reader_open(struct loop *loop, const struct options_common *common,
                                          struct status_view *view, loop_fn *changed, void *arg,
                                          char *error, size_t error_size);
+/*
+ * `covered` is called for a record that came, after the view had caught up, behind one that it may
+ * not follow (a QUEUED that was overtaken): the topic then ends in a wrong state for this pair, and
+ * compaction would keep that one. Whoever may write to the topic writes the known state again.
+ */
+typedef void status_covered_fn(void *arg, const struct status *covering);
+void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg);
 /* Begins, once the topic is known to have `partitions`. */
 bool status_reader_start(struct status_reader *r, int32_t partitions);
 bool status_reader_caught_up(const struct status_reader *r); /* stays true once it was */

@@ -69,7 +69,9 @@ static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted
     /* A queue must not forget what waits in it, nor refuse what its neighbour took. */
     rd_kafka_NewTopic_set_config(topic, "cleanup.policy", w->compacted ? "compact" : "delete");
     rd_kafka_NewTopic_set_config(topic, "retention.ms", "-1");
-    rd_kafka_NewTopic_set_config(topic, "max.message.bytes", "2097152");
+    /* A copy carries a few headers more than the record it was made from. */
+    rd_kafka_NewTopic_set_config(topic, "max.message.bytes",
+                                 w->name == t->common->query_topic ? "2097152" : "2162688");
     return topic;
 }
 

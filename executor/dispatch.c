@@ -19,6 +19,9 @@ enum {
     RATE_AGAIN_MS = 500,
     MISMATCH_AGAIN_MS = 1000,
     MISMATCHES_MOST = 2,
+    TRIES_HELD = 3,         /* ambiguous answers in a row that count as a query that runs */
+    OUTAGE_ANSWERS = 10,    /* … over all queries: Athena is out of order, … */
+    OUTAGE_START_MS = 2000, /* … and a new query is tried only so often */
     GATE_LEAST_MS = 500,
     GATE_MOST_MS = 5000, /* a call that is refused costs nothing; each minute without work does */
     LOOK_AGAIN_MS = 50,  /* while something waits for its pace or a probe */
@@ -205,6 +208,7 @@ static void follow(struct executor *x, struct job *job) {
         release_slot(x, job);
         settle_started(x, job);
     }
+    partitions_settled(x->partitions, job->partition); /* one fewer waits in its window */
 }
 
 static void act_started(struct executor *x, struct job *job, const struct aws_answer *answer) {
@@ -214,6 +218,8 @@ static void act_started(struct executor *x, struct job *job, const struct aws_an
         job->slot = SLOT_HELD;
     } else if (job->slot == SLOT_HELD) {
         admission_confirmed(&x->admission[job->lane]);
+    } else {
+        hold_slot(x, job);
     }
     pace_worked(&x->pace);
     double waited_s =
@@ -259,7 +265,11 @@ static void act_rate(struct executor *x, struct job *job, const struct aws_answe
 }
 
 static void act_ambiguous(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    hold_slot(x, job);
+    /* It counts as running, but not for ever: some never get another answer. */
+    if (job->tries < TRIES_HELD)
+        hold_slot(x, job);
+    else
+        release_slot(x, job);
     job->perhaps_started = true;
     log_warn("perhaps started, asked again with the same token: status=%d code=%s %s queryId=%s",
              answer->http.status, answer->code, answer->http.error, job->id.query_id);
@@ -282,6 +292,11 @@ static void act_mismatch(struct executor *x, struct job *job, const struct aws_a
         memcmp(known.sha256, job->sha256, sizeof known.sha256) == 0) {
         log_info("started before with other defaults, followed: queryId=%s queryExecutionId=%s",
                  job->id.query_id, known.query_execution_id);
+        if (status_is_final(known.state)) { /* and ended, and told */
+            release_slot(x, job);
+            dispatch_finish(x, job);
+            return;
+        }
         job->execution_id = mem_string(known.query_execution_id);
         hold_slot(x, job);
         follow(x, job);
@@ -296,7 +311,13 @@ static void act_mismatch(struct executor *x, struct job *job, const struct aws_a
         return;
     }
     release_slot(x, job);
-    settle_mismatch(x, job, answer->code, answer->message);
+    /* This very text's own QUEUED or THROTTLED would be its last word otherwise. */
+    bool is_ours = is_known && known.query_execution_id == NULL && known.has_sha256 &&
+                   memcmp(known.sha256, job->sha256, sizeof known.sha256) == 0;
+    if (is_ours)
+        settle_rejected(x, job, answer->code, answer->message);
+    else
+        settle_mismatch(x, job, answer->code, answer->message);
 }
 
 static void act_rejected(struct executor *x, struct job *job, const struct aws_answer *answer) {
@@ -375,6 +396,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
         dispatch_credentials_worked(x);
     if (outcome != OUTCOME_AMBIGUOUS)
         job->tries = 0;
+    x->ambiguous = outcome == OUTCOME_AMBIGUOUS ? x->ambiguous + 1 : 0;
     if (outcome != OUTCOME_RATE)
         job->rate_limited_ms = 0;
     free(job->execution_id);
@@ -454,9 +476,12 @@ static bool may_call(struct executor *x) {
 /* One of the lane, if its quota has room; false where none may start. */
 static bool start_one(struct executor *x, enum lane lane) {
     struct job *job = TAILQ_FIRST(&x->waiting[lane]);
-    if (job == NULL || !may_call(x) || !take_slot(x, job))
+    bool outage =
+        x->ambiguous >= OUTAGE_ANSWERS && loop_now(x->loop) - x->started_ms < OUTAGE_START_MS;
+    if (job == NULL || outage || !may_call(x) || !take_slot(x, job))
         return false;
     TAILQ_REMOVE(&x->waiting[lane], job, in_list);
+    x->started_ms = loop_now(x->loop);
     start(x, job);
     return true;
 }

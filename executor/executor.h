@@ -50,7 +50,9 @@ struct executor {
     struct admission admission[LANES];
     struct pace pace;
     struct gate gate;
-    int calls; /* of StartQueryExecution under way */
+    int calls;          /* of StartQueryExecution under way */
+    int ambiguous;      /* ambiguous answers in a row, over all queries */
+    int64_t started_ms; /* loop time of the last call for a query that had not been asked for */
     struct loop_timer dispatch_timer;
     bool stopping; /* nothing new is started */
 

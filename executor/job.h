@@ -78,6 +78,7 @@ struct job {
     char *execution_id;    /* owned */
     char *output_location; /* owned */
     int64_t started_ms;    /* loop time */
+    unsigned untold;       /* looks at which Athena did not tell of it */
     uint64_t sweep;        /* the last sweep that looked at it */
 
     /* Settling. */
@@ -86,6 +87,7 @@ struct job {
     enum status_state final_state;
     char *error_code, *reason; /* owned, NULL: none */
     unsigned sends_failed;
+    bool cut; /* the rejected topic does not take it whole */
 };
 
 /* Takes `message`; reads it. False: it is no valid request, and `why` says what to mend. */

@@ -14,6 +14,7 @@
 #include "executor/config.h"
 #include "executor/dispatch.h"
 #include "executor/executor.h"
+#include "executor/settle.h"
 
 enum {
     EXIT_CONFIG = 100,
@@ -43,6 +44,7 @@ static void on_topics(void *arg) {
     struct executor *x = arg;
     char error[512];
     int32_t partitions = topics_partitions(x->topics, x->config->common.status_topic);
+    status_reader_watch(x->reader, settle_repair, x);
     if (!status_reader_start(x->reader, partitions))
         log_error("states are not read: nothing can be rejected");
     if (!partitions_join(x->partitions, error, sizeof error))

@@ -15,6 +15,7 @@ enum {
     COMMIT_AGAIN_MS = 1000, /* after one that failed */
     POLL_EVERY_MS = 1000,   /* a floor: max.poll.interval.ms expels who does not poll */
     COMMITTED_TIMEOUT_MS = 5000,
+    LEAVE_TIMEOUT_MS = 3000,
 };
 
 TAILQ_HEAD(partition_list, partition);
@@ -31,10 +32,11 @@ struct partitions {
     struct partition_list owned;
     size_t count;
     bool joined;
-    bool unassign_due; /* the group waits for us to let go */
-    bool letting_go;   /* the last commit before that is under way */
-    int commits;       /* under way */
-    bool leaving;      /* for a stop: nothing is taken any more */
+    bool unassign_due;  /* the group waits for us to let go */
+    bool letting_go;    /* the last commit before that is under way */
+    int commits;        /* under way */
+    bool plain_commits; /* without metadata */
+    bool leaving;       /* for a stop: nothing is taken any more */
     bool closing;
     struct loop_timer commit_timer, poll_timer, revoke_timer;
 };
@@ -117,7 +119,7 @@ static rd_kafka_topic_partition_list_t *positions(struct partitions *ps) {
             list = rd_kafka_topic_partition_list_new((int)ps->count);
         rd_kafka_topic_partition_t *tp = rd_kafka_topic_partition_list_add(list, ps->topic, p->id);
         char metadata[OFFSETS_METADATA_MAX + 1];
-        offsets_metadata(&p->offsets, metadata, sizeof metadata);
+        offsets_metadata(&p->offsets, metadata, ps->plain_commits ? 1 : sizeof metadata);
         tp->offset = position;
         if (metadata[0] != '\0') {
             tp->metadata = mem_string(metadata); /* librdkafka frees it */
@@ -128,29 +130,42 @@ static rd_kafka_topic_partition_list_t *positions(struct partitions *ps) {
     return list;
 }
 
+static void on_commit_timer(void *arg);
+
+static void set_dirty(struct partitions *ps, struct partition *p, int64_t commit_in_ms) {
+    p->dirty = true;
+    if (ps->commit_timer.place == 0)
+        loop_timer_set(ps->loop, &ps->commit_timer, commit_in_ms, on_commit_timer, ps);
+}
+
+/* What failed is committed again, as it is by then: a commit of old positions would go back. */
+static void commit_again(struct partitions *ps, const rd_kafka_topic_partition_list_t *list) {
+    for (int i = 0; i < list->cnt; i++) {
+        struct partition *p = find(ps, list->elems[i].partition);
+        if (p != NULL)
+            set_dirty(ps, p, COMMIT_AGAIN_MS);
+    }
+}
+
 /* In the background; on_committed() is called once for each that this returns true for. */
 static bool commit(struct partitions *ps) {
     rd_kafka_topic_partition_list_t *list = positions(ps);
     if (list == NULL)
         return false;
     rd_kafka_resp_err_t err = rd_kafka_commit(ps->rk, list, 1);
-    rd_kafka_topic_partition_list_destroy(list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         log_warn("offsets not committed: %s", rd_kafka_err2str(err));
+        commit_again(ps, list);
+        rd_kafka_topic_partition_list_destroy(list);
         return false;
     }
+    rd_kafka_topic_partition_list_destroy(list);
     ps->commits++;
     return true;
 }
 
 static void on_commit_timer(void *arg) {
     commit(arg);
-}
-
-static void set_dirty(struct partitions *ps, struct partition *p, int64_t commit_in_ms) {
-    p->dirty = true;
-    if (ps->commit_timer.place == 0)
-        loop_timer_set(ps->loop, &ps->commit_timer, commit_in_ms, on_commit_timer, ps);
 }
 
 void partitions_finish(struct partitions *ps, struct partition *p, int64_t offset) {
@@ -183,7 +198,7 @@ static void let_go_now(struct partitions *ps) {
 
 /* What is finished is committed first, if that can be had in time (revoke_timer). */
 static void let_go(struct partitions *ps) {
-    if (ps->letting_go)
+    if (ps->letting_go && !ps->closing)
         return;
     ps->letting_go = true;
     commit(ps);
@@ -191,25 +206,30 @@ static void let_go(struct partitions *ps) {
         let_go_now(ps);
 }
 
-/* What failed is committed again, as it is by then: a commit of old positions would go back. */
+/* One partition's fault is in its own element, the whole commit's in `err`. */
+static rd_kafka_resp_err_t commit_fault(rd_kafka_resp_err_t err,
+                                        const rd_kafka_topic_partition_list_t *list) {
+    if (err == RD_KAFKA_RESP_ERR__NO_OFFSET)
+        return RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; list != NULL && i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        err = list->elems[i].err;
+    return err;
+}
+
 static void on_committed(rd_kafka_t *rk, rd_kafka_resp_err_t err,
                          rd_kafka_topic_partition_list_t *list, void *opaque) {
     (void)rk;
     struct partitions *ps = opaque;
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR__NO_OFFSET)
-        log_warn("offsets not committed: %s", rd_kafka_err2str(err));
+    rd_kafka_resp_err_t fault = commit_fault(err, list);
+    if (fault != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_warn("offsets not committed: %s", rd_kafka_err2str(fault));
+    if (fault == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
+        ps->plain_commits = true; /* this broker takes less than others: more is done twice */
     ps->commits--;
-    if (ps->letting_go && ps->commits == 0) {
+    if (ps->letting_go && ps->commits == 0)
         let_go_now(ps); /* what failed to be committed is done again by the next owner */
-        return;
-    }
-    for (int i = 0; list != NULL && i < list->cnt; i++) {
-        struct partition *p = find(ps, list->elems[i].partition);
-        bool failed =
-            err != RD_KAFKA_RESP_ERR_NO_ERROR || list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR;
-        if (failed && p != NULL)
-            set_dirty(ps, p, COMMIT_AGAIN_MS);
-    }
+    else if (fault != RD_KAFKA_RESP_ERR_NO_ERROR && list != NULL)
+        commit_again(ps, list);
 }
 
 static bool anything_under_way(const struct partitions *ps) {
@@ -255,6 +275,9 @@ static void take_over(struct partitions *ps, rd_kafka_topic_partition_list_t *as
     err = rd_kafka_assign(ps->rk, assigned);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_warn("partitions cannot be taken: %s", rd_kafka_err2str(err));
+    /* A pause outlives the assignment it was made under. */
+    if (assigned->cnt > 0)
+        rd_kafka_resume_partitions(ps->rk, assigned);
     ps->joined = true;
     log_info("partitions taken count=%d", assigned->cnt);
 }
@@ -292,6 +315,12 @@ static void take(struct partitions *ps, rd_kafka_message_t *message) {
         return;
     }
     switch (offsets_receive(&p->offsets, message->offset)) {
+    case OFFSETS_RESTARTED:
+        /* A topic made anew, or a group set back: an old job must not finish a new record. */
+        log_warn("partition %d begins again at offset %lld", (int)p->id,
+                 (long long)message->offset);
+        ps->events.gone(ps->events.arg, p);
+        /* fallthrough */
     case OFFSETS_NEW:
         ps->events.record(ps->events.arg, p, message);
         steer(ps, p);
@@ -424,6 +453,27 @@ int64_t partitions_oldest_ms(const struct partitions *ps) {
     return oldest_ms;
 }
 
+/*
+ * Not rd_kafka_consumer_close(): it waits for a commit under way for as long as the broker is
+ * silent. Who does not get to leave is expelled when its session times out.
+ */
+static void leave_group(struct partitions *ps) {
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(ps->rk);
+    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(ps->rk, queue);
+    for (int waited_ms = 0;
+         error == NULL && !rd_kafka_consumer_closed(ps->rk) && waited_ms < LEAVE_TIMEOUT_MS;
+         waited_ms += 10) {
+        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10);
+        if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
+            rd_kafka_assign(ps->rk, NULL);
+        if (event != NULL)
+            rd_kafka_event_destroy(event);
+    }
+    if (error != NULL)
+        rd_kafka_error_destroy(error);
+    rd_kafka_queue_destroy(queue);
+}
+
 void partitions_close(struct partitions *ps) {
     if (ps == NULL)
         return;
@@ -431,11 +481,11 @@ void partitions_close(struct partitions *ps) {
     loop_timer_cancel(ps->loop, &ps->poll_timer);
     if (ps->count > 0)
         begin_revoke(ps);
-    rd_kafka_consumer_close(ps->rk); /* calls on_rebalance() once more */
+    leave_group(ps);
     loop_timer_cancel(ps->loop, &ps->commit_timer);
     loop_timer_cancel(ps->loop, &ps->revoke_timer);
     kafka_wakeup_close(ps->wakeup);
     rd_kafka_queue_destroy(ps->queue);
-    kafka_close(&ps->owner, ps->rk, 0);
+    kafka_close(&ps->owner, ps->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
     free(ps);
 }

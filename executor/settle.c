@@ -11,7 +11,9 @@
 
 enum {
     AGAIN_LEAST_MS = 200,
-    AGAIN_MOST_MS = 10000
+    AGAIN_MOST_MS = 10000,
+    CUT_FROM_BYTES = 256 << 10, /* smaller ones were never too large by themselves */
+    CUT_TO_BYTES = 64 << 10,
 };
 
 static void send_what_is_left(void *arg);
@@ -39,7 +41,8 @@ static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct j
     };
     size_t count = sizeof set / sizeof *set - (job->id.in_body ? 1 : 0);
     rd_kafka_headers_t *from = NULL;
-    rd_kafka_message_headers(job->message, &from);
+    if (!job->cut)
+        rd_kafka_message_headers(job->message, &from);
     return record_headers_copy(from, set, count);
 }
 
@@ -72,10 +75,25 @@ static void send_later(struct job *job, rd_kafka_resp_err_t err, const char *wha
                    send_what_is_left, job);
 }
 
+/*
+ * The copy is larger than its topic takes. A throttled query stays here and waits; what is rejected
+ * is cut, for people still want to know of it. A small one was only in a batch with a large one.
+ */
+static void shrink(struct job *job) {
+    if (job->message->len < CUT_FROM_BYTES)
+        return;
+    log_error("a record is too large for %s: give that topic a larger max.message.bytes "
+              "partition=%d offset=%" PRId64,
+              job->copy_topic, (int)job->message->partition, job->offset);
+    job->cut = job->final_state == STATUS_REJECTED;
+}
+
 static void sent(struct job *job, struct job_send *send, rd_kafka_resp_err_t err,
                  const char *what) {
     send->in_flight = false;
     send->acked = err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+        shrink(job);
     if (!send->acked && job->partition != NULL)
         send_later(job, err, what);
     is_settled(job);
@@ -94,7 +112,7 @@ static void send_copy(struct executor *x, struct job *job) {
         .key = job->message->key,
         .key_len = job->message->key_len,
         .value = job->message->payload,
-        .value_len = job->message->len,
+        .value_len = job->cut ? CUT_TO_BYTES : job->message->len,
         .headers = copy_headers(x, job),
     };
     rd_kafka_resp_err_t err = producer_send(x->producer, &record, on_copy, job);
@@ -102,6 +120,8 @@ static void send_copy(struct executor *x, struct job *job) {
     if (!job->copy.in_flight) {
         if (record.headers != NULL)
             rd_kafka_headers_destroy(record.headers);
+        if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+            shrink(job);
         send_later(job, err, job->copy_topic);
     }
 }
@@ -130,8 +150,8 @@ static bool may_be_told(const struct executor *x, const struct status *next) {
     return status_may_follow(is_known ? &known : NULL, next);
 }
 
-static rd_kafka_resp_err_t publish(struct executor *x, const struct status *s, producer_done_fn *fn,
-                                   void *arg) {
+static rd_kafka_resp_err_t send_state(struct executor *x, const struct status *s,
+                                      producer_done_fn *fn, void *arg) {
     char key[STATUS_KEY_MAX];
     struct buffer value;
     buffer_init(&value, STATUS_VALUE_MAX);
@@ -145,10 +165,29 @@ static rd_kafka_resp_err_t publish(struct executor *x, const struct status *s, p
         .value_len = value.len,
     };
     rd_kafka_resp_err_t err = producer_send(x->producer, &record, fn, arg);
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        status_view_apply(x->view, s); /* before it comes back: a repetition may be next in line */
     buffer_free(&value);
     return err;
+}
+
+static rd_kafka_resp_err_t publish(struct executor *x, const struct status *s, producer_done_fn *fn,
+                                   void *arg) {
+    rd_kafka_resp_err_t err = send_state(x, s, fn, arg);
+    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        status_view_apply(x->view, s); /* before it comes back: a repetition may be next in line */
+    return err;
+}
+
+void settle_repair(void *arg, const struct status *covering) {
+    struct executor *x = arg;
+    struct status known;
+    /* With an id it is an executor's own, read back behind what it has told since. */
+    if (covering->query_execution_id != NULL ||
+        !status_view_find(x->view, covering->user_id, covering->query_id, &known) ||
+        known.state <= covering->state)
+        return;
+    log_debug("state told again: %s had covered it queryId=%s", status_state_name(covering->state),
+              covering->query_id);
+    send_state(x, &known, NULL, NULL);
 }
 
 static void on_status(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {

@@ -17,6 +17,7 @@ enum {
     SPACING_LEAST_MS = 100,
     SPACING_MOST_MS = 5000,
     CALL_TIMEOUT_MS = 10000,
+    UNTOLD_HELD = 100, /* looks in vain after which a query no longer counts as active */
     UNTOLD_SAID_EVERY_MS = 60000,
     BATCH_TEXT_BYTES =
         2 << 20, /* of SQL that an answer brings back: bounds its size and our memory */
@@ -133,7 +134,8 @@ static void end(struct executor *x, struct job *job, enum status_state state,
                                                      : METRIC_CANCELLED],
                1);
     take_out(&x->tracker, job);
-    admission_ended(&x->admission[job->lane], 1);
+    if (job->slot == SLOT_HELD)
+        admission_ended(&x->admission[job->lane], 1);
     job->slot = SLOT_NONE;
     settle_ended(x, job, state, reason[0] != '\0' ? reason : NULL);
 }
@@ -193,13 +195,23 @@ static bool sweep_goes_on(const struct tracker *t) {
     return next != NULL && next->sweep != t->sweep;
 }
 
+/* It may run, and takes a slot, but not for ever. */
+static void note_one_untold(struct executor *x, struct job *job) {
+    if (job->slot == SLOT_HELD && ++job->untold > UNTOLD_HELD) {
+        admission_ended(&x->admission[job->lane], 1);
+        job->slot = SLOT_NONE;
+    }
+    if (job->slot == SLOT_HELD)
+        note_seen(&x->tracker, job, NULL);
+}
+
 /* Those of the batch that the answer does not tell of count as active, and are asked for again. */
 static void note_untold(struct executor *x, const cJSON *unprocessed) {
     struct tracker *t = &x->tracker;
     size_t untold = 0;
     for (size_t i = 0; i < t->batch_count; i++)
         if (t->batch[i] != NULL) {
-            note_seen(t, t->batch[i], NULL);
+            note_one_untold(x, t->batch[i]);
             untold++;
         }
     if (untold == 0 || loop_now(x->loop) < t->quiet_until_ms)
@@ -250,8 +262,11 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
         dispatch_credentials_refused(x, answer);
     } else if (outcome != OUTCOME_STARTED || !take_answer(x, answer)) {
         note_failure(x, answer);
+        if (outcome == OUTCOME_REJECTED) /* one id may spoil it for the others: ask in halves */
+            t->batch_max = t->batch_count > 1 ? t->batch_count / 2 : 1;
     } else {
         t->spacing_ms = SPACING_LEAST_MS;
+        t->batch_max = t->batch_max * 2 < TRACKER_BATCH ? t->batch_max * 2 : TRACKER_BATCH;
         dispatch_credentials_worked(x);
     }
     t->batch_count = 0;
@@ -271,7 +286,7 @@ static void fill_batch(struct tracker *t) {
     struct job *job;
     size_t text_bytes = 0;
     t->batch_count = 0;
-    while (t->batch_count < TRACKER_BATCH && text_bytes < BATCH_TEXT_BYTES &&
+    while (t->batch_count < t->batch_max && text_bytes < BATCH_TEXT_BYTES &&
            (job = TAILQ_FIRST(&t->running)) != NULL && job->sweep != t->sweep) {
         text_bytes += job->text_bytes;
         job->sweep = t->sweep;
@@ -279,6 +294,26 @@ static void fill_batch(struct tracker *t) {
         TAILQ_INSERT_TAIL(&t->running, job, in_list);
         t->batch[t->batch_count++] = job;
     }
+}
+
+/* Two jobs may follow one execution; Athena is asked for it once. */
+static bool is_asked_before(const struct tracker *t, size_t i) {
+    for (size_t j = 0; j < i; j++)
+        if (strcmp(t->batch[j]->execution_id, t->batch[i]->execution_id) == 0)
+            return true;
+    return false;
+}
+
+static void write_batch(const struct tracker *t, struct buffer *body) {
+    buffer_puts(body, "{\"QueryExecutionIds\":[");
+    for (size_t i = 0; i < t->batch_count; i++) {
+        const char *id = t->batch[i]->execution_id;
+        if (is_asked_before(t, i))
+            continue;
+        buffer_puts(body, i > 0 ? "," : "");
+        buffer_json_string(body, id, strlen(id));
+    }
+    buffer_puts(body, "]}");
 }
 
 static void on_timer(void *arg) {
@@ -293,12 +328,7 @@ static void on_timer(void *arg) {
     fill_batch(t);
     struct buffer body;
     buffer_init(&body, 65536);
-    buffer_puts(&body, "{\"QueryExecutionIds\":[");
-    for (size_t i = 0; i < t->batch_count; i++) {
-        buffer_puts(&body, i > 0 ? "," : "");
-        buffer_json_string(&body, t->batch[i]->execution_id, strlen(t->batch[i]->execution_id));
-    }
-    buffer_puts(&body, "]}");
+    write_batch(t, &body);
     t->called_ms = loop_now(x->loop);
     metric_add(&x->metrics[METRIC_POLLS], 1);
     t->call = aws_start(x->aws, &aws_athena, "BatchGetQueryExecution", buffer_text(&body), body.len,
@@ -314,6 +344,7 @@ void tracker_init(struct executor *x) {
     TAILQ_INIT(&t->running);
     t->sweep = 1;
     t->spacing_ms = SPACING_LEAST_MS;
+    t->batch_max = TRACKER_BATCH;
 }
 
 void tracker_add(struct executor *x, struct job *job) {

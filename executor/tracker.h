@@ -35,6 +35,7 @@ struct tracker {
     bool sweep_sound; /* it saw all that it set out to see */
     struct job *batch[TRACKER_BATCH]; /* of the call under way; NULL: dropped since */
     size_t batch_count;
+    size_t batch_max; /* fewer than TRACKER_BATCH after a batch was refused as a whole */
     struct aws_call *call;
     struct loop_timer timer;
     struct tracker_seen *seen; /* owned: of this sweep */

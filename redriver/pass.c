@@ -167,10 +167,9 @@ static void take(struct pass *p, rd_kafka_message_t *message, size_t i) {
     struct letter letter;
     letter_read(&letter, message);
     enum decision decision = judge(p, &letter);
-    bool ours = true;
-    /* Behind the limit nothing is tracked: the commit ends before it. */
-    if (decision != DECIDE_OVER_LIMIT)
-        ours = offsets_receive(&p->partitions[i].offsets, message->offset) == OFFSETS_NEW;
+    /* All that stays is tracked, whatever the reason: what is not would count as moved. */
+    enum offsets_news news = offsets_receive(&p->partitions[i].offsets, message->offset);
+    bool ours = news == OFFSETS_NEW || news == OFFSETS_RESTARTED;
     if (ours && decision == DECIDE_MOVE) {
         move(p, &letter, i);
         letter_free(&letter);

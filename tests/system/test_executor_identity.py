@@ -177,3 +177,35 @@ def test_identity_two_stages_are_two_queries(pipeline, stage):
     p.wait_committed()
     wait_until(lambda: len(p.sim.ledger()) == 2)
     assert len({s["token"] for s in p.sim.ledger()}) == 2
+
+
+def test_identity_last_word_of_the_topic_is_the_last_state(pipeline):
+    """A QUEUED that comes in behind the state it precedes would be what compaction keeps."""
+    p = pipeline(redrivers=0)
+    n = 100
+    for i in range(n):
+        p.post({"userId": "u", "queryId": f"q{i}", "query": "SELECT 1", "workGroup": "notallowed"})
+    wait_all(p, [f"q{i}" for i in range(n)], "REJECTED")
+    wait_until(
+        lambda: {s[-1]["state"] for s in p.status_records().values()} == {"REJECTED"}, 20,
+        "each pair's last record to be REJECTED", interval=0.2,
+    )  # fmt: skip
+    # And the same made certain: a receiver's record that is late.
+    first = next(r for r in p.topics.read(p.status_topic) if r.key == b"u/q0")
+    late = json.dumps(json.loads(first.value) | {"state": "QUEUED", "reason": None}).encode()
+    p.topics.produce(p.status_topic, late, b"u/q0", partition=first.partition)
+    wait_until(lambda: states_of(p, "q0", "u")[-2:] == ["QUEUED", "REJECTED"], 20)
+    assert p.status("q0", "u")["state"] == "REJECTED"
+
+
+def test_identity_another_text_of_a_forgotten_query_does_not_stay_queued(pipeline):
+    """The view has lost the first; the second's own QUEUED must not be its last word."""
+    p = pipeline(redrivers=0, env={"STATUS_CACHE_MAX": 1})
+    for query_id, text in (("a", "SELECT 1"), ("b", "SELECT 2")):
+        p.post({"queryId": query_id, "query": text})
+        wait_until(lambda: states_of(p, query_id)[-1:] == ["SUCCEEDED"], 20)  # noqa: B023
+    p.post({"queryId": "a", "query": "SELECT 'other'"})
+    wait_rejected(p, 1)
+    wait_until(lambda: states_of(p, "a")[-1] == "REJECTED", 20, lambda: f"{states_of(p, 'a')}")
+    p.wait_committed()
+    check_started_once(p, ["SELECT 1", "SELECT 2"])

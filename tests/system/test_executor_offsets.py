@@ -152,3 +152,12 @@ def test_offsets_window_of_bytes(pipeline):
     wait_until(look, 60, "no lag")
     assert max(waiting) <= 4, "most of them waited in Kafka"
     check_started_once(p, texts.values())
+
+
+def test_offsets_window_has_room_again_for_each_query_that_starts(pipeline):
+    """What runs does not count as waiting: a small window does not leave the quota idle."""
+    p = pipeline(redrivers=0, env=ONE, executor_env={"WINDOW_RECORDS": 5})
+    queries = burst(20, "/* sim: ms=600000 */")
+    inject_all(p, queries)
+    wait_all(p, queries, "STARTED")
+    check_started_once(p, queries.values())

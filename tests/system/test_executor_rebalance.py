@@ -120,3 +120,24 @@ def test_rebalance_does_not_wait_for_a_slow_athena(pipeline):
     assert p.sim.stats()["repeated"] == 1, "its answer was not waited for"
     check_started_once(p, ["SELECT 1"])
     check_nowhere_else(p)
+
+
+def test_rebalance_while_a_partition_is_paused(pipeline):
+    """A full window pauses the partition; whoever owns it next starts unpaused."""
+    small = {"WINDOW_RECORDS": 2, "MAX_RUNNING": 1}
+    p = pipeline(
+        redrivers=0, env=SOON | {"TOPIC_PARTITIONS": 1}, executor_env=small,
+        sim_env={"SIM_QUERY_MS": 700},
+    )  # fmt: skip
+    queries = burst(12)
+    inject_all(p, queries)
+    p.wait_state("q0", {"STARTED", "SUCCEEDED"}, "u")
+    for _ in range(2):
+        other = p.add_executor(small).wait_ready()
+        wait_until(lambda: len(p.topics.members(p.executor_group)) == 2)
+        other.stop()
+        p.topics.wait_members(p.executor_group, 1)
+    wait_all(p, queries)
+    p.wait_committed()
+    check_started_once(p, queries.values())
+    check_nowhere_else(p)

@@ -5,7 +5,9 @@ import json
 import pytest
 from confluent_kafka import Producer
 
-from harness.judge import body, burst, check_started_once, states_of, wait_all
+from harness.judge import (
+    body, burst, check_nowhere_else, check_started_once, inject_all, states_of, wait_all
+)  # fmt: skip
 from harness.wait import wait_until
 
 # (name, value, the queryId under which it is reported with user "u"; None: it has no sound pair)
@@ -126,3 +128,39 @@ def test_poison_in_the_status_topic_is_read_over(pipeline):
     p.post({"userId": "u", "queryId": "q", "query": "SELECT 1"})
     p.wait_state("q", "SUCCEEDED", "u")
     check_started_once(p, ["SELECT 1"])
+
+
+@pytest.mark.timeout(180)
+def test_poison_that_athena_never_answers_holds_nobody_up(pipeline):
+    """As many as may be in flight, each perhaps started for ever: others run all the same."""
+    p = pipeline(redrivers=0, executor_env={"MAX_IN_FLIGHT": 4})
+    poison = burst(6, "/* sim: code=InternalServerException */")
+    inject_all(p, poison)
+    wait_until(lambda: p.sim.stats()["start_calls"] >= 12, 30, "each of them tried twice")
+    good = burst(3, first=10)
+    inject_all(p, good)
+    wait_all(p, good)
+    check_started_once(p, good.values())
+    check_nowhere_else(p)
+    assert p.topics.lag(p.executor_group, p.query_topic) >= len(poison), "nobody gave them up"
+
+
+@pytest.mark.timeout(180)
+def test_poison_too_large_for_its_copy(pipeline):
+    """The rejected topic takes less than the query topic did: the record is set aside cut short."""
+    p = pipeline(receivers=0, redrivers=0, executors=0, env={"TOPIC_PARTITIONS": 1})
+    p.topics.create(p.rejected_topic, 1, {"max.message.bytes": "300000"})
+    p.add_receiver()
+    p.add_executor()
+    p.wait_ready()
+    value = body("large", "SELECT 1", workGroup="notallowed", pad="x" * 400000)
+    produce_large(p, value, headers=[("foreign", b"1")])
+    p.inject(body("q", "SELECT 2"))
+    p.wait_state("q", "SUCCEEDED", "u")
+    found = p.wait_state("large", "REJECTED", "u")
+    assert "ALLOWED_WORKGROUPS" in found["reason"]
+    p.wait_committed()
+    (record,) = p.topics.read(p.rejected_topic)
+    assert 0 < len(record.value) < 300000 and value.startswith(record.value)
+    assert record.headers["athena-origin"] == f"{p.query_topic}/0/0"
+    check_started_once(p, ["SELECT 2"])

@@ -624,3 +624,13 @@ def test_redriver_counts_for_cloudwatch_by_database(redrive, sim):
         assert dimension["Name"] == "DATABASE"
         counts[dimension["Value"]] += datum["Value"]
     assert counts == {"one": 2, "two": 1, "usual": 1}
+
+
+def test_limit_leaves_those_too_young_behind_it(redrive):
+    """What the limit leaves is not committed over, whatever would have become of it."""
+    now_ms = int(time.time() * 1000)
+    old = redrive.letters(3, partition=0, timestamp_ms=now_ms - 3600_000)
+    young = redrive.letters(1, first=3, partition=0, timestamp_ms=now_ms)
+    redrive.by_hand("--once", "--limit", "1", env={"REDRIVE_MIN_AGE_MS": 600_000})
+    redrive.by_hand("--once")
+    assert redrive.moved_values() == collections.Counter(old + young)

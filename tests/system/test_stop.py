@@ -181,3 +181,29 @@ def test_stop_with_the_broker_gone(pipeline, own_kafka):
     p.wait_committed()
     check_started_once(p, queries.values())
     check_nowhere_else(p)
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("busy", [False, True])
+def test_stop_with_a_broker_that_does_not_answer(pipeline, own_kafka, busy):
+    """Neither a commit under way nor the leaving of the group holds the end up for long."""
+    p = pipeline(
+        redrivers=0, broker=own_kafka(),
+        executor_env={"DRAIN_TIMEOUT_MS": 2000, "MAX_RUNNING": 10},
+        sim_env={"SIM_QUERY_MS": 50},
+    )  # fmt: skip
+    queries = burst(400 if busy else 5)
+    inject_all(p, queries)
+    if busy:
+        wait_until(lambda: p.sim.stats()["ended"] > 20)
+    else:
+        wait_all(p, queries)
+        p.wait_committed()
+    p.kafka.signal(signal.SIGSTOP)
+    try:
+        p.executors[0].stop(timeout=25)
+    finally:
+        p.kafka.signal(signal.SIGCONT)
+    p.executors[0].start()
+    wait_all(p, queries)
+    check_started_once(p, queries.values())

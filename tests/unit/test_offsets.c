@@ -43,9 +43,9 @@ static const struct story stories[] = {
     {"sparse: a gap counts as finished", -1, NULL, "r10 r20 r30", 10, 3, "aq1 10 1:9 1:9"},
     {"sparse: position", -1, NULL, "r10 r20 f10", 20, 1, ""},
     {"a repeated gap", -1, NULL, "r10 r20 d15", 10, 2, "aq1 10 1:9"},
-    {"set back below what was committed", 100, "aq1 100 1:5", "r3 r4 f3 r100 r101", 4, 3, NULL},
-    {"made anew while it ran", -1, NULL, "r0 r1 f0 f1 r0", 0, 1, ""},
-    {"cut short while it ran", 90, NULL, "r90 r91 r92 f90 r80", 80, 1, ""},
+    {"set back below what was committed", 100, "aq1 100 1:5", "z3 r4 f3 r100 r101", 4, 3, NULL},
+    {"made anew while it ran", -1, NULL, "r0 r1 f0 f1 z0", 0, 1, ""},
+    {"cut short while it ran", 90, NULL, "r90 r91 r92 f90 z80", 80, 1, ""},
     {"no offset", 5, NULL, "d-1 d-1001", 5, 0, ""},
 
     {"resumed", 10, "aq1 10 1:2 1:1", "r10 s11 s12 r13 s14 r15", 10, 3, "aq1 10 1:2 1:1"},
@@ -69,6 +69,7 @@ static void tell(const struct story *s, struct offsets *o) {
                         : step == 'p'              ? offsets_position(o)
                                                    : (long long)offsets_receive(o, offset);
         long long wanted = step == 'r'   ? OFFSETS_NEW
+                           : step == 'z' ? OFFSETS_RESTARTED
                            : step == 's' ? OFFSETS_FINISHED
                            : step == 'd' ? OFFSETS_REPEATED
                            : step == 'f' ? 1
