@@ -49,6 +49,7 @@ struct connection {
     enum phase phase;
     int64_t since_ms;        /* the phase */
     uint64_t received_bytes; /* when the last request was whole */
+    bool ended;              /* the last sweep saw that the client sends no more */
     bool over;               /* it was shut down */
     bool linger;             /* it was refused with bytes unread */
     bool vouched, trusted;   /* the client's certificate was looked at, and is good */
@@ -93,6 +94,7 @@ static const char too_large[] = "The body is larger than MAX_BODY_BYTES allows."
 static void set_phase(struct connection *c, enum phase phase) {
     c->phase = phase;
     c->since_ms = loop_now(c->server->loop);
+    c->ended = false;
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -373,10 +375,22 @@ static bool has_begun(const struct connection *c) {
     return tcp_info_received(c->fd) > c->received_bytes || tcp_info_unread(c->fd);
 }
 
+/* Where the end comes with the last bytes, epoll reports both at once, edge-triggered, and
+   libmicrohttpd reads only the bytes. Twice in one phase: it has had a turn for what it read. */
+static bool has_left(struct connection *c) {
+    bool before = c->ended;
+    c->ended = c->phase < PHASE_ANSWERING && tcp_info_ended(c->fd);
+    return before && c->ended;
+}
+
 static void look_at(struct connection *c) {
     struct http_server *s = c->server;
     int64_t timeout_ms = s->settings.request_timeout_ms;
     int64_t lasted_ms = loop_now(s->loop) - c->since_ms;
+    if (has_left(c)) {
+        shut(c);
+        return;
+    }
     switch (c->phase) {
     case PHASE_FRESH:
     case PHASE_IDLE:

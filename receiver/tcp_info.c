@@ -2,6 +2,7 @@
 
 #include <linux/tcp.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -18,4 +19,9 @@ uint64_t tcp_info_received(int fd) {
 bool tcp_info_unread(int fd) {
     int n = 0;
     return ioctl(fd, FIONREAD, &n) == 0 && n > 0;
+}
+
+bool tcp_info_ended(int fd) {
+    struct pollfd it = {.fd = fd, .events = POLLRDHUP};
+    return poll(&it, 1, 0) == 1 && (it.revents & POLLRDHUP) != 0 && !tcp_info_unread(fd);
 }

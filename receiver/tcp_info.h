@@ -10,5 +10,6 @@
 /* Since it was made, read by us or not; 0 where `fd` is no TCP socket. */
 uint64_t tcp_info_received(int fd);
 bool tcp_info_unread(int fd); /* something waits to be read */
+bool tcp_info_ended(int fd);  /* the other side sends no more, and all it sent was read */
 
 #endif

@@ -1,5 +1,6 @@
 """The programs under test as processes."""
 
+import contextlib
 import os
 import re
 import signal
@@ -18,6 +19,28 @@ SANITIZERS = {
 SANITIZER_REPORT = re.compile(
     r"(?:AddressSanitizer|LeakSanitizer|ThreadSanitizer|UndefinedBehaviorSanitizer|runtime error):"
 )
+
+
+TCP_STATES = dict(
+    enumerate(
+        "ESTABLISHED SYN_SENT SYN_RECV FIN_WAIT1 FIN_WAIT2 TIME_WAIT CLOSE CLOSE_WAIT LAST_ACK LISTEN "
+        "CLOSING".split(),
+        start=1,
+    )
+)
+
+
+def tcp_sockets(pid):
+    """{"socket:[inode]": "tcp STATE local port -> remote port"} as the process sees them."""
+    found = {}
+    for family in ("tcp", "tcp6"):
+        path = Path(f"/proc/{pid}/net/{family}")
+        for line in path.read_text().splitlines()[1:] if path.exists() else ():
+            fields = line.split()
+            local, remote = (int(f.rsplit(":", 1)[1], 16) for f in fields[1:3])
+            state = TCP_STATES.get(int(fields[3], 16), fields[3])
+            found[f"socket:[{fields[9]}]"] = f"{family} {state} {local} -> {remote}"
+    return found
 
 
 def clean_environment(env, home):
@@ -216,7 +239,14 @@ class Program:
         return int(re.search(r"VmRSS:\s+(\d+)", status).group(1))
 
     def open_files(self):
-        return len(os.listdir(f"/proc/{self.pid}/fd"))
+        """{descriptor: what it is}, a socket with its state and both ends."""
+        sockets = tcp_sockets(self.pid)
+        found = {}
+        for fd in os.listdir(f"/proc/{self.pid}/fd"):
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                what = os.readlink(f"/proc/{self.pid}/fd/{fd}")
+                found[int(fd)] = sockets.get(what, what)
+        return found
 
     def cpu_seconds(self):
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()
