@@ -18,11 +18,11 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
                                          struct status_view *view, loop_fn *changed, void *arg,
                                          char *error, size_t error_size);
 /*
- * `covered` is called for a record that came, after the view had caught up, behind one that it may
- * not follow (a QUEUED that was overtaken): the topic then ends in a wrong state for this pair, and
- * compaction would keep that one. Whoever may write to the topic writes the known state again.
+ * `covered` is called for each record that the view has ignored, once it had caught up: where
+ * nothing follows it, the topic ends in a wrong state for this pair, and compaction would keep that
+ * one.
  */
-typedef void status_covered_fn(void *arg, const struct status *covering);
+typedef void status_covered_fn(void *arg, const struct status *late);
 void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg);
 /* Begins, once the topic is known to have `partitions`. */
 bool status_reader_start(struct status_reader *r, int32_t partitions);

@@ -26,6 +26,8 @@ struct entry {
     int64_t updated_at_ms;
     uint8_t state;
     uint8_t has;
+    bool covered; /* a later record of the pair was ignored */
+    bool told_again;
     uint8_t sha256[32];
     char text[]; /* userId, queryId, …, each with its NUL; the first two are the key */
 };
@@ -93,6 +95,7 @@ static struct entry *pack(const struct status *s) {
     /* The texts begin within what would else be padding. */
     size_t size = offsetof(struct entry, text) + n;
     struct entry *e = mem_alloc(size > sizeof *e ? size : sizeof *e);
+    e->covered = e->told_again = false;
     e->attempt = s->attempt;
     e->updated_at_ms = s->updated_at_ms;
     e->state = (uint8_t)s->state;
@@ -161,8 +164,11 @@ bool status_view_apply(struct status_view *v, const struct status *s) {
     struct status was;
     if (known != NULL)
         unpack(known, &was);
-    if (!status_may_follow(known != NULL ? &was : NULL, s))
+    if (!status_may_follow(known != NULL ? &was : NULL, s)) {
+        if (known != NULL)
+            known->covered = true;
         return false;
+    }
     struct entry *e = pack(s); /* before the drop: `s` may borrow from what is known */
     if (known != NULL)
         drop(v, known);
@@ -185,6 +191,16 @@ bool status_view_find(const struct status_view *v, const char *user_id, const ch
     if (e != NULL)
         unpack(e, out);
     return e != NULL;
+}
+
+bool status_view_find_covered(const struct status_view *v, const char *user_id,
+                              const char *query_id, struct status *out) {
+    struct entry *e = find(v, user_id, query_id);
+    if (e == NULL || !e->covered || e->told_again)
+        return false;
+    e->told_again = true;
+    unpack(e, out);
+    return true;
 }
 
 size_t status_view_count(const struct status_view *v) {

@@ -32,6 +32,12 @@ void status_view_forget(struct status_view *v, const char *user_id, const char *
  */
 bool status_view_find(const struct status_view *v, const char *user_id, const char *query_id,
                       struct status *out);
+/*
+ * The same, only where the pair's last record was ignored: what is known is not what the topic says
+ * last. Once for each state: two views that disagree must not tell each other theirs for ever.
+ */
+bool status_view_find_covered(const struct status_view *v, const char *user_id,
+                              const char *query_id, struct status *out);
 size_t status_view_count(const struct status_view *v);
 
 #endif

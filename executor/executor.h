@@ -20,6 +20,7 @@
 #include "executor/executor_metrics.h"
 #include "executor/job.h"
 #include "executor/partitions.h"
+#include "executor/repair.h"
 #include "executor/start_request.h"
 #include "executor/tracker.h"
 
@@ -57,6 +58,7 @@ struct executor {
     bool stopping; /* nothing new is started */
 
     struct tracker tracker;
+    struct repairs repairs;
     struct metric metrics[EXECUTOR_METRICS];
 };
 

@@ -14,7 +14,7 @@
 #include "executor/config.h"
 #include "executor/dispatch.h"
 #include "executor/executor.h"
-#include "executor/settle.h"
+#include "executor/repair.h"
 
 enum {
     EXIT_CONFIG = 100,
@@ -44,7 +44,7 @@ static void on_topics(void *arg) {
     struct executor *x = arg;
     char error[512];
     int32_t partitions = topics_partitions(x->topics, x->config->common.status_topic);
-    status_reader_watch(x->reader, settle_repair, x);
+    status_reader_watch(x->reader, repair_later, x);
     if (!status_reader_start(x->reader, partitions))
         log_error("states are not read: nothing can be rejected");
     if (!partitions_join(x->partitions, error, sizeof error))
@@ -123,6 +123,7 @@ static void close_all(struct executor *x) {
     cloudwatch_close(x->cloudwatch);
     aws_client_close(x->aws);
     status_reader_close(x->reader);
+    repair_close(x);
     topics_close(x->topics);
     kafka_iam_close(x->config->common.iam);
     credentials_close(x->credentials);
@@ -139,6 +140,7 @@ static int serve(struct executor *x, struct options_common *common) {
     }
     dispatch_init(x);
     tracker_init(x);
+    repair_init(x);
     executor_metrics_init(x->metrics);
     const struct admin_source source = {is_ready, write_metrics, x, x->config->common.stage};
     struct admin *admin = NULL;

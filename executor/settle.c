@@ -177,17 +177,8 @@ static rd_kafka_resp_err_t publish(struct executor *x, const struct status *s, p
     return err;
 }
 
-void settle_repair(void *arg, const struct status *covering) {
-    struct executor *x = arg;
-    struct status known;
-    /* With an id it is an executor's own, read back behind what it has told since. */
-    if (covering->query_execution_id != NULL ||
-        !status_view_find(x->view, covering->user_id, covering->query_id, &known) ||
-        known.state <= covering->state)
-        return;
-    log_debug("state told again: %s had covered it queryId=%s", status_state_name(covering->state),
-              covering->query_id);
-    send_state(x, &known, NULL, NULL);
+void settle_tell_again(struct executor *x, const struct status *known) {
+    send_state(x, known, NULL, NULL);
 }
 
 static void on_status(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {

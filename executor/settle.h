@@ -21,10 +21,7 @@ void settle_rejected(struct executor *x, struct job *job, const char *code, cons
 /* To the rejected topic, and the state is left alone: it is the first one's of this pair. */
 void settle_mismatch(struct executor *x, struct job *job, const char *code, const char *reason);
 
-/*
- * A status_covered_fn; `arg` is the executor. Writes what is known of the pair again where a record
- * without an execution id has covered it. Several executors may do so: repetitions do no harm.
- */
-void settle_repair(void *arg, const struct status *covering);
+/* Writes to the status topic, as it is, what is known of a pair. Nobody waits for it. */
+void settle_tell_again(struct executor *x, const struct status *known);
 
 #endif

@@ -204,6 +204,6 @@ def test_stop_with_a_broker_that_does_not_answer(pipeline, own_kafka, busy):
         p.executors[0].stop(timeout=25)
     finally:
         p.kafka.signal(signal.SIGCONT)
-    p.executors[0].start()
+    p.executors[0].start().wait_ready()
     wait_all(p, queries)
     check_started_once(p, queries.values())

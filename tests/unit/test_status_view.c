@@ -127,6 +127,28 @@ static void test_states_follow(void **state) {
     status_view_close(v);
 }
 
+static void test_covered_once(void **state) {
+    (void)state;
+    struct status_view *v = status_view_open(10);
+    struct status found;
+    assert_false(status_view_find_covered(v, "u", "q", &found));
+    apply(v, "q", STATUS_STARTED);
+    assert_false(status_view_find_covered(v, "u", "q", &found));
+    apply(v, "q", STATUS_QUEUED);
+    apply(v, "q", STATUS_STARTED); /* what it covered was behind it */
+    assert_false(status_view_find_covered(v, "u", "q", &found));
+    apply(v, "q", STATUS_QUEUED);
+    assert_true(status_view_find_covered(v, "u", "q", &found));
+    assert_int_equal(found.state, STATUS_STARTED);
+    apply(v, "q", STATUS_QUEUED);
+    assert_false(status_view_find_covered(v, "u", "q", &found));
+    apply(v, "q", STATUS_SUCCEEDED);
+    apply(v, "q", STATUS_STARTED);
+    assert_true(status_view_find_covered(v, "u", "q", &found));
+    assert_int_equal(found.state, STATUS_SUCCEEDED);
+    status_view_close(v);
+}
+
 /* --- who leaves ------------------------------------------------------------------------------- */
 
 /* A letter is a query; q: QUEUED, s: STARTED, f: SUCCEEDED, x: forgotten. */
@@ -255,6 +277,7 @@ int main(void) {
         cmocka_unit_test(test_all_of_it_is_kept), cmocka_unit_test(test_pairs_are_told_apart),
         cmocka_unit_test(test_ids_too_long),      cmocka_unit_test(test_states_follow),
         cmocka_unit_test(test_leavings),          cmocka_unit_test(test_like_a_model),
+        cmocka_unit_test(test_covered_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
