@@ -13,14 +13,18 @@
 
 #include <librdkafka/rdkafka.h>
 
+#include "common/aws/aws_options.h"
 #include "common/aws/credentials.h"
 #include "common/loop.h"
 
 struct kafka_iam;
 
-/* `provider` and `region` are borrowed and must outlive it. Open before the first handle. */
+/*
+ * `provider` and `options` are borrowed and must outlive it. Open before the first handle. The
+ * region is the one that all calls to AWS have; common/aws/aws_place.h says where it is found.
+ */
 struct kafka_iam *kafka_iam_open(struct loop *loop, struct credentials_provider *provider,
-                                 const char *region);
+                                 const struct aws_options *options);
 /* After the last handle. NULL is fine. */
 void kafka_iam_close(struct kafka_iam *iam);
 
@@ -31,11 +35,16 @@ void kafka_iam_remove(struct kafka_iam *iam, rd_kafka_t *rk);
 /* From any thread: sets a token on the handle, or says to it why there is none. */
 void kafka_iam_set_token(struct kafka_iam *iam, rd_kafka_t *rk);
 
-/* From the loop: a broker refused a token. Once a minute at most the credentials are fetched anew.
+/*
+ * From the loop: a broker refused a token. Another one is signed, once a second at most, and the
+ * credentials are fetched anew, once a minute at most.
  */
 void kafka_iam_refused(struct kafka_iam *iam);
 
-/* The access key that signs, "" where there is none; no secret. From the loop, until it turns. */
+/*
+ * The access key that signs and, in brackets, where it is from; "" where there is none; no secret.
+ * From the loop, until it turns.
+ */
 const char *kafka_iam_principal(const struct kafka_iam *iam);
 
 #endif

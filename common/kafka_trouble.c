@@ -46,12 +46,12 @@ static const struct {
 };
 
 static const char iam_check[] =
-    "that AWS_REGION is the cluster's, that an IAM policy allows this principal "
+    "that the region (AWS_REGION) is the cluster's, that an IAM policy allows this principal "
     "kafka-cluster:Connect, that KAFKA_BOOTSTRAP_SERVERS names the IAM listeners (port 9098, "
     "public 9198), and the clock";
 
 static const char iam_check_credentials[] =
-    "the AWS credentials: variables, profile, role or instance profile";
+    "the AWS credentials (variables, profile, role or instance profile) and the region (AWS_REGION)";
 
 static const char *or_none(const char *text) {
     return text != NULL && *text != '\0' ? text : "none";

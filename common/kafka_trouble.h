@@ -18,7 +18,7 @@ enum kafka_trouble_kind {
 };
 
 enum {
-    KAFKA_TROUBLE_MAX = 768 /* of the text, with its NUL */
+    KAFKA_TROUBLE_MAX = 1024 /* of the text, with its NUL */
 };
 
 /* Which one an error that librdkafka reports is. */

@@ -72,7 +72,7 @@ static bool open_aws(struct executor *x, struct options_common *common) {
     const struct aws_options *aws = &x->config->aws;
     x->credentials = credentials_open_chain(x->loop, aws);
     if (common->msk_iam)
-        common->iam = kafka_iam_open(x->loop, x->credentials, aws_options_region(aws));
+        common->iam = kafka_iam_open(x->loop, x->credentials, aws);
     x->aws = aws_client_open(x->loop, x->credentials, aws, (int)x->config->max_in_flight + 1);
     if (x->aws == NULL)
         return false;

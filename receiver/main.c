@@ -128,7 +128,7 @@ static void open_iam(struct receiver *r) {
     if (!c->common.msk_iam)
         return;
     r->credentials = credentials_open_chain(r->loop, &c->aws);
-    c->common.iam = kafka_iam_open(r->loop, r->credentials, aws_options_region(&c->aws));
+    c->common.iam = kafka_iam_open(r->loop, r->credentials, &c->aws);
 }
 
 static bool open_all(struct receiver *r, char *error, size_t size) {

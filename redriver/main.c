@@ -313,7 +313,7 @@ static void open_credentials(struct redriver *r) {
         return;
     r->credentials = credentials_open_chain(r->loop, &r->config.aws);
     if (common->msk_iam)
-        common->iam = kafka_iam_open(r->loop, r->credentials, aws_options_region(&r->config.aws));
+        common->iam = kafka_iam_open(r->loop, r->credentials, &r->config.aws);
 }
 
 static bool open_cloudwatch(struct redriver *r, char *error, size_t error_size) {

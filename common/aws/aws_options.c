@@ -221,9 +221,28 @@ void aws_options_check(const struct aws_options *o, bool calls_athena, struct bu
                   "s3://bucket/prefix/ with a valid bucket name, of at most 1024 bytes", faults);
 }
 
+/* us-east-1, which stands in where there is an endpoint of our own, would be a guess here. */
+static bool knows_region(const struct aws_options *o) {
+    struct profiles files;
+    char detail[512];
+    if (o->region != NULL || o->default_region != NULL)
+        return true;
+    if (!shared_files_read(o, &files, detail, sizeof detail))
+        return true; /* files may come yet */
+    const char *profile = shared_files_profile(o);
+    bool own = o->endpoint != NULL || o->endpoint_athena != NULL ||
+               o->endpoint_cloudwatch != NULL || o->endpoint_sts != NULL ||
+               profiles_value(&files, profile, "endpoint_url") != NULL ||
+               profiles_value(&files, profile, "services") != NULL;
+    bool found = profiles_value(&files, profile, "region") != NULL || (!own && imds_is_likely(o));
+    profiles_free(&files);
+    return found;
+}
+
 void aws_options_check_msk(const struct aws_options *o, const struct options_common *common,
                            struct buffer *faults) {
-    if (common->msk_iam && aws_options_region(o) == NULL)
-        buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION: "
-                            "KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs the cluster's region\n");
+    if (common->msk_iam && !knows_region(o))
+        buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION or a "
+                            "profile's region: KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs the "
+                            "cluster's region\n");
 }
