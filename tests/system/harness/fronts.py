@@ -26,7 +26,7 @@ def make_certificates(directory, names):
     return directory
 
 
-async def _pump(reader, writer):
+async def pump(reader, writer):
     try:
         while piece := await reader.read(65536):
             writer.write(piece)
@@ -37,7 +37,7 @@ async def _pump(reader, writer):
         writer.close()
 
 
-class _Front:
+class Front:
     """A server on a thread of its own; `port` once started."""
 
     def __init__(self, tls=None):
@@ -67,10 +67,10 @@ class _Front:
 
     async def _join(self, reader, writer, port):
         there_reader, there_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(_pump(reader, there_writer), _pump(there_reader, writer))
+        await asyncio.gather(pump(reader, there_writer), pump(there_reader, writer))
 
 
-class TlsFront(_Front):
+class TlsFront(Front):
     """TLS in front of a server on a port of this machine."""
 
     def __init__(self, certificates, port):
@@ -83,7 +83,7 @@ class TlsFront(_Front):
         await self._join(reader, writer, self._to)
 
 
-class ConnectProxy(_Front):
+class ConnectProxy(Front):
     """Takes every CONNECT, whatever its name, to one port of this machine.
 
     `heads`: the requests as they came. `refuse`: a status to answer instead.

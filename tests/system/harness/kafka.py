@@ -28,7 +28,7 @@ node.id=1
 controller.quorum.voters=1@127.0.0.1:{controller_port}
 controller.listener.names=CONTROLLER
 listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller_port}{listeners}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}{listeners}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port}{advertised}
 inter.broker.listener.name=PLAINTEXT
 listener.security.protocol.map=CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT{protocols}
 log.dirs={data}
@@ -82,12 +82,14 @@ class Kafka:
     broker again: same ports, same data. `properties` are added to server.properties.
 
     `listeners`: {name: (security protocol, {property: value})}, beside the plain one that
-    `bootstrap` names; `address(name)` is where one is.
+    `bootstrap` names; `address(name)` is where one is. `advertised`: {name: port}, where clients are
+    told that one is, when something else stands there in front of it.
     """
 
     def __init__(
-        self, directory, port=None, heap="512m", properties=None, quick=True, listeners=None
-    ):
+        self, directory, port=None, heap="512m", properties=None, quick=True, listeners=None,
+        advertised=None,
+    ):  # fmt: skip
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.port = port or free_port()
@@ -96,6 +98,7 @@ class Kafka:
         self.properties = dict(properties or {})
         self.listeners = dict(listeners or {})
         self.ports = {name: free_port() for name in self.listeners}
+        self.advertised = self.ports | (advertised or {})
         self.quick = quick  # start fast, at the price of slower code later
         self.process = None
         self.log_path = self.directory / "kafka.log"
@@ -115,6 +118,7 @@ class Kafka:
         text = PROPERTIES.format(
             port=self.port, controller_port=self.controller_port, data=data,
             listeners="".join(f",{n}://{self.address(n)}" for n in self.listeners),
+            advertised="".join(f",{n}://127.0.0.1:{p}" for n, p in self.advertised.items()),
             protocols="".join(f",{n}:{protocol}" for n, (protocol, _) in self.listeners.items()),
         )  # fmt: skip
         for name, (_, properties) in self.listeners.items():
@@ -202,7 +206,7 @@ def formatted():
             config = Path(tmp) / "server.properties"
             data = Path(tmp) / "data"
             config.write_text(PROPERTIES.format(
-                port=1, controller_port=2, data=data, listeners="", protocols=""
+                port=1, controller_port=2, data=data, listeners="", advertised="", protocols=""
             ))
             run = subprocess.run(
                 java("kafka.tools.StorageTool", "format", "-t", "AthenaQueryTests000000",

@@ -231,6 +231,19 @@ class Program:
         )
         return self
 
+    def wait_refused(self):
+        """Waits until it says that it cannot sign in to Kafka, in the log and at /readyz; the line."""
+        import requests
+
+        line = self.wait_log(r"WARN .*?: kafka: ((?:sign-in|TLS) failed.*)").group(1)
+
+        def says_why():
+            answer = requests.get(self.admin_url + "/readyz", timeout=5)
+            return answer.status_code == 503 and line[:60] in answer.text
+
+        wait_until(says_why, what=f"/readyz of {self.label} to say {line[:60]}")
+        return line
+
     # What it uses ----------------------------------------------------------------------------
 
     def memory_kib(self):
