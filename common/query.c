@@ -138,6 +138,10 @@ static const char parameters_name[] = "executionParameters";
 static const char parameters_wanted[] =
     "an array of at least one string, each of 1 to 1024 characters, or null";
 
+static const char reuse_name[] = "resultReuseMaxAgeMinutes";
+static const char reuse_wanted[] =
+    "a whole number from 0 to 10080, without fraction or exponent, or null";
+
 /* The first fault is the one that is told. */
 static void complain(struct reading *r, const char *name, const char *fault, const char *wanted) {
     if (!r->failed)
@@ -194,18 +198,42 @@ static bool read_parameters(struct query *q, struct json_value array) {
     return json_read_array(array, read_parameter, q);
 }
 
+/* The number is sound JSON: what begins with a digit and has no other bytes is whole. */
+static bool read_reuse(struct query *q, struct json_value value) {
+    int minutes = 0;
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.at[i] < '0' || value.at[i] > '9')
+            return false;
+        minutes = minutes * 10 + (value.at[i] - '0');
+        if (minutes > QUERY_REUSE_MINUTES_MAX)
+            return false;
+    }
+    q->reuses_result = true;
+    q->reuse_max_age_minutes = minutes;
+    return true;
+}
+
+static bool is_named(const char *name, const char *key, size_t key_len) {
+    return strlen(name) == key_len && memcmp(name, key, key_len) == 0;
+}
+
 static bool read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
     struct reading *r = arg;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
-        if (strlen(fields[i].name) != key_len || memcmp(fields[i].name, key, key_len) != 0)
+        if (!is_named(fields[i].name, key, key_len))
             continue;
         bool ok = read_field(r, &fields[i], value);
         r->user_failed = r->user_failed || (!ok && fields[i].at == FIELD(user_id));
         return true;
     }
-    if (key_len == sizeof parameters_name - 1 && memcmp(key, parameters_name, key_len) == 0 &&
-        value.type != JSON_NULL && (value.type != JSON_ARRAY || !read_parameters(r->out, value)))
+    if (value.type == JSON_NULL)
+        return true;
+    if (is_named(parameters_name, key, key_len) &&
+        (value.type != JSON_ARRAY || !read_parameters(r->out, value)))
         complain(r, parameters_name, "must be", parameters_wanted);
+    if (is_named(reuse_name, key, key_len) &&
+        (value.type != JSON_NUMBER || !read_reuse(r->out, value)))
+        complain(r, reuse_name, "must be", reuse_wanted);
     return true; /* on after a fault too: the ids may be still to come */
 }
 

@@ -8,10 +8,10 @@
  * Limits come from the API reference of Athena and S3: QueryString 1 to 262,144 bytes; Database 1
  * to 255 characters; Catalog 1 to 256, of which none is below U+0020 but the tab, or U+FFFE, or
  * U+FFFF; WorkGroup [a-zA-Z0-9._-]{1,128}; ExecutionParameters at least one, each of 1 to 1024
- * characters. A character is a code point. OutputLocation is s3://bucket or s3://bucket/prefix of
- * 1024 bytes at most without control characters; the bucket's name has 3 to 255 of
- * [a-zA-Z0-9._-], the first and the last a letter or digit (wider than S3's rules of today: older
- * buckets in us-east-1 still have such names). All else is Athena's to judge.
+ * characters; MaxAgeInMinutes 0 to 10080. A character is a code point. OutputLocation is
+ * s3://bucket or s3://bucket/prefix of 1024 bytes at most without control characters; the bucket's
+ * name has 3 to 255 of [a-zA-Z0-9._-], the first and the last a letter or digit (wider than S3's
+ * rules of today: older buckets in us-east-1 still have such names). All else is Athena's to judge.
  */
 #ifndef COMMON_QUERY_H
 #define COMMON_QUERY_H
@@ -23,7 +23,8 @@
 enum {
     QUERY_TEXT_MAX = 262144,
     QUERY_ID_MAX = 128,
-    QUERY_DEPTH_MAX = 64
+    QUERY_DEPTH_MAX = 64,
+    QUERY_REUSE_MINUTES_MAX = 10080 /* a week */
 };
 
 /* Strings are UTF-8 without NUL inside, owned by the struct; NULL = absent, null or (ids) empty. */
@@ -38,6 +39,8 @@ struct query {
     char *output_location;
     char **parameters; /* executionParameters */
     size_t parameter_count;
+    bool reuses_result;        /* resultReuseMaxAgeMinutes is there; 0 is an age, too */
+    int reuse_max_age_minutes; /* 0 to QUERY_REUSE_MINUTES_MAX */
 };
 
 /*

@@ -82,6 +82,11 @@ void start_request_write(const struct start_defaults *d, const struct query *q, 
         write_member(out, "OutputLocation", location);
         buffer_puts(out, "}");
     }
+    if (q->reuses_result)
+        buffer_printf(out,
+                      ",\"ResultReuseConfiguration\":{\"ResultReuseByAgeConfiguration\":{"
+                      "\"Enabled\":true,\"MaxAgeInMinutes\":%d}}",
+                      q->reuse_max_age_minutes);
     for (size_t i = 0; i < q->parameter_count; i++) {
         buffer_puts(out, i == 0 ? ",\"ExecutionParameters\":[" : ",");
         buffer_json_string(out, q->parameters[i], strlen(q->parameters[i]));

@@ -215,6 +215,12 @@ const char openapi_json[] = JSON(
             "type": ["array", "null"],
             "minItems": 1,
             "items": {"type": "string", "minLength": 1, "maxLength": 1024}
+          },
+          "resultReuseMaxAgeMinutes": {
+            "type": ["integer", "null"],
+            "minimum": 0,
+            "maximum": 10080,
+            "description": "Athena may answer with the result of the same query where it is no older. Written without fraction or exponent; absent and null: the query runs"
           }
         }
       },

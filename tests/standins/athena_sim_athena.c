@@ -16,6 +16,8 @@ enum {
     QUERY_BYTES_MAX = 262144,
     TOKEN_MIN = 32,
     NAME_MAX_TEXT = 128,
+    REUSE_MINUTES = 60, /* where none are given */
+    REUSE_MINUTES_MAX = 10080,
     BATCH_MAX = 50
 };
 
@@ -88,6 +90,39 @@ static bool read_parameters(const struct sim_call *call) {
     return true;
 }
 
+/* `*minutes` is -1 where no result is to be reused. */
+static bool read_reuse(const struct sim_call *call, int *minutes) {
+    const cJSON *reuse = sim_json_member(call->in, "ResultReuseConfiguration"), *by_age;
+    *minutes = -1;
+    if (reuse == NULL)
+        return true;
+    if (!cJSON_IsObject(reuse))
+        return wrong_type(call, "ResultReuseConfiguration");
+    if ((by_age = sim_json_member(reuse, "ResultReuseByAgeConfiguration")) == NULL)
+        return true;
+    if (!cJSON_IsObject(by_age))
+        return wrong_type(call, "ResultReuseByAgeConfiguration");
+    const cJSON *enabled = sim_json_member(by_age, "Enabled");
+    const cJSON *age = sim_json_member(by_age, "MaxAgeInMinutes");
+    if (enabled == NULL)
+        return invalid(call, "INVALID_INPUT",
+                       "1 validation error detected: Value null at "
+                       "'resultReuseConfiguration.resultReuseByAgeConfiguration.enabled' failed to "
+                       "satisfy constraint: Member must not be null");
+    if (!cJSON_IsBool(enabled))
+        return wrong_type(call, "Enabled");
+    double value = age != NULL ? age->valuedouble : REUSE_MINUTES;
+    if (age != NULL && (!cJSON_IsNumber(age) || value != (double)age->valueint))
+        return wrong_type(call, "MaxAgeInMinutes");
+    if (value < 0 || value > REUSE_MINUTES_MAX)
+        return invalid(call, "INVALID_INPUT",
+                       "1 validation error detected: Value at "
+                       "'resultReuseConfiguration.resultReuseByAgeConfiguration.maxAgeInMinutes' "
+                       "failed to satisfy constraint: Member must be from 0 to 10080");
+    *minutes = cJSON_IsTrue(enabled) ? (int)value : -1;
+    return true;
+}
+
 static bool is_workgroup(const char *s) {
     size_t n = strlen(s);
     return n >= 1 && n <= NAME_MAX_TEXT &&
@@ -96,6 +131,7 @@ static bool is_workgroup(const char *s) {
 
 struct start {
     const char *text, *token, *work_group, *database, *catalog, *output_location;
+    int reuse_minutes;
     struct sim_sql sql;
 };
 
@@ -114,7 +150,7 @@ static bool read_text_and_token(const struct sim_call *call, struct start *s) {
 }
 
 static bool read_start(const struct sim_call *call, struct start *s) {
-    const cJSON *context, *result, *reuse;
+    const cJSON *context, *result;
     memset(s, 0, sizeof *s);
     if (!read_text_and_token(call, s) ||
         !read_string(call, call->in, "WorkGroup", 1, NAME_MAX_TEXT, &s->work_group) ||
@@ -123,7 +159,7 @@ static bool read_start(const struct sim_call *call, struct start *s) {
         !read_string(call, context, "Catalog", 1, 256, &s->catalog) ||
         !read_object(call, "ResultConfiguration", &result) ||
         !read_string(call, result, "OutputLocation", 1, 1024, &s->output_location) ||
-        !read_object(call, "ResultReuseConfiguration", &reuse) || !read_parameters(call))
+        !read_reuse(call, &s->reuse_minutes) || !read_parameters(call))
         return false;
     if (s->work_group != NULL && !is_workgroup(s->work_group))
         return invalid(call, "INVALID_INPUT", "WorkGroup is not of [a-zA-Z0-9._-]{1,128}");
@@ -189,6 +225,7 @@ static bool start_new(const struct sim_call *call, const struct start *s,
     q->catalog = mem_string(s->catalog);
     q->work_group = mem_string(s->work_group);
     q->output_location = mem_string(s->output_location);
+    q->reuse_minutes = s->reuse_minutes;
     q->sql = s->sql;
     q->submitted_us = call->now_us;
     if (!sim_ledger_write(sim->ledger_fd, q)) {
@@ -350,12 +387,22 @@ static void add_output_location(cJSON *to, const struct sim_query *q) {
                             location);
 }
 
+/* No result is really kept: each query runs. */
+static void add_reuse(cJSON *to, const struct sim_query *q) {
+    cJSON *reuse = cJSON_AddObjectToObject(to, "ResultReuseConfiguration");
+    cJSON *by_age = cJSON_AddObjectToObject(reuse, "ResultReuseByAgeConfiguration");
+    cJSON_AddBoolToObject(by_age, "Enabled", q->reuse_minutes >= 0);
+    if (q->reuse_minutes >= 0)
+        cJSON_AddNumberToObject(by_age, "MaxAgeInMinutes", q->reuse_minutes);
+}
+
 static cJSON *query_json(const struct sim_query *q, int64_t now_us) {
     cJSON *one = cJSON_CreateObject();
     cJSON_AddStringToObject(one, "QueryExecutionId", q->id);
     cJSON_AddStringToObject(one, "Query", q->text != NULL ? q->text : "");
     cJSON_AddStringToObject(one, "StatementType", q->sql.statement_type);
     add_output_location(one, q);
+    add_reuse(one, q);
     cJSON *context = cJSON_AddObjectToObject(one, "QueryExecutionContext");
     if (q->database != NULL)
         cJSON_AddStringToObject(context, "Database", q->database);

@@ -98,6 +98,7 @@ bool sim_state_remember(struct sim_state *s, struct sim_query *q) {
     if (known != NULL)
         return false;
     q->remembered = q->ended = true;
+    q->reuse_minutes = -1;
     q->begins_us = q->ends_us = q->submitted_us;
     q->sql = (struct sim_sql){.end = SIM_SUCCEEDED, .statement_type = "DML"};
     add(s, q);

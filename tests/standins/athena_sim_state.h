@@ -22,6 +22,7 @@ struct sim_query {
     uint8_t sha256[32];      /* of the text */
     bool remembered;         /* from the ledger: nothing else is known of it */
     char *text, *database, *catalog, *work_group, *output_location; /* NULL: not given */
+    int reuse_minutes; /* MaxAgeInMinutes; -1: no result is to be reused */
     struct sim_sql sql;
     int64_t submitted_us, begins_us, ends_us; /* QUEUED until it begins */
     bool ended;

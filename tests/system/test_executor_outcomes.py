@@ -113,6 +113,35 @@ def test_outcome_request_and_defaults_reach_athena(pipeline):
     assert p.executors[0].ready(), "the query was denied, not the credentials"
 
 
+def test_outcome_result_reuse_reaches_athena(pipeline):
+    """A field of the request: it is part of what Athena compares, and a wrong one is rejected."""
+    p = pipeline(redrivers=0)
+    asked = {"none": {}, "null": {"resultReuseMaxAgeMinutes": None}} | {
+        f"m{minutes}": {"resultReuseMaxAgeMinutes": minutes} for minutes in (0, 60, 10080)
+    }
+    for q, more in asked.items():
+        p.post({"userId": "u", "queryId": q, "query": f"SELECT '{q}'"} | more)
+    for q, more in asked.items():
+        found = p.wait_state(q, "SUCCEEDED", "u")
+        minutes = more.get("resultReuseMaxAgeMinutes")
+        told = {"Enabled": False} if minutes is None else {
+            "Enabled": True, "MaxAgeInMinutes": minutes
+        }  # fmt: skip
+        reuse = p.sim.execution(found["queryExecutionId"])["ResultReuseConfiguration"]
+        assert reuse == {"ResultReuseByAgeConfiguration": told}, q
+    # Another age for the same text: it has started, and is followed, not rejected.
+    p.inject(body("m60", "SELECT 'm60'", resultReuseMaxAgeMinutes=61))
+    p.wait_committed()
+    assert p.sim.stats()["mismatch"] >= 1
+    assert p.status("m60", "u")["state"] == "SUCCEEDED"
+    check_nowhere_else(p)
+    for minutes in (-1, 10081, 1.5, "60", True):
+        p.inject(body(f"bad {minutes}", "SELECT 0", resultReuseMaxAgeMinutes=minutes))
+        reason = p.wait_state(f"bad {minutes}", "REJECTED", "u")["reason"]
+        assert reason.startswith('"resultReuseMaxAgeMinutes" must be a whole number from 0 to 10080')
+    check_started_once(p, [f"SELECT '{q}'" for q in asked])
+
+
 # TooManyRequestsException -------------------------------------------------------------------------
 
 

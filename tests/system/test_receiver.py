@@ -280,7 +280,9 @@ DEEP = b'{"query":"q","x":' + b"[" * 64 + b"]" * 64 + b"}"
         b'{"query":"q","x":NaN}', b'{"query":"q","queryId":1}', b'{"query":"q","userId":true}',
         b'{"query":"q","userId":"' + b"u" * 129 + b'"}', b'{"query":"q","database":[]}',
         b'{"query":"q","workGroup":"a b"}', b'{"query":"q","outputLocation":"/tmp"}',
-        b'{"query":"q","executionParameters":[1]}', b'{"query":"' + b"q" * 262145 + b'"}', DEEP,
+        b'{"query":"q","executionParameters":[1]}', b'{"query":"q","resultReuseMaxAgeMinutes":"60"}',
+        b'{"query":"q","resultReuseMaxAgeMinutes":10081}',
+        b'{"query":"q","resultReuseMaxAgeMinutes":-1}', b'{"query":"' + b"q" * 262145 + b'"}', DEEP,
     ],
 )  # fmt: skip
 def test_400_for_what_is_no_sound_query(refuser, body):
@@ -390,6 +392,11 @@ def test_openapi_describes_every_path_and_answer(refuser):
                 resolve(each)
 
     resolve(doc)
+    fields = set(doc["components"]["schemas"]["Query"]["properties"])
+    assert fields == {
+        "query", "queryId", "userId", "database", "catalog", "workGroup", "outputLocation",
+        "executionParameters", "resultReuseMaxAgeMinutes",
+    }  # fmt: skip
 
 
 HIDDEN = "GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n"

@@ -256,6 +256,13 @@ INVALID = [
     {"WorkGroup": ""},
     {"WorkGroup": "w" * 129},
     {"QueryExecutionContext": {"Database": ""}},
+    *[
+        {"ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": age}}
+        for age in (
+            {}, {"MaxAgeInMinutes": 5}, {"Enabled": True, "MaxAgeInMinutes": -1},
+            {"Enabled": True, "MaxAgeInMinutes": 10081},
+        )
+    ],
     {"QueryExecutionContext": {"Database": "d" * 256}},
     {"QueryExecutionContext": {"Catalog": "c" * 257}},
     {"ResultConfiguration": {"OutputLocation": "file:///tmp"}},
@@ -292,6 +299,24 @@ def test_parameters_at_their_bounds(sim):
         assert answer.status_code == 200, answer.text[:200]
     assert len(s.ledger()) == 8
     assert s.starts_by_text()[hashlib.sha256(largest.encode()).hexdigest()] == 1
+
+
+@pytest.mark.parametrize(
+    "asked, told",
+    [
+        (None, {"Enabled": False}),
+        ({"Enabled": False, "MaxAgeInMinutes": 5}, {"Enabled": False}),
+        ({"Enabled": True}, {"Enabled": True, "MaxAgeInMinutes": 60}),
+        ({"Enabled": True, "MaxAgeInMinutes": 0}, {"Enabled": True, "MaxAgeInMinutes": 0}),
+        ({"Enabled": True, "MaxAgeInMinutes": 10080}, {"Enabled": True, "MaxAgeInMinutes": 10080}),
+    ],
+)
+def test_the_reuse_that_was_asked_for_is_told(sim, asked, told):
+    s = sim()
+    reuse = {"ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": asked}} if asked else {}
+    query_id = start(s, **reuse).json()["QueryExecutionId"]
+    seen = call(s, "GetQueryExecution", {"QueryExecutionId": query_id}).json()["QueryExecution"]
+    assert seen["ResultReuseConfiguration"] == {"ResultReuseByAgeConfiguration": told}
 
 
 def test_bodies_that_are_no_sound_json(sim):

@@ -25,7 +25,8 @@ static bool same_query(const struct query *a, const struct query *b) {
                same(a->user_id, b->user_id) && same(a->database, b->database) &&
                same(a->catalog, b->catalog) && same(a->work_group, b->work_group) &&
                same(a->output_location, b->output_location) &&
-               a->parameter_count == b->parameter_count;
+               a->parameter_count == b->parameter_count && a->reuses_result == b->reuses_result &&
+               a->reuse_max_age_minutes == b->reuse_max_age_minutes;
     for (size_t i = 0; all && i < a->parameter_count; i++)
         all = same(a->parameters[i], b->parameters[i]);
     return all;
@@ -46,7 +47,8 @@ static void test_taken(void **state) {
         {"{\"query\":\"SELECT \\u00e9 \\\\u0000\\n\"}", {.text = "SELECT \xC3\xA9 \\u0000\n"}},
         {"{\"query\":\" \\t\"}", {.text = " \t"}},
         {"{\"query\":\"q\",\"queryId\":null,\"userId\":null,\"database\":null,\"catalog\":null,"
-         "\"workGroup\":null,\"outputLocation\":null,\"executionParameters\":null}",
+         "\"workGroup\":null,\"outputLocation\":null,\"executionParameters\":null,"
+         "\"resultReuseMaxAgeMinutes\":null}",
          {.text = "q"}},
         {"{\"query\":\"q\",\"queryId\":\"\",\"userId\":\"\"}", {.text = "q"}},
         {"{\"userId\":\"u\",\"queryId\":\"i\",\"query\":\"q\"}",
@@ -62,6 +64,13 @@ static void test_taken(void **state) {
           .output_location = "s3://bucket/a b",
           .parameters = parameters,
           .parameter_count = 2}},
+        {"{\"query\":\"q\",\"resultReuseMaxAgeMinutes\":0}", {.text = "q", .reuses_result = true}},
+        {"{\"query\":\"q\",\"resultReuseMaxAgeMinutes\": 7 }",
+         {.text = "q", .reuses_result = true, .reuse_max_age_minutes = 7}},
+        {"{\"resultReuseMaxAgeMinutes\":10080,\"query\":\"q\"}",
+         {.text = "q", .reuses_result = true, .reuse_max_age_minutes = 10080}},
+        {"{\"query\":\"q\",\"resultreusemaxageminutes\":-1,\"resultReuseMaxAgeMinutes2\":\"x\"}",
+         {.text = "q"}},
         {"{\"query\":\"q\",\"Query\":1,\"queryid\":2,\"userId \":[],\"x\":{\"query\":[1e999]}}",
          {.text = "q"}},
     };
@@ -87,6 +96,13 @@ static void test_taken(void **state) {
     "a string like s3://bucket/prefix/ with a valid bucket name, of at most 1024 bytes and "       \
     "without control characters, or null"
 #define PARAMETERS_WANTED "an array of at least one string, each of 1 to 1024 characters, or null"
+
+#define REUSE_WANTED "a whole number from 0 to 10080, without fraction or exponent, or null"
+#define REUSE_REFUSED(value)                                                                       \
+    {                                                                                              \
+        "{\"query\":\"q\",\"resultReuseMaxAgeMinutes\":" value "}",                                \
+            "\"resultReuseMaxAgeMinutes\" must be " REUSE_WANTED, NULL, NULL                       \
+    }
 
 struct refused_case {
     const char *json, *detail, *user_id, *query_id;
@@ -148,6 +164,20 @@ static void test_refused_types(void **state) {
          "\"executionParameters\" must be " PARAMETERS_WANTED, NULL, NULL},
         {"{\"query\":\"q\",\"executionParameters\":[\"1\",\"\",\"2\"]}",
          "\"executionParameters\" must be " PARAMETERS_WANTED, NULL, NULL},
+        REUSE_REFUSED("10081"),
+        REUSE_REFUSED("-1"),
+        REUSE_REFUSED("-0"),
+        REUSE_REFUSED("1.5"),
+        REUSE_REFUSED("60.0"),
+        REUSE_REFUSED("6e1"),
+        REUSE_REFUSED("4294967296"),
+        REUSE_REFUSED("18446744073709551676"),
+        REUSE_REFUSED("99999999999999999999999999999999999999999999999999"),
+        REUSE_REFUSED("\"60\""),
+        REUSE_REFUSED("\"\""),
+        REUSE_REFUSED("true"),
+        REUSE_REFUSED("[60]"),
+        REUSE_REFUSED("{\"x\":60}"),
         /* Of several faults the first. */
         {"{\"query\":\"\",\"database\":0}", "\"query\" is empty; it must be " TEXT_WANTED, NULL,
          NULL},
@@ -400,7 +430,8 @@ static void test_chose_resources(void **state) {
         const char *json;
         bool chose;
     } cases[] = {
-        {"{\"query\":\"q\",\"queryId\":\"i\",\"userId\":\"u\",\"executionParameters\":[\"1\"]}",
+        {"{\"query\":\"q\",\"queryId\":\"i\",\"userId\":\"u\",\"executionParameters\":[\"1\"],"
+         "\"resultReuseMaxAgeMinutes\":60}",
          false},
         {"{\"query\":\"q\",\"database\":null,\"workGroup\":null}", false},
         {"{\"query\":\"q\",\"database\":\"d\"}", true},

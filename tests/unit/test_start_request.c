@@ -82,6 +82,26 @@ static const struct body_case bodies[] = {
      START("SELECT 1") "\"WorkGroup\":\"w0\","
                        "\"QueryExecutionContext\":{\"Database\":\"d1\",\"Catalog\":\"c0\"},"
                        "\"ResultConfiguration\":{\"OutputLocation\":\"s3://bucket0/o0/\"}}"},
+    {"a result that may be reused, with parameters behind it",
+     &all_set,
+     "SELECT ?",
+     {.reuses_result = true,
+      .reuse_max_age_minutes = 10080,
+      .parameters = (char *[]){"1"},
+      .parameter_count = 1},
+     START("SELECT ?") "\"WorkGroup\":\"w0\","
+                       "\"QueryExecutionContext\":{\"Database\":\"d0\",\"Catalog\":\"c0\"},"
+                       "\"ResultConfiguration\":{\"OutputLocation\":\"s3://bucket0/o0/\"},"
+                       "\"ResultReuseConfiguration\":{\"ResultReuseByAgeConfiguration\":{"
+                       "\"Enabled\":true,\"MaxAgeInMinutes\":10080}},"
+                       "\"ExecutionParameters\":[\"1\"]}"},
+    {"an age of 0 is asked for, too",
+     &(const struct start_defaults){0},
+     "SELECT 1",
+     {.reuses_result = true},
+     START("SELECT 1") "\"QueryExecutionContext\":{},"
+                       "\"ResultReuseConfiguration\":{\"ResultReuseByAgeConfiguration\":{"
+                       "\"Enabled\":true,\"MaxAgeInMinutes\":0}}}"},
     {"the names of the query are not sent",
      &usual,
      "SELECT 1",

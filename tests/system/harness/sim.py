@@ -4,6 +4,7 @@ import collections
 import json
 from pathlib import Path
 
+import botocore.session
 import requests
 
 from harness.program import Program
@@ -75,6 +76,16 @@ class Sim(Program):
         answer = requests.get(self.url + "/_stats", timeout=10)
         assert answer.ok, answer.text
         return answer.json()
+
+    def execution(self, query_execution_id):
+        """What GetQueryExecution tells of a query."""
+        client = botocore.session.Session().create_client(
+            "athena", region_name=REGION, endpoint_url=self.url,
+            aws_access_key_id=self.env["SIM_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.env["SIM_SECRET_ACCESS_KEY"],
+            aws_session_token=self.env.get("SIM_SESSION_TOKEN"),
+        )  # fmt: skip
+        return client.get_query_execution(QueryExecutionId=query_execution_id)["QueryExecution"]
 
     def ledger(self):
         """The starts: dictionaries with token, id, sha256, t."""
