@@ -1,9 +1,11 @@
 #include "executor/tracker.h"
 
 #include <cjson/cJSON.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/aws/attempts.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "executor/dispatch.h"
@@ -15,7 +17,7 @@ enum {
     INTERVAL_LEAST_MS = 50,
     INTERVAL_MOST_MS = 1000,
     SPACING_LEAST_MS = 100,
-    SPACING_MOST_MS = 5000,
+    CREDENTIALS_MOST_MS = 5000, /* as the gate of dispatch.c: a refused call costs nothing */
     CALL_TIMEOUT_MS = 10000,
     UNTOLD_HELD = 100, /* looks in vain after which a query no longer counts as active */
     UNTOLD_SAID_EVERY_MS = 60000,
@@ -47,6 +49,16 @@ int tracker_peak(const struct tracker_seen *seen, size_t count, enum lane lane) 
     return active;
 }
 
+void tracker_back_off(struct tracker *t, int64_t now_ms, bool is_credentials) {
+    t->failures += t->failures < INT_MAX;
+    t->spacing_ms = attempts_delay_ms(t->failures);
+    if (t->spacing_ms < SPACING_LEAST_MS)
+        t->spacing_ms = SPACING_LEAST_MS;
+    if (is_credentials && t->spacing_ms > CREDENTIALS_MOST_MS)
+        t->spacing_ms = CREDENTIALS_MOST_MS;
+    t->rests_since_ms = now_ms; /* a call that timed out has had its time */
+}
+
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -65,7 +77,7 @@ static double median(const struct tracker *t) {
 
 static void call_in(struct executor *x, int64_t delay_ms) {
     struct tracker *t = &x->tracker;
-    int64_t rested_ms = loop_now(x->loop) - t->called_ms;
+    int64_t rested_ms = loop_now(x->loop) - t->rests_since_ms;
     if (delay_ms < t->spacing_ms - rested_ms)
         delay_ms = t->spacing_ms - rested_ms;
     loop_timer_set(x->loop, &t->timer, delay_ms, on_timer, x);
@@ -238,7 +250,6 @@ static bool take_answer(struct executor *x, const struct aws_answer *answer) {
 static void note_failure(struct executor *x, const struct aws_answer *answer) {
     struct tracker *t = &x->tracker;
     t->sweep_sound = false;
-    t->spacing_ms = t->spacing_ms * 2 < SPACING_MOST_MS ? t->spacing_ms * 2 : SPACING_MOST_MS;
     metric_add(&x->metrics[METRIC_POLL_ERRORS], 1);
     log_warn("running queries cannot be looked at, tried again: status=%d code=%s %s",
              answer->http.status, answer->code,
@@ -259,12 +270,16 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
     t->call = NULL;
     if (outcome == OUTCOME_CREDENTIALS) {
         note_failure(x, answer);
+        tracker_back_off(t, loop_now(x->loop), true);
         dispatch_credentials_refused(x, answer);
     } else if (outcome != OUTCOME_STARTED || !take_answer(x, answer)) {
         note_failure(x, answer);
-        if (outcome == OUTCOME_REJECTED) /* one id may spoil it for the others: ask in halves */
-            t->batch_max = t->batch_count > 1 ? t->batch_count / 2 : 1;
+        if (outcome == OUTCOME_REJECTED && t->batch_count > 1)
+            t->batch_max = t->batch_count / 2; /* one id may spoil it for the others */
+        else
+            tracker_back_off(t, loop_now(x->loop), false);
     } else {
+        t->failures = 0;
         t->spacing_ms = SPACING_LEAST_MS;
         t->batch_max = t->batch_max * 2 < TRACKER_BATCH ? t->batch_max * 2 : TRACKER_BATCH;
         dispatch_credentials_worked(x);
@@ -329,7 +344,7 @@ static void on_timer(void *arg) {
     struct buffer body;
     buffer_init(&body, 65536);
     write_batch(t, &body);
-    t->called_ms = loop_now(x->loop);
+    t->rests_since_ms = loop_now(x->loop);
     metric_add(&x->metrics[METRIC_POLLS], 1);
     t->call = aws_start(x->aws, &aws_athena, "BatchGetQueryExecution", buffer_text(&body), body.len,
                         CALL_TIMEOUT_MS, on_answer, x);

@@ -42,8 +42,9 @@ struct tracker {
     size_t seen_count, seen_room;
     double durations_s[TRACKER_DURATIONS]; /* of the last that ended, a ring */
     size_t durations_count, durations_next;
-    int64_t spacing_ms; /* between two calls; grows while the API refuses */
-    int64_t called_ms;
+    int64_t spacing_ms;     /* between two calls; more while the API refuses */
+    int64_t rests_since_ms; /* the last call, or its failure */
+    int failures;           /* of calls, one after another */
     int64_t quiet_until_ms; /* the warning of what Athena does not tell of is not repeated before */
 };
 
@@ -55,6 +56,11 @@ void tracker_add(struct executor *x, struct job *job);
 void tracker_drop(struct executor *x, struct job *job);
 void tracker_close(struct executor *x);
 
+/*
+ * After a call that failed: the next one waits as the SDKs do, rand(0, 1) x min(2^i, 20 s), but
+ * 100 ms at least, and 5 s at most where credentials were refused.
+ */
+void tracker_back_off(struct tracker *t, int64_t now_ms, bool is_credentials);
 /* Pure: the interval of sweeps in ms for a median duration in seconds; 0: not known yet. */
 int64_t tracker_interval_ms(double median_s);
 /* Pure: how many were active when the last one was submitted. */

@@ -35,6 +35,13 @@ static bool is_worth_another(const struct attempts *a, const struct http_answer 
     return a->of->again != NULL && a->of->again(a->arg, answer);
 }
 
+int64_t attempts_delay_ms(int made) {
+    int64_t most_ms = INT64_C(1000) << (made < 6 ? made - 1 : 5);
+    if (most_ms > DELAY_MOST_MS)
+        most_ms = DELAY_MOST_MS;
+    return (int64_t)(attempts_random() * (double)most_ms);
+}
+
 void attempts_told(void *arg, const struct http_answer *answer) {
     struct attempts *a = arg;
     a->call = NULL;
@@ -42,10 +49,7 @@ void attempts_told(void *arg, const struct http_answer *answer) {
         a->of->done(a->arg, answer);
         return;
     }
-    int64_t most_ms = INT64_C(1000) << (a->made < 6 ? a->made - 1 : 5);
-    if (most_ms > DELAY_MOST_MS)
-        most_ms = DELAY_MOST_MS;
-    loop_timer_set(a->loop, &a->timer, (int64_t)(attempts_random() * (double)most_ms), send, a);
+    loop_timer_set(a->loop, &a->timer, attempts_delay_ms(a->made), send, a);
 }
 
 void attempts_start(struct attempts *a, struct loop *loop, const struct attempts_of *of,

@@ -7,6 +7,7 @@
 #define COMMON_AWS_ATTEMPTS_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "common/http_client.h"
 #include "common/loop.h"
@@ -40,5 +41,7 @@ void attempts_told(void *a, const struct http_answer *answer); /* an http_done_f
 
 /* 0 to 1. */
 double attempts_random(void);
+/* How long to wait after the `made`-th attempt, from 1: rand(0, 1) x min(2^(made - 1) s, 20 s). */
+int64_t attempts_delay_ms(int made);
 
 #endif

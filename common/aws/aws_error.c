@@ -70,3 +70,28 @@ void aws_error_read(const char *body, size_t n, char *code, char *message, char 
     (void)json_read_object(body, n, JSON_DEPTH_MAX, read_member, &r, detail, sizeof detail);
     hide_canonical_request(code, message);
 }
+
+bool aws_error_is_passing(const char *code) {
+    static const char *const codes[] = {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "RequestThrottled",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    };
+    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
+        if (strcmp(codes[i], code) == 0)
+            return true;
+    return false;
+}

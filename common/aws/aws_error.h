@@ -4,6 +4,7 @@
 #ifndef COMMON_AWS_AWS_ERROR_H
 #define COMMON_AWS_AWS_ERROR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /*
@@ -20,5 +21,11 @@ void aws_error_read(const char *body, size_t n, char *code, char *message, char 
  * ':', and of that what follows the last '#'.
  */
 void aws_error_code(const char *type, char *code, size_t size);
+
+/*
+ * Whether the same call may well be taken a little later: the codes of throttling and of passing
+ * trouble in the SDKs' standard mode. An HTTP status of 429 or 5xx says so without a code.
+ */
+bool aws_error_is_passing(const char *code);
 
 #endif

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#include "common/aws/attempts.h"
+#include "common/aws/aws_error.h"
 #include "common/buffer.h"
 #include "common/log.h"
 #include "common/memory.h"
@@ -13,6 +15,7 @@ enum {
     METRICS_A_CALL = 1000,
     NAME_MAX_BYTES = 255, /* as long as a database's name gets in Athena */
     BODY_MAX = 1024 * 1024,
+    ATTEMPTS = 3,
     WARN_EVERY_MS = 60000
 };
 
@@ -44,8 +47,13 @@ struct cloudwatch {
     int64_t interval_ms;
     struct loop_timer timer;
     struct database *databases; /* a hash by name */
-    struct aws_call *call;      /* under way: a round is */
-    bool again;                 /* another round, as soon as this one has ended well */
+    struct buffer body;         /* of the call under way, and of its repetitions */
+    bool sending;               /* a round is under way: a call, or the wait for its repetition */
+    struct aws_call *call;
+    struct loop_timer repeat;
+    int made;      /* attempts at this body */
+    bool stopping; /* flushed */
+    bool again;    /* another round, as soon as this one has ended well */
     bool warned;
     int64_t warned_at_ms;
 };
@@ -112,9 +120,11 @@ static void add_metric(struct buffer *body, const struct database *d, int counte
 }
 
 /* Moves as much as fits a call from due to sent. False: nothing was due. */
-static bool make_body(struct cloudwatch *c, struct buffer *body) {
+static bool make_body(struct cloudwatch *c) {
+    struct buffer *body = &c->body;
     int metrics = 0;
     int64_t now_s = loop_wall() / 1000;
+    buffer_init(body, BODY_MAX);
     buffer_puts(body, "{\"Namespace\":\"AthenaQuery\",\"MetricData\":[");
     for (struct database *d = c->databases; d != NULL; d = d->hh.next)
         for (int i = 0; i < CLOUDWATCH_COUNTERS && metrics < METRICS_A_CALL; i++) {
@@ -131,16 +141,22 @@ static bool make_body(struct cloudwatch *c, struct buffer *body) {
 
 static void on_answer(void *arg, const struct aws_answer *answer);
 
+static void call(void *arg) {
+    struct cloudwatch *c = arg;
+    c->made++;
+    c->call = aws_start(c->client, &aws_cloudwatch, "PutMetricData", buffer_text(&c->body),
+                        c->body.len, CLOUDWATCH_TIMEOUT_MS, on_answer, c);
+}
+
 /* False: the round has nothing more to send. */
 static bool send_next(struct cloudwatch *c) {
-    struct buffer body;
-    buffer_init(&body, BODY_MAX);
-    bool any = make_body(c, &body);
-    if (any)
-        c->call = aws_start(c->client, &aws_cloudwatch, "PutMetricData", buffer_text(&body),
-                            body.len, CLOUDWATCH_TIMEOUT_MS, on_answer, c);
-    buffer_free(&body);
-    return any;
+    c->sending = make_body(c);
+    c->made = 0;
+    if (c->sending)
+        call(c);
+    else
+        buffer_free(&c->body);
+    return c->sending;
 }
 
 static void begin_round(struct cloudwatch *c) {
@@ -179,10 +195,29 @@ static void warn(struct cloudwatch *c, const struct aws_answer *a) {
              a->http.status, a->code, a->http.error[0] != '\0' ? a->http.error : a->message);
 }
 
+/*
+ * As in the SDKs' standard mode, and after a wrong clock was found out. A stop waits only for one
+ * who answers.
+ */
+static bool is_worth_another(const struct cloudwatch *c, const struct aws_answer *a) {
+    if (c->made >= ATTEMPTS || a->no_credentials)
+        return false;
+    if (a->http.result != HTTP_ANSWERED)
+        return !c->stopping;
+    return a->http.status >= 500 || a->http.status == 429 || aws_error_is_passing(a->code) ||
+           a->credentials == 0;
+}
+
 static void on_answer(void *arg, const struct aws_answer *answer) {
     struct cloudwatch *c = arg;
     bool taken = answer->http.result == HTTP_ANSWERED && answer->http.status / 100 == 2;
     c->call = NULL;
+    if (!taken && is_worth_another(c, answer)) {
+        loop_timer_set(c->loop, &c->repeat, attempts_delay_ms(c->made), call, c);
+        return;
+    }
+    c->sending = false;
+    buffer_free(&c->body);
     settle(c, taken);
     if (!taken) {
         c->again = false;
@@ -195,7 +230,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
 static void on_interval(void *arg) {
     struct cloudwatch *c = arg;
     loop_timer_set(c->loop, &c->timer, c->interval_ms, on_interval, c);
-    if (c->call == NULL)
+    if (!c->sending)
         begin_round(c);
 }
 
@@ -214,14 +249,15 @@ struct cloudwatch *cloudwatch_open(struct loop *loop, struct aws_client *client,
 void cloudwatch_flush(struct cloudwatch *c) {
     if (c == NULL)
         return;
-    if (c->call != NULL)
+    c->stopping = true;
+    if (c->sending)
         c->again = true;
     else
         begin_round(c);
 }
 
 bool cloudwatch_busy(const struct cloudwatch *c) {
-    return c != NULL && c->call != NULL;
+    return c != NULL && c->sending;
 }
 
 void cloudwatch_close(struct cloudwatch *c) {
@@ -230,6 +266,9 @@ void cloudwatch_close(struct cloudwatch *c) {
     if (c->call != NULL)
         aws_cancel(c->call);
     loop_timer_cancel(c->loop, &c->timer);
+    loop_timer_cancel(c->loop, &c->repeat);
+    if (c->sending)
+        buffer_free(&c->body);
     int64_t lost = 0;
     for (struct database *d = c->databases, *next; d != NULL; d = next) {
         next = d->hh.next;

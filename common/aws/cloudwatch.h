@@ -2,7 +2,8 @@
  * The three counters of the contract, to CloudWatch, in a way that cannot delay or fail a query:
  * counted in memory, sent in the background once an interval and at a clean stop.
  *
- * What is not taken is kept and sent with the next. Where it is not known whether it was taken (no
+ * A call is tried three times, as the SDKs' standard mode does (common/aws/attempts.h); what is not
+ * taken then is kept and sent with the next. Where it is not known whether it was taken (no
  * answer), that may count it twice. Nothing is sent while nothing is counted. A failure is logged,
  * once a minute at most.
  *
@@ -46,7 +47,7 @@ void cloudwatch_count(struct cloudwatch *c, enum cloudwatch_counter counter, con
 /*
  * For a stop: sends all that is counted by now, once, without waiting for the interval. Busy until
  * that was taken or has failed: a stop is not delayed by a CloudWatch that does not answer, but for
- * CLOUDWATCH_TIMEOUT_MS a call.
+ * CLOUDWATCH_TIMEOUT_MS; by one that refuses for now, for the two repetitions, 3 s at most.
  */
 void cloudwatch_flush(struct cloudwatch *c);
 bool cloudwatch_busy(const struct cloudwatch *c);

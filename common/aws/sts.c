@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/aws/attempts.h"
+#include "common/aws/aws_error.h"
 #include "common/aws/aws_place.h"
 #include "common/aws/sigv4.h"
 #include "common/aws/sts_answer.h"
@@ -111,30 +112,8 @@ static struct http_call *send_request(void *arg, struct attempts *a) {
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-/* Of the SDKs' standard mode. */
-static bool is_passing(const char *code) {
-    static const char *const codes[] = {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "LimitExceededException",
-        "RequestThrottled",
-        "SlowDown",
-        "PriorRequestNotComplete",
-        "EC2ThrottledException",
-        "RequestTimeout",
-        "RequestTimeoutException",
-        "IDPCommunicationError", /* STS could not reach the identity provider */
-    };
-    for (size_t i = 0; i < sizeof codes / sizeof *codes; i++)
-        if (strcmp(codes[i], code) == 0)
-            return true;
-    return false;
-}
+/* STS could not reach the identity provider. */
+static const char no_provider[] = "IDPCommunicationError";
 
 static bool again(void *arg, const struct http_answer *answer) {
     struct sts_call *call = arg;
@@ -142,8 +121,9 @@ static bool again(void *arg, const struct http_answer *answer) {
     if (answer->status == 200)
         return false;
     sts_answer_error(answer->body, answer->body_len, code, message, TEXT_MAX);
-    return is_passing(code) || (call->is_signed && aws_clock_is_suspect(code) &&
-                                aws_clock_learn(call->ctx.clock, answer->date));
+    return aws_error_is_passing(code) || strcmp(code, no_provider) == 0 ||
+           (call->is_signed && aws_clock_is_suspect(code) &&
+            aws_clock_learn(call->ctx.clock, answer->date));
 }
 
 static void done(void *arg, const struct http_answer *answer) {

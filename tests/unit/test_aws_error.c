@@ -94,8 +94,48 @@ static void test_long_texts_are_cut_between_characters(void **state) {
     assert_string_equal(code, "");
 }
 
+/* The lists of botocore's retries/standard.py, and neighbours. */
+static void test_passing(void **state) {
+    (void)state;
+    static const char *const passing[] = {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "ProvisionedThroughputExceededException",
+        "TransactionInProgressException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "LimitExceededException",
+        "RequestThrottled",
+        "SlowDown",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    };
+    static const char *const lasting[] = {
+        "",
+        "Throttl",
+        "ThrottlingExceptio",
+        "throttling",
+        "AccessDeniedException",
+        "ExpiredToken",
+        "InvalidParameterValueException",
+        "SignatureDoesNotMatch",
+    };
+    for (size_t i = 0; i < sizeof passing / sizeof *passing; i++)
+        if (!aws_error_is_passing(passing[i]))
+            fail_msg("%s lasts", passing[i]);
+    for (size_t i = 0; i < sizeof lasting / sizeof *lasting; i++)
+        if (aws_error_is_passing(lasting[i]))
+            fail_msg("%s passes", lasting[i]);
+}
+
 int main(void) {
     static const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_passing),
         cmocka_unit_test(test_bodies),
         cmocka_unit_test(test_length),
         cmocka_unit_test(test_long_texts_are_cut_between_characters),

@@ -5,10 +5,12 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <time.h>
 
 #include <cjson/cJSON.h>
 
 #include "common/aws/cloudwatch.h"
+#include "common/aws/credentials_chain.h"
 #include "tests/unit/stub_http.h"
 
 enum {
@@ -24,6 +26,13 @@ struct fixture {
     struct cloudwatch *cloudwatch;
 };
 
+static void open_clients(struct fixture *f, int64_t interval_ms) {
+    assert_non_null(f->credentials);
+    f->client = aws_client_open(f->loop, f->credentials, &f->options, 4);
+    assert_non_null(f->client);
+    f->cloudwatch = cloudwatch_open(f->loop, f->client, interval_ms);
+}
+
 static void set_up(struct fixture *f, const struct stub_reply *script, size_t count,
                    int64_t interval_ms) {
     memset(f, 0, sizeof *f);
@@ -35,15 +44,17 @@ static void set_up(struct fixture *f, const struct stub_reply *script, size_t co
     stub_open(&f->stub, f->loop, script, count);
     f->credentials = credentials_open_default();
     f->options.endpoint = f->stub.url;
-    f->client = aws_client_open(f->loop, f->credentials, &f->options, 4);
-    assert_non_null(f->client);
-    f->cloudwatch = cloudwatch_open(f->loop, f->client, interval_ms);
+    open_clients(f, interval_ms);
 }
 
-static void tear_down(struct fixture *f) {
+static void tear_down_clients(struct fixture *f) {
     cloudwatch_close(f->cloudwatch);
     aws_client_close(f->client);
     credentials_close(f->credentials);
+}
+
+static void tear_down(struct fixture *f) {
+    tear_down_clients(f);
     stub_close(&f->stub);
     loop_close(f->loop);
 }
@@ -207,8 +218,8 @@ static void test_interval(void **state) {
 static void test_what_fails_is_kept(void **state) {
     (void)state;
     static const struct stub_reply failures[] = {
-        {.status = 500},
-        {.status = 400, .body = "{\"__type\":\"ThrottlingException\"}"},
+        {.status = 400, .body = "{\"__type\":\"InvalidParameterValueException\"}"},
+        {.status = 403},
         {.what = STUB_CUT, .raw = "HTTP/1.1 200 OK\r\n"}, /* else libcurl sends again */
         {.body = "{}"},
     };
@@ -229,6 +240,93 @@ static void test_what_fails_is_kept(void **state) {
     assert_sent(&f, 3, "RestartQueryCount", "b", 1);
     flush(&f);
     assert_int_equal(f.stub.request_count, 4);
+    tear_down(&f);
+}
+
+/* The repetitions of a call carry what it carried; what is counted meanwhile comes after it. */
+static void test_tried_again(void **state) {
+    (void)state;
+    static const struct stub_reply troubles[] = {
+        {.status = 500},
+        {.status = 400, .body = "{\"__type\":\"ThrottlingException\"}"},
+        {.body = "{}"},
+    };
+    struct fixture f;
+    SET_UP(f, troubles);
+    count(&f, CLOUDWATCH_START, "a", 1);
+    cloudwatch_flush(f.cloudwatch);
+    while (f.stub.request_count == 0)
+        assert_true(loop_run_once(f.loop));
+    count(&f, CLOUDWATCH_START, "a", 10);
+    cloudwatch_flush(f.cloudwatch);
+    assert_true(stub_run_until(f.loop, is_idle, f.cloudwatch));
+    assert_int_equal(f.stub.request_count, 4);
+    for (size_t i = 0; i < 3; i++)
+        assert_sent(&f, i, "StartQueryCount", "a", 1);
+    assert_sent(&f, 3, "StartQueryCount", "a", 10);
+    flush(&f);
+    assert_int_equal(f.stub.request_count, 4);
+    tear_down(&f);
+}
+
+static void test_three_attempts_and_no_more(void **state) {
+    (void)state;
+    static const struct stub_reply troubles[] = {
+        {.status = 429}, {.status = 503}, {.status = 500}, {.body = "{}"}};
+    struct fixture f;
+    SET_UP(f, troubles);
+    count(&f, CLOUDWATCH_START, "a", 1);
+    flush(&f);
+    assert_int_equal(f.stub.request_count, 3);
+    flush(&f);
+    assert_int_equal(f.stub.request_count, 4);
+    assert_sent(&f, 3, "StartQueryCount", "a", 1);
+    tear_down(&f);
+}
+
+static bool has_three(void *arg) {
+    return ((struct stub *)arg)->request_count == 3;
+}
+
+/* Nobody answers: tried again, but not by a program that stops. */
+static void test_no_answer(void **state) {
+    (void)state;
+    static const struct stub_reply silence[] = {
+        {.what = STUB_CUT, .raw = "HTTP/1.1 200 OK\r\n"}}; /* else libcurl sends again */
+    struct fixture f;
+    set_up(&f, silence, 1, 20);
+    count(&f, CLOUDWATCH_START, "a", 1);
+    assert_true(stub_run_until(f.loop, has_three, &f.stub));
+    tear_down(&f);
+    SET_UP(f, silence);
+    count(&f, CLOUDWATCH_START, "a", 1);
+    flush(&f);
+    assert_int_equal(f.stub.request_count, 1);
+    tear_down(&f);
+}
+
+/* AWS's clock is an hour ahead: learned from the refusal, and the call is made again. */
+static void test_wrong_clock(void **state) {
+    (void)state;
+    char date[64], day[16];
+    time_t theirs = time(NULL) + 3600;
+    struct tm t;
+    strftime(date, sizeof date, "Date: %a, %d %b %Y %H:%M:%S GMT\r\n", gmtime_r(&theirs, &t));
+    const struct stub_reply skewed[] = {
+        {.status = 403, .headers = date, .body = "{\"__type\":\"RequestTimeTooSkewed\"}"},
+        {.headers = date, .body = "{}"}};
+    struct fixture f;
+    SET_UP(f, skewed);
+    tear_down_clients(&f); /* the default provider has no clock */
+    f.credentials = credentials_open_chain(f.loop, &f.options);
+    open_clients(&f, NEVER_MS);
+    count(&f, CLOUDWATCH_START, "a", 1);
+    flush(&f);
+    assert_int_equal(f.stub.request_count, 2);
+    strftime(day, sizeof day, "%Y%m%dT%H", &t);
+    char *signed_at = stub_header(&f.stub.requests[1], "X-Amz-Date");
+    assert_memory_equal(signed_at, day, 11);
+    free(signed_at);
     tear_down(&f);
 }
 
@@ -299,7 +397,7 @@ static void test_bounds(void **state) {
 /* The second call of a round fails: the first call's counts are gone, its own are kept. */
 static void test_half_a_round(void **state) {
     (void)state;
-    static const struct stub_reply script[] = {{.body = "{}"}, {.status = 503}, {.body = "{}"}};
+    static const struct stub_reply script[] = {{.body = "{}"}, {.status = 403}, {.body = "{}"}};
     struct fixture f;
     SET_UP(f, script);
     count_databases(&f, "a", 400);
@@ -315,7 +413,7 @@ static void test_half_a_round(void **state) {
 
 static void test_one_warning_a_minute(void **state) {
     (void)state;
-    static const struct stub_reply failing[] = {{.status = 500}};
+    static const struct stub_reply failing[] = {{.status = 403}};
     struct fixture f;
     SET_UP(f, failing);
     FILE *log = tmpfile();
@@ -331,9 +429,24 @@ static void test_one_warning_a_minute(void **state) {
     char line[1024];
     assert_non_null(fgets(line, sizeof line, log));
     assert_non_null(strstr(line, "WARN"));
-    assert_non_null(strstr(line, "status=500"));
+    assert_non_null(strstr(line, "status=403"));
     assert_null(fgets(line, sizeof line, log));
     fclose(log);
+    tear_down(&f);
+}
+
+static void test_close_before_a_repetition(void **state) {
+    (void)state;
+    static const struct stub_reply busy[] = {{.status = 503}};
+    struct fixture f;
+    SET_UP(f, busy);
+    count(&f, CLOUDWATCH_START, "a", 1);
+    cloudwatch_flush(f.cloudwatch);
+    while (f.stub.request_count == 0)
+        assert_true(loop_run_once(f.loop));
+    for (int i = 0; i < 3; i++)
+        loop_run_once(f.loop);
+    assert_true(cloudwatch_busy(f.cloudwatch));
     tear_down(&f);
 }
 
@@ -363,11 +476,16 @@ int main(void) {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_interval),
         cmocka_unit_test(test_what_fails_is_kept),
+        cmocka_unit_test(test_tried_again),
+        cmocka_unit_test(test_three_attempts_and_no_more),
+        cmocka_unit_test(test_no_answer),
+        cmocka_unit_test(test_wrong_clock),
         cmocka_unit_test(test_no_credentials),
         cmocka_unit_test(test_counting_goes_on_during_a_call),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_half_a_round),
         cmocka_unit_test(test_one_warning_a_minute),
+        cmocka_unit_test(test_close_before_a_repetition),
         cmocka_unit_test(test_close_during_a_call),
         cmocka_unit_test(test_off),
     };

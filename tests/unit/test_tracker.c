@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <limits.h>
 #include <math.h>
 
 #include "executor/tracker.h"
@@ -78,10 +79,39 @@ static void test_peaks(void **state) {
     assert_int_equal(tracker_peak(NULL, 0, LANE_DML), 0);
 }
 
+/* Never beyond rand x min(2^i, 20 s), always some way towards it, and from the failure on. */
+static void test_back_off(void **state) {
+    (void)state;
+    for (int credentials = 0; credentials <= 1; credentials++) {
+        int64_t longest_ms[12] = {0};
+        for (int round = 0; round < 200; round++) {
+            struct tracker t = {.spacing_ms = 100, .rests_since_ms = 1};
+            for (int i = 0; i < 12; i++) {
+                tracker_back_off(&t, 1000 + i, credentials);
+                assert_int_equal(t.rests_since_ms, 1000 + i);
+                assert_true(t.spacing_ms >= 100);
+                if (t.spacing_ms > longest_ms[i])
+                    longest_ms[i] = t.spacing_ms;
+            }
+        }
+        for (int i = 0; i < 12; i++) {
+            int64_t most_ms = i < 5 ? 1000 << i : 20000;
+            if (credentials && most_ms > 5000)
+                most_ms = 5000;
+            /* 200 times below 9/10 of it: 7 in 10^10. */
+            assert_in_range(longest_ms[i], most_ms * 9 / 10, most_ms);
+        }
+    }
+    struct tracker t = {.failures = INT_MAX};
+    tracker_back_off(&t, 0, false);
+    assert_in_range(t.spacing_ms, 100, 20000);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_intervals),
         cmocka_unit_test(test_peaks),
+        cmocka_unit_test(test_back_off),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
