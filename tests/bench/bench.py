@@ -1,6 +1,7 @@
-"""make bench: bursts over the quota and the receiver's rate, on a real Kafka, as one table each.
+"""make bench: what a signature costs; bursts over the quota and the receiver's rate, on a real Kafka,
+as one table each.
 
-bench.py [--only burst|receiver] [--queries 400] [--seconds 2] [--quota 20] [--executors 1 2]
+bench.py [--only signing|burst|receiver] [--queries 400] [--seconds 2] [--quota 20] [--executors 1 2]
 """
 
 import argparse
@@ -15,6 +16,7 @@ import uuid
 from pathlib import Path
 
 from harness.kafka import Kafka
+from harness.paths import BUILD
 from harness.program import Program
 from harness.sim import Sim
 from harness.wait import wait_until
@@ -165,12 +167,17 @@ def table(rows):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--only", choices=["burst", "receiver"])
+    parser.add_argument("--only", choices=["signing", "burst", "receiver"])
     parser.add_argument("--queries", type=int, default=400)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--quota", type=int, default=20)
     parser.add_argument("--executors", type=int, nargs="+", default=[1, 2])
     args = parser.parse_args()
+    if args.only in (None, "signing"):
+        print("signing: StartQueryExecution, ours beside curl's own", flush=True)
+        subprocess.run([BUILD / "tests/tools/sign_bench"], check=True)
+    if args.only == "signing":
+        return
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         kafka = Kafka(directory / "kafka").start()

@@ -83,12 +83,12 @@ class Kafka:
 
     `listeners`: {name: (security protocol, {property: value})}, beside the plain one that
     `bootstrap` names; `address(name)` is where one is. `advertised`: {name: port}, where clients are
-    told that one is, when something else stands there in front of it.
+    told that one is, when something else stands there in front of it. `options`: of java.
     """
 
     def __init__(
         self, directory, port=None, heap="512m", properties=None, quick=True, listeners=None,
-        advertised=None,
+        advertised=None, options=(),
     ):  # fmt: skip
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
@@ -99,6 +99,7 @@ class Kafka:
         self.listeners = dict(listeners or {})
         self.ports = {name: free_port() for name in self.listeners}
         self.advertised = self.ports | (advertised or {})
+        self.options = list(options)
         self.quick = quick  # start fast, at the price of slower code later
         self.process = None
         self.log_path = self.directory / "kafka.log"
@@ -133,9 +134,7 @@ class Kafka:
             shutil.copytree(formatted(), data)
         config = self.directory / "server.properties"
         config.write_text(self.server_properties(data))
-        options = []
-        if self.quick:
-            options = ["-XX:TieredStopAtLevel=1"]
+        options = self.options + (["-XX:TieredStopAtLevel=1"] if self.quick else [])
         command = java("kafka.Kafka", config, heap=self.heap, options=options)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
