@@ -3,6 +3,7 @@
 #include <stddef.h>
 
 #include "common/kafka.h"
+#include "executor/start_request.h"
 
 AWS_OPTIONS_IN(struct executor_config);
 
@@ -50,6 +51,12 @@ static void check(const void *config, struct buffer *faults) {
     const struct executor_config *c = config;
     aws_options_check(&c->aws, true, faults);
     aws_options_check_msk(&c->aws, &c->common, faults);
+    if (!start_list_sound(c->allowed_workgroups, "workGroup"))
+        buffer_puts(faults, "ALLOWED_WORKGROUPS: each must be 1 to 128 of the characters a-z A-Z "
+                            "0-9 . _ -\n");
+    if (!start_list_sound(c->allowed_output_locations, "outputLocation"))
+        buffer_puts(faults, "ALLOWED_OUTPUT_LOCATIONS: each must be s3://bucket or "
+                            "s3://bucket/path with a valid bucket name\n");
     if (c->max_running > 0 && !c->track_queries)
         buffer_puts(faults, "MAX_RUNNING: needs TRACK_QUERIES=on: what is not followed cannot be "
                             "counted\n");

@@ -33,6 +33,25 @@ static bool any_of(const char *list, match_fn *matches, const char *value) {
     return false;
 }
 
+static bool is_unsound(const char *entry, size_t n, const char *field) {
+    struct buffer request;
+    struct query q = {0};
+    char detail[256];
+    buffer_init(&request, 64 * 1024);
+    buffer_printf(&request, "{\"query\":\"SELECT 1\",\"%s\":", field);
+    buffer_json_string(&request, entry, n);
+    buffer_putc(&request, '}');
+    bool sound = !request.failed &&
+                 query_read(buffer_text(&request), request.len, &q, detail, sizeof detail);
+    query_free(&q);
+    buffer_free(&request);
+    return !sound;
+}
+
+bool start_list_sound(const char *list, const char *field) {
+    return !any_of(list, is_unsound, field);
+}
+
 static bool is_default(const char *fallback, const char *value) {
     return fallback != NULL && strcmp(fallback, value) == 0;
 }

@@ -24,6 +24,12 @@ struct start_defaults {
 bool start_allowed(const struct start_defaults *d, const struct query *q, char *why,
                    size_t why_size);
 
+/*
+ * Whether each entry of such a list is one that a request could choose in this field: "s3://" would
+ * allow all buckets, "bucket/path" none. NULL is sound.
+ */
+bool start_list_sound(const char *list, const char *field);
+
 /* Appends the JSON. `token`: the ClientRequestToken. */
 void start_request_write(const struct start_defaults *d, const struct query *q, const char *token,
                          struct buffer *out);

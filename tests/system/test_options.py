@@ -184,6 +184,22 @@ def test_open_to_all_only_on_loopback(listen, more, good):
     assert (status, fault_names(program, text)) == ((0, []) if good else (100, ["LISTEN"]))
 
 
+@pytest.mark.parametrize(
+    "env, names",
+    [
+        ({"ALLOWED_WORKGROUPS": "a,b c-1, d"}, []),
+        ({"ALLOWED_WORKGROUPS": "a/b"}, ["ALLOWED_WORKGROUPS"]),
+        ({"ALLOWED_OUTPUT_LOCATIONS": "s3://bucket/a, s3://other/"}, []),
+        ({"ALLOWED_OUTPUT_LOCATIONS": "s3://bucket,s3://"}, ["ALLOWED_OUTPUT_LOCATIONS"]),
+        ({"ALLOWED_OUTPUT_LOCATIONS": "bucket/a"}, ["ALLOWED_OUTPUT_LOCATIONS"]),
+    ],
+)
+def test_what_requests_may_choose(env, names):
+    """A list that allows all, or nothing, where it looks as if it allowed something."""
+    code, text = check("athena-query-executor", env)
+    assert (code, fault_names("athena-query-executor", text)) == (100 if names else 0, names)
+
+
 def test_athena_must_be_somewhere():
     program = "athena-query-executor"
     for env, good in [

@@ -314,11 +314,39 @@ static void test_all_together(void **state) {
     assert_int_equal(strlen(why), 4);
 }
 
+static void test_lists(void **state) {
+    (void)state;
+    static const struct {
+        const char *field, *list;
+        bool want;
+    } cases[] = {
+        {"workGroup", NULL, true},
+        {"workGroup", "", true},
+        {"workGroup", " a, b-2 ,c.d_,", true},
+        {"workGroup", "a;b", false},
+        {"workGroup", "a,s3://bucket", false},
+        {"workGroup", "a,\"", false},
+        {"outputLocation", NULL, true},
+        {"outputLocation", "s3://bucket", true},
+        {"outputLocation", "s3://bucket/, s3://other/a/b", true},
+        {"outputLocation", "s3://", false},
+        {"outputLocation", "s3:///", false},
+        {"outputLocation", "s3:/", false},
+        {"outputLocation", "bucket/a", false},
+        {"outputLocation", "s3://bucket,/a", false},
+        {"outputLocation", "https://bucket", false},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++)
+        if (start_list_sound(cases[i].list, cases[i].field) != cases[i].want)
+            fail_msg("%s: \"%s\"", cases[i].field, cases[i].list);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bodies),    cmocka_unit_test(test_buffer),
-        cmocka_unit_test(test_longest),   cmocka_unit_test(test_workgroups),
-        cmocka_unit_test(test_locations), cmocka_unit_test(test_all_together),
+        cmocka_unit_test(test_bodies),       cmocka_unit_test(test_buffer),
+        cmocka_unit_test(test_longest),      cmocka_unit_test(test_workgroups),
+        cmocka_unit_test(test_lists),        cmocka_unit_test(test_locations),
+        cmocka_unit_test(test_all_together),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
