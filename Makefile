@@ -184,8 +184,22 @@ run: ## the pipeline on this machine until Ctrl-C
 	@+$(MAKE) -j"$$(nproc)" all
 	@deploy/demo --run
 
-bench: all $(TOOLS) ## measure throughput and latency on this machine
-	tests/bench/run
+SIGN_BENCH := $(B)/tests/tools/sign_bench
+
+bench: all $(SIGN_BENCH) build/venv/ready build/kafka/ready ## measure throughput and latency on this machine
+	@echo "signing: StartQueryExecution, ours beside curl's own"
+	$(SIGN_BENCH)
+	tests/bench/run burst --scenario A four-even --runs 1 --no-peers
+	tests/bench/run receiver
+
+bench-burst: all build/venv/ready build/kafka/ready build/bench-venv/ready ## bursts over the quota, beside today's clients (BENCH_ARGS='--scale 0.2')
+	tests/bench/run burst $(BENCH_ARGS)
+
+build/bench-venv/ready: tests/bench/requirements.txt
+	rm -rf $(@D)
+	python3 -m venv $(@D)
+	$(@D)/bin/pip install -q --disable-pip-version-check -r $<
+	@touch $@
 
 # --- Care ---------------------------------------------------------------------------------------
 
@@ -213,5 +227,5 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
 	  do printf '  make %-13s %s\n' "$$t" "$$m"; done
 
-.PHONY: all bench clean demo deps FORCE format format-check help install lint run system-tests test \
-  test-compose test-system test-unit unit-tests
+.PHONY: all bench bench-burst clean demo deps FORCE format format-check help install lint run \
+  system-tests test test-compose test-system test-unit unit-tests
