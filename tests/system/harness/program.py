@@ -233,16 +233,22 @@ class Program:
 
     def wait_refused(self):
         """Waits until it says that it cannot sign in to Kafka, in the log and at /readyz; the line."""
+        line = self.wait_log(r"WARN .*?: kafka: ((?:sign-in|TLS) failed.*)").group(1)
+        self.wait_unready(line[:60])
+        return line
+
+    def wait_unready(self, why):
+        """Waits until /readyz says that it is not, and why."""
         import requests
 
-        line = self.wait_log(r"WARN .*?: kafka: ((?:sign-in|TLS) failed.*)").group(1)
+        said = []
 
         def says_why():
             answer = requests.get(self.admin_url + "/readyz", timeout=5)
-            return answer.status_code == 503 and line[:60] in answer.text
+            said[:] = [answer.status_code, answer.text]
+            return answer.status_code == 503 and why in answer.text
 
-        wait_until(says_why, what=f"/readyz of {self.label} to say {line[:60]}")
-        return line
+        wait_until(says_why, what=lambda: f"/readyz of {self.label} to say {why!r}, not {said}")
 
     # What it uses ----------------------------------------------------------------------------
 
