@@ -32,11 +32,48 @@ static bool probe_is_due(const struct admission *a, int64_t now_ms) {
     return a->since >= a->gap || now_ms - a->last_ms >= wait_ms;
 }
 
+/* --- governed --------------------------------------------------------------------------------- */
+
+void admission_govern(struct admission *a, int share, int64_t version) {
+    if (a->governed && version == a->version)
+        return;
+    a->governed = true;
+    a->share = share;
+    a->version = version;
+}
+
+void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learned) {
+    a->governed = false;
+    a->limit = limit;
+    a->cold = a->growing = !learned;
+    a->grown = a->streak = a->since = 0;
+    a->gap = gap_most;
+    a->last_ms = now_ms;
+    a->epoch++;
+    a->check = CHECK_NONE;
+}
+
+/* Until the leader has heard of it, what is held is all that may be held. */
+static void throttled_governed(struct admission *a, const struct admission_permit *permit) {
+    int out = a->held + a->pending;
+    if (permit->version == a->version && a->share > out)
+        a->share = out;
+    a->streak = 1;
+}
+
+/* --- alone ------------------------------------------------------------------------------------ */
+
 bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit) {
     int out = a->held + a->pending;
     if (now_ms < a->last_ms)
         a->last_ms = now_ms; /* the clock went back */
-    *permit = (struct admission_permit){false, a->epoch};
+    *permit = (struct admission_permit){false, a->epoch, a->version};
+    if (a->governed) {
+        if (out >= a->share || a->pending >= (a->streak > 0 ? 1 : CALLS_WHILE_COLD))
+            return false;
+        a->pending++;
+        return true;
+    }
     bool below = out < a->limit && a->pending < (a->streak > 0 ? 1 : CALLS_WHILE_COLD);
     /* What nobody knows of brings no news: while calls are lost it does not grow without end. */
     bool grow = a->growing && a->pending < (a->cold ? CALLS_WHILE_COLD : 1) &&
@@ -55,6 +92,11 @@ bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit
 void admission_started(struct admission *a, const struct admission_permit *permit) {
     a->pending--;
     a->held++;
+    a->starts++;
+    if (a->governed) {
+        a->streak = 0;
+        return;
+    }
     a->since++;
     if (permit->probe)
         ask_sweep(a, CHECK_PROBE);
@@ -73,6 +115,12 @@ void admission_started(struct admission *a, const struct admission_permit *permi
 void admission_throttled(struct admission *a, int64_t now_ms,
                          const struct admission_permit *permit) {
     a->pending--;
+    a->throttles++;
+    a->throttled_version = permit->version;
+    if (a->governed) {
+        throttled_governed(a, permit);
+        return;
+    }
     if (permit->epoch != a->epoch)
         return;
     a->epoch++;
@@ -103,7 +151,7 @@ void admission_uncertain(struct admission *a) {
 }
 
 void admission_confirmed(struct admission *a) {
-    if (a->growing && a->limit < a->held)
+    if (!a->governed && a->growing && a->limit < a->held)
         a->limit = a->held;
 }
 
@@ -120,7 +168,7 @@ void admission_sweep_begins(struct admission *a) {
 }
 
 void admission_swept(struct admission *a, int peak) {
-    if (!a->check_armed)
+    if (a->governed || !a->check_armed)
         return;
     if (a->check == CHECK_EDGE && a->streak == 0) {
         a->limit = peak;

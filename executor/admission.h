@@ -11,6 +11,9 @@
  * Throttling of the API's rate never comes here: that is the pace's (below).
  *
  * Every permit is given back exactly once: by started, throttled, uncertain or cancelled.
+ *
+ * Where several executors share the quota, one of them learns for all (fleet.h, quota.h): the
+ * others and it are then governed, and start within the share that they were told.
  */
 #ifndef EXECUTOR_ADMISSION_H
 #define EXECUTOR_ADMISSION_H
@@ -36,11 +39,19 @@ struct admission {
         CHECK_PROBE
     } check;
     bool check_armed;
+    /* Governed by the fleet: at most `share` is held, and nothing is learned here. */
+    bool governed;
+    int share;
+    int64_t version; /* of the grant that tells the share */
+    /* What the fleet's leader learns from; since the process began. */
+    int64_t starts, throttles;
+    int64_t throttled_version; /* the grant under which the last throttled call was made */
 };
 
 struct admission_permit {
     bool probe;
     uint32_t epoch;
+    int64_t version;
 };
 
 void admission_init(struct admission *a);
@@ -62,6 +73,10 @@ void admission_confirmed(struct admission *a);
 void admission_found(struct admission *a);
 /* `n` queries have ended, do not run after all, or were handed to another owner. */
 void admission_ended(struct admission *a, int n);
+/* Governed from now on, by this share; a grant that is known already changes nothing. */
+void admission_govern(struct admission *a, int share, int64_t version);
+/* Learns alone again, from this limit on; `learned`: false while nobody knows the limit. */
+void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learned);
 void admission_sweep_begins(struct admission *a);
 /*
  * After a sweep over all that ran when it began: how many of ours ran at the moment the last of
