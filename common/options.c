@@ -284,13 +284,15 @@ static void apply_stage(struct options_common *c, struct buffer *faults) {
     } topics[] = {{"QUERY_TOPIC", &c->query_topic},
                   {"DEADLETTER_TOPIC", &c->deadletter_topic},
                   {"REJECTED_TOPIC", &c->rejected_topic},
-                  {"STATUS_TOPIC", &c->status_topic}};
+                  {"STATUS_TOPIC", &c->status_topic},
+                  {"QUOTA_TOPIC", &c->quota_topic}};
     enum {
         TOPICS = sizeof topics / sizeof *topics
     };
+    size_t count = c->quota_topic != NULL ? TOPICS : TOPICS - 1;
     if (*c->stage != '\0' && !is_kafka_name(c->stage))
         buffer_printf(faults, "STAGE: must be of A-Z a-z 0-9 . _ -, not \"%s\"\n", c->stage);
-    for (size_t i = 0; i < TOPICS; i++) {
+    for (size_t i = 0; i < count; i++) {
         *topics[i].name = staged(c, i, *topics[i].name);
         if (!is_kafka_name(*topics[i].name))
             buffer_printf(faults,

@@ -50,6 +50,7 @@ struct options_common {
     const char *stage;
     const char *bootstrap_servers;
     const char *query_topic, *deadletter_topic, *rejected_topic, *status_topic;
+    const char *quota_topic; /* NULL: this program has no use for it */
     bool create_topics;
     int64_t topic_partitions, topic_replication_factor;
     const char *admin_listen;
@@ -58,7 +59,7 @@ struct options_common {
     size_t kafka_count;
     bool msk_iam;          /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */
     struct kafka_iam *iam; /* borrowed: signs in then; main opens it before any handle */
-    char *stage_names[6];  /* owned: the names above once the stage is in them */
+    char *stage_names[7];  /* owned: the names above once the stage is in them */
     const char *executor_group, *redriver_group;
 };
 

@@ -13,20 +13,28 @@ enum {
     LOOK_EVERY_MS = 500,
     METADATA_TIMEOUT_MS = 100,
     CREATE_TIMEOUT_MS = 10000,
-    WANTED = 4
+    WANTED_MOST = 5
+};
+
+enum topic_kind {
+    TOPIC_QUEUE,
+    TOPIC_STATES,
+    TOPIC_QUOTA, /* can be done without */
 };
 
 struct wanted {
     const char *name;
-    bool compacted;
+    enum topic_kind kind;
     int32_t partitions; /* 0: not seen */
+    bool refused;       /* to be created */
 };
 
 struct topics {
     struct kafka_owner owner; /* first: the handle's opaque */
     struct loop *loop;
     const struct options_common *common;
-    struct wanted wanted[WANTED];
+    struct wanted wanted[WANTED_MOST];
+    size_t count;
     rd_kafka_t *rk; /* NULL once all were seen */
     rd_kafka_queue_t *main_queue, *results;
     struct kafka_wakeup *main_wakeup, *results_wakeup;
@@ -57,28 +65,50 @@ static void close_handle(struct topics *t) {
 
 /* --- creating --------------------------------------------------------------------------------- */
 
-static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted *w) {
-    char error[256];
-    rd_kafka_NewTopic_t *topic =
-        rd_kafka_NewTopic_new(w->name, (int)t->common->topic_partitions,
-                              (int)t->common->topic_replication_factor, error, sizeof error);
-    if (topic == NULL) {
-        log_error("topic %s cannot be created: %s", w->name, error);
-        return NULL;
+static const struct {
+    const char *name, *value;
+} quota_settings[] = {
+    /* Only the last words count, and those of an hour ago count for nothing. */
+    {"cleanup.policy", "compact,delete"},
+    {"retention.ms", "3600000"},
+    {"segment.ms", "600000"},
+    {"segment.bytes", "1048576"},
+};
+
+static void set_up(const struct topics *t, const struct wanted *w, rd_kafka_NewTopic_t *topic) {
+    size_t settings = sizeof quota_settings / sizeof *quota_settings;
+    if (w->kind == TOPIC_QUOTA) {
+        for (size_t i = 0; i < settings; i++)
+            rd_kafka_NewTopic_set_config(topic, quota_settings[i].name, quota_settings[i].value);
+        return;
     }
     /* A queue must not forget what waits in it, nor refuse what its neighbour took. */
-    rd_kafka_NewTopic_set_config(topic, "cleanup.policy", w->compacted ? "compact" : "delete");
+    rd_kafka_NewTopic_set_config(topic, "cleanup.policy",
+                                 w->kind == TOPIC_STATES ? "compact" : "delete");
     rd_kafka_NewTopic_set_config(topic, "retention.ms", "-1");
     /* A copy carries a few headers more than the record it was made from. */
     rd_kafka_NewTopic_set_config(topic, "max.message.bytes",
                                  w->name == t->common->query_topic ? "2097152" : "2162688");
+}
+
+static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted *w) {
+    char error[256];
+    /* The quota topic is read in one order by all. */
+    int partitions = w->kind == TOPIC_QUOTA ? 1 : (int)t->common->topic_partitions;
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
+        w->name, partitions, (int)t->common->topic_replication_factor, error, sizeof error);
+    if (topic == NULL) {
+        log_error("topic %s cannot be created: %s", w->name, error);
+        return NULL;
+    }
+    set_up(t, w, topic);
     return topic;
 }
 
 static void create(struct topics *t) {
-    rd_kafka_NewTopic_t *missing[WANTED];
+    rd_kafka_NewTopic_t *missing[WANTED_MOST];
     size_t count = 0;
-    for (size_t i = 0; i < WANTED; i++)
+    for (size_t i = 0; i < t->count; i++)
         if (t->wanted[i].partitions == 0 && (missing[count] = describe(t, &t->wanted[i])) != NULL)
             count++;
     if (count == 0)
@@ -93,14 +123,19 @@ static void create(struct topics *t) {
     rd_kafka_NewTopic_destroy_array(missing, count);
 }
 
-static void tell_created(const rd_kafka_topic_result_t *result) {
+static void note_created(struct topics *t, const rd_kafka_topic_result_t *result) {
     rd_kafka_resp_err_t err = rd_kafka_topic_result_error(result);
     const char *name = rd_kafka_topic_result_name(result);
+    bool refused =
+        err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS;
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
         log_info("topic %s created", name);
-    else if (err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+    else if (refused)
         log_warn("topic %s cannot be created: %s", name,
                  rd_kafka_topic_result_error_string(result));
+    for (size_t w = 0; w < t->count; w++)
+        if (strcmp(t->wanted[w].name, name) == 0)
+            t->wanted[w].refused = refused;
 }
 
 static void on_results(void *arg) {
@@ -113,7 +148,7 @@ static void on_results(void *arg) {
             const rd_kafka_topic_result_t **each =
                 rd_kafka_CreateTopics_result_topics(created, &count);
             for (size_t i = 0; i < count; i++)
-                tell_created(each[i]);
+                note_created(t, each[i]);
         } else if (created != NULL) {
             log_warn("topics cannot be created: %s", rd_kafka_event_error_string(event));
         }
@@ -127,10 +162,14 @@ static void on_results(void *arg) {
 
 static void note_partitions(struct topics *t, const rd_kafka_metadata_t *metadata) {
     for (int i = 0; i < metadata->topic_cnt; i++)
-        for (size_t w = 0; w < WANTED; w++)
+        for (size_t w = 0; w < t->count; w++)
             if (metadata->topics[i].err == RD_KAFKA_RESP_ERR_NO_ERROR &&
                 strcmp(metadata->topics[i].topic, t->wanted[w].name) == 0)
                 t->wanted[w].partitions = metadata->topics[i].partition_cnt;
+}
+
+static bool can_do_without(const struct topics *t, const struct wanted *w) {
+    return w->kind == TOPIC_QUOTA && (w->refused || !t->common->create_topics);
 }
 
 /* True where all are there; else `missing` says what is not. */
@@ -147,8 +186,8 @@ static bool see(struct topics *t) {
     note_partitions(t, metadata);
     rd_kafka_metadata_destroy(metadata);
     t->missing[0] = '\0';
-    for (size_t w = 0; w < WANTED; w++)
-        if (t->wanted[w].partitions == 0) {
+    for (size_t w = 0; w < t->count; w++)
+        if (t->wanted[w].partitions == 0 && !can_do_without(t, &t->wanted[w])) {
             size_t n = strlen(t->missing);
             snprintf(t->missing + n, sizeof t->missing - n, "%s%s",
                      n == 0 ? "missing topics: " : ", ", t->wanted[w].name);
@@ -188,10 +227,13 @@ struct topics *topics_open(struct loop *loop, const struct options_common *commo
     t->ready = ready;
     t->arg = arg;
     snprintf(t->missing, sizeof t->missing, "topics not yet looked for");
-    t->wanted[0] = (struct wanted){common->query_topic, false, 0};
-    t->wanted[1] = (struct wanted){common->deadletter_topic, false, 0};
-    t->wanted[2] = (struct wanted){common->rejected_topic, false, 0};
-    t->wanted[3] = (struct wanted){common->status_topic, true, 0};
+    const struct wanted wanted[WANTED_MOST] = {{common->query_topic, TOPIC_QUEUE, 0, false},
+                                               {common->deadletter_topic, TOPIC_QUEUE, 0, false},
+                                               {common->rejected_topic, TOPIC_QUEUE, 0, false},
+                                               {common->status_topic, TOPIC_STATES, 0, false},
+                                               {common->quota_topic, TOPIC_QUOTA, 0, false}};
+    memcpy(t->wanted, wanted, sizeof wanted);
+    t->count = common->quota_topic != NULL ? WANTED_MOST : WANTED_MOST - 1;
     t->rk = kafka_open(RD_KAFKA_PRODUCER, kafka_conf(common), common, &t->owner, error, error_size);
     if (t->rk != NULL) {
         t->main_queue = rd_kafka_queue_get_main(t->rk);
@@ -219,7 +261,7 @@ bool topics_ready(const struct topics *t) {
 }
 
 int32_t topics_partitions(const struct topics *t, const char *name) {
-    for (size_t w = 0; w < WANTED; w++)
+    for (size_t w = 0; w < t->count; w++)
         if (strcmp(t->wanted[w].name, name) == 0)
             return t->wanted[w].partitions;
     return 0;

@@ -5,6 +5,7 @@ enum {
     CALLS_WHILE_COLD = 4, /* at once: each may be one too many */
     PROBE_EVERY_MS = 20000,
     PROBE_EVERY_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
+    LONG_ROUNDS = 6,            /* of all slots */
 };
 static const double gap_least = 8, gap_most = 25, gap_growth = 1.6, cut = 0.75;
 
@@ -25,11 +26,16 @@ static void widen_gap(struct admission *a) {
     a->gap = a->gap * gap_growth < gap_most ? a->gap * gap_growth : gap_most;
 }
 
-static bool probe_is_due(const struct admission *a, int64_t now_ms) {
+bool admission_is_long(int64_t backlog, int limit) {
+    return backlog >= (int64_t)limit * LONG_ROUNDS;
+}
+
+static bool probe_is_due(const struct admission *a, int64_t now_ms, int64_t backlog) {
     if (a->growing || a->pending > 0 || a->held > a->limit)
         return false;
     int64_t wait_ms = a->held > 0 ? PROBE_EVERY_MS : PROBE_EVERY_IDLE_MS;
-    return a->since >= a->gap || now_ms - a->last_ms >= wait_ms;
+    return (a->since >= a->gap && admission_is_long(backlog, a->limit)) ||
+           now_ms - a->last_ms >= wait_ms;
 }
 
 /* --- governed --------------------------------------------------------------------------------- */
@@ -63,7 +69,8 @@ static void throttled_governed(struct admission *a, const struct admission_permi
 
 /* --- alone ------------------------------------------------------------------------------------ */
 
-bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit) {
+bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
+                    struct admission_permit *permit) {
     int out = a->held + a->pending;
     if (now_ms < a->last_ms)
         a->last_ms = now_ms; /* the clock went back */
@@ -79,7 +86,7 @@ bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit
     bool grow = a->growing && a->pending < (a->cold ? CALLS_WHILE_COLD : 1) &&
                 out < a->limit + CALLS_WHILE_COLD;
     if (!below && !grow) {
-        if (!probe_is_due(a, now_ms))
+        if (!probe_is_due(a, now_ms, backlog))
             return false;
         permit->probe = true;
         a->since = 0;

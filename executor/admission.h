@@ -3,7 +3,9 @@
  *
  * Completion-clocked AIMD:
  * - cold: start until throttled, few calls at once; the limit is then what we hold;
- * - after that one start for each end that is seen, and now and then one above the limit (a probe);
+ * - after that one start for each end that is seen, and now and then one above the limit (a probe),
+ *   while the backlog is long: a query that is refused waits for the redriver, and towards the end
+ *   that costs more than a slot could win;
  * - a throttle below the limit means that somebody else took slots: the limit is what we hold,
  *   and three quarters of it while throttles follow each other;
  * - a probe that works may only have refilled a slot whose end we had not seen: only a real rise,
@@ -55,8 +57,14 @@ struct admission_permit {
 };
 
 void admission_init(struct admission *a);
-/* True: one call may be made now, and `permit` goes with it. */
-bool admission_want(struct admission *a, int64_t now_ms, struct admission_permit *permit);
+/*
+ * True: one call may be made now, and `permit` goes with it. `backlog`: how many wait to be
+ * started, in Kafka too.
+ */
+bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
+                    struct admission_permit *permit);
+/* Whether the backlog is worth a probe at this limit. */
+bool admission_is_long(int64_t backlog, int limit);
 void admission_started(struct admission *a, const struct admission_permit *permit);
 void admission_throttled(struct admission *a, int64_t now_ms,
                          const struct admission_permit *permit);

@@ -17,6 +17,10 @@ static const struct option rows[] = {
      "Prefixes, s3://bucket/path, under which a request may choose its output location, separated "
      "by commas.",
      0, 0, NULL},
+    {"QUOTA_TOPIC", OPTION_STRING, AT(common.quota_topic), "athena-query-quota",
+     "Topic in which executors tell each other how much of the quota each may use; without it each "
+     "learns alone.",
+     0, 0, NULL},
     {"MAX_IN_FLIGHT", OPTION_INTEGER, AT(max_in_flight), "10",
      "Calls to StartQueryExecution under way at once.", 1, 1000, NULL},
     {"MAX_RUNNING", OPTION_INTEGER, AT(max_running), "0",

@@ -38,7 +38,8 @@ static bool take_slot(struct executor *x, struct job *job) {
         out += x->admission[lane].held + x->admission[lane].pending;
     if (x->config->max_running > 0 && out >= x->config->max_running)
         return false;
-    if (!admission_want(&x->admission[job->lane], loop_now(x->loop), &job->permit))
+    if (!admission_want(&x->admission[job->lane], loop_now(x->loop), dispatch_backlog(x, job->lane),
+                        &job->permit))
         return false;
     job->slot = SLOT_PERMIT;
     return true;
@@ -490,8 +491,23 @@ static void on_dispatch_timer(void *arg) {
     dispatch_run(arg);
 }
 
+int dispatch_waiting(const struct executor *x, enum lane lane) {
+    const struct job *job;
+    int count = 0;
+    TAILQ_FOREACH(job, &x->waiting[lane], in_list)
+    count++;
+    return count;
+}
+
+/* What waits in Kafka is of either lane. */
+int64_t dispatch_backlog(const struct executor *x, enum lane lane) {
+    int64_t lag = partitions_lag(x->partitions);
+    return dispatch_waiting(x, lane) + (lag > 0 ? lag : 0);
+}
+
 void dispatch_run(struct executor *x) {
     struct job *job;
+    fleet_link_step(x->fleet); /* what may be started now */
     while ((job = TAILQ_FIRST(&x->again)) != NULL && may_call(x)) {
         TAILQ_REMOVE(&x->again, job, in_list);
         start(x, job);
@@ -501,6 +517,7 @@ void dispatch_run(struct executor *x) {
         for (int lane = 0; lane < LANES; lane++)
             any |= start_one(x, (enum lane)lane);
     }
+    fleet_link_step(x->fleet); /* what still waits */
     bool waits = !TAILQ_EMPTY(&x->again);
     for (int lane = 0; lane < LANES; lane++)
         waits |= !TAILQ_EMPTY(&x->waiting[lane]);

@@ -13,6 +13,10 @@
 void dispatch_init(struct executor *x);
 /* Starts what may be started now. Call whenever that may have changed. */
 void dispatch_run(struct executor *x);
+/* How many of a lane wait to be started. */
+int dispatch_waiting(const struct executor *x, enum lane lane);
+/* The same, and those that wait in Kafka, about a second old. */
+int64_t dispatch_backlog(const struct executor *x, enum lane lane);
 
 /* The three events of executor/partitions.h; `arg` is the executor. */
 void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message);

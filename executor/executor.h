@@ -18,6 +18,7 @@
 #include "executor/admission.h"
 #include "executor/config.h"
 #include "executor/executor_metrics.h"
+#include "executor/fleet_link.h"
 #include "executor/job.h"
 #include "executor/partitions.h"
 #include "executor/repair.h"
@@ -58,6 +59,7 @@ struct executor {
     bool stopping; /* nothing new is started */
 
     struct tracker tracker;
+    struct fleet_link *fleet;
     struct repairs repairs;
     struct metric metrics[EXECUTOR_METRICS];
 };

@@ -1,6 +1,7 @@
 #include "executor/executor_metrics.h"
 
 #include "common/loop.h"
+#include "executor/dispatch.h"
 #include "executor/executor.h"
 
 #define COUNTER(name, help)                                                                        \
@@ -72,6 +73,12 @@ void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]) {
                                    "Queries that may run at once, as learned."),
         [METRIC_LIMIT_DDL] = GAUGE("athena_query_limit", "lane=\"ddl\"",
                                    "Queries that may run at once, as learned."),
+        [METRIC_SHARE_DML] = GAUGE("athena_query_share", "lane=\"dml\"",
+                                   "How much of the limit is this executor's."),
+        [METRIC_SHARE_DDL] = GAUGE("athena_query_share", "lane=\"ddl\"",
+                                   "How much of the limit is this executor's."),
+        [METRIC_LEADS] = GAUGE("athena_query_fleet_leader", NULL,
+                               "1 where this executor learns the limit for all."),
         [METRIC_HELD_DML] =
             GAUGE("athena_query_held", "lane=\"dml\"", "Slots of the quota that are held."),
         [METRIC_HELD_DDL] =
@@ -94,23 +101,18 @@ void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]) {
         rows[i] = table[i];
 }
 
-static double waiting(const struct executor *x) {
-    double count = 0;
-    const struct job *job;
-    for (int lane = 0; lane < LANES; lane++)
-        TAILQ_FOREACH(job, &x->waiting[lane], in_list)
-    count++;
-    return count;
-}
-
 void executor_metrics_write(struct executor *x, struct buffer *out) {
     struct metric *m = x->metrics;
     int64_t oldest_ms = partitions_oldest_ms(x->partitions);
     metric_set(&m[METRIC_RUNNING], (double)x->tracker.count);
-    metric_set(&m[METRIC_WAITING], waiting(x));
+    metric_set(&m[METRIC_WAITING], dispatch_waiting(x, LANE_DML) + dispatch_waiting(x, LANE_DDL));
     metric_set(&m[METRIC_CALLS], x->calls);
-    metric_set(&m[METRIC_LIMIT_DML], x->admission[LANE_DML].limit);
-    metric_set(&m[METRIC_LIMIT_DDL], x->admission[LANE_DDL].limit);
+    for (int lane = 0; lane < LANES; lane++) {
+        const struct admission *a = &x->admission[lane];
+        metric_set(&m[METRIC_LIMIT_DML + lane], fleet_link_limit(x->fleet, lane));
+        metric_set(&m[METRIC_SHARE_DML + lane], a->governed ? a->share : a->limit);
+    }
+    metric_set(&m[METRIC_LEADS], fleet_link_leads(x->fleet));
     metric_set(&m[METRIC_HELD_DML], x->admission[LANE_DML].held);
     metric_set(&m[METRIC_HELD_DDL], x->admission[LANE_DDL].held);
     metric_set(&m[METRIC_LAG], (double)partitions_lag(x->partitions));

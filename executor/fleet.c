@@ -75,8 +75,12 @@ void fleet_heard_claim(struct fleet *f, const char *id, int64_t offset, int64_t 
 
 void fleet_heard_grant(struct fleet *f, const struct fleet_grant *grant, int64_t age_ms,
                        int64_t now_ms) {
-    if (grant->epoch != f->epoch)
+    if (grant->epoch < f->epoch)
         return;
+    if (grant->epoch > f->epoch) { /* the claim is no longer in the topic */
+        f->epoch = grant->epoch;
+        f->claimant[0] = '\0';
+    }
     f->grant = *grant;
     f->grant_ms = now_ms - (age_ms > 0 ? age_ms : 0);
     f->heard_ms = now_ms;
@@ -165,7 +169,7 @@ static void follow(struct fleet *f, struct admission a[LANES], int64_t now_ms) {
 }
 
 static void describe(const struct fleet *f, const struct admission a[LANES],
-                     const int waiting[LANES], struct fleet_report *r) {
+                     const struct fleet_work work[LANES], struct fleet_report *r) {
     *r = (struct fleet_report){.version = a[0].version};
     memcpy(r->id, f->id, sizeof r->id);
     for (int lane = 0; lane < LANES; lane++)
@@ -173,7 +177,8 @@ static void describe(const struct fleet *f, const struct admission a[LANES],
             .share = a[lane].share,
             .held = a[lane].held + a[lane].pending,
             .calls = a[lane].pending,
-            .waiting = waiting[lane],
+            .waiting = work[lane].waiting,
+            .backlog = work[lane].backlog,
             .limit = a[lane].cold ? 0 : a[lane].limit,
             .starts = a[lane].starts,
             .throttles = a[lane].throttles,
@@ -205,11 +210,11 @@ static bool matters(const struct fleet *f, const struct fleet_report *now) {
 }
 
 static void report(struct fleet *f, int64_t now_ms, const struct admission a[LANES],
-                   const int waiting[LANES], struct fleet_due *due) {
+                   const struct fleet_work work[LANES], struct fleet_due *due) {
     if (!f->caught_up || f->owns_all)
         return;
     struct fleet_report now;
-    describe(f, a, waiting, &now);
+    describe(f, a, work, &now);
     if (f->sent_ms != 0 && now_ms - f->sent_ms < FLEET_REPORT_MS && !matters(f, &now))
         return;
     f->sent = now;
@@ -323,9 +328,9 @@ static void lead(struct fleet *f, int64_t now_ms, const struct admission a[LANES
 }
 
 void fleet_step(struct fleet *f, int64_t now_ms, struct admission a[LANES],
-                const int waiting[LANES], struct fleet_due *due) {
+                const struct fleet_work work[LANES], struct fleet_due *due) {
     *due = (struct fleet_due){.claim = false};
     follow(f, a, now_ms);
     lead(f, now_ms, a, due);
-    report(f, now_ms, a, waiting, due);
+    report(f, now_ms, a, work, due);
 }

@@ -33,6 +33,12 @@ struct fleet_report {
     struct quota_report lanes[LANES];
 };
 
+/* What waits in a lane. */
+struct fleet_work {
+    int waiting;     /* could be started at once */
+    int64_t backlog; /* that, and what waits in Kafka */
+};
+
 struct fleet_share {
     char id[FLEET_ID_MAX];
     int lanes[LANES];
@@ -116,9 +122,9 @@ void fleet_swept(struct fleet *f, enum lane lane, double submitted, int counted)
 
 /*
  * To be called after anything above and anything in `a` has changed, and at least ten times a
- * second. `waiting`: what could be started at once. Governs `a`, or lets it learn alone.
+ * second. Governs `a`, or lets it learn alone.
  */
 void fleet_step(struct fleet *f, int64_t now_ms, struct admission a[LANES],
-                const int waiting[LANES], struct fleet_due *due);
+                const struct fleet_work work[LANES], struct fleet_due *due);
 
 #endif

@@ -78,6 +78,7 @@ struct job {
     char *execution_id;    /* owned */
     char *output_location; /* owned */
     int64_t started_ms;    /* loop time */
+    double submitted;      /* by Athena's clock, seconds; 0: not looked at yet */
     unsigned untold;       /* looks at which Athena did not tell of it */
     uint64_t sweep;        /* the last sweep that looked at it */
 

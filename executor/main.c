@@ -47,6 +47,7 @@ static void on_topics(void *arg) {
     status_reader_watch(x->reader, repair_later, x);
     if (!status_reader_start(x->reader, partitions))
         log_error("states are not read: nothing can be rejected");
+    fleet_link_start(x->fleet);
     if (!partitions_join(x->partitions, error, sizeof error))
         log_error("%s", error);
 }
@@ -63,6 +64,7 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
     return (x->producer = producer_open(x->loop, common, SEND_TIMEOUT_MS, error, size)) != NULL &&
            (x->reader = status_reader_open(x->loop, common, x->view, NULL, NULL, error, size)) !=
                NULL &&
+           (x->fleet = fleet_link_open(x, error, size)) != NULL &&
            (x->partitions = partitions_open(x->loop, common, &limits, &events, error, size)) !=
                NULL &&
            (x->topics = topics_open(x->loop, common, on_topics, x, error, size)) != NULL;
@@ -96,6 +98,7 @@ static void drain(struct executor *x) {
     x->stopping = true;
     log_info("stopping running=%zu in_flight=%d", x->tracker.count, x->calls);
     partitions_leave(x->partitions);
+    fleet_link_leave(x->fleet);
     loop_timer_set(x->loop, &deadline, x->config->common.drain_timeout_ms, on_deadline, &late);
     bool works = true;
     while (works && !late && !is_drained(x))
@@ -124,6 +127,7 @@ static void close_all(struct executor *x) {
     aws_client_close(x->aws);
     status_reader_close(x->reader);
     repair_close(x);
+    fleet_link_close(x->fleet);
     topics_close(x->topics);
     kafka_iam_close(x->config->common.iam);
     credentials_close(x->credentials);

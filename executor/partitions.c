@@ -426,6 +426,11 @@ size_t partitions_count(const struct partitions *ps) {
     return ps->count;
 }
 
+bool partitions_has(const struct partitions *ps, int32_t id) {
+    const struct partition *p = find(ps, id);
+    return p != NULL && !p->revoking;
+}
+
 bool partitions_joined(const struct partitions *ps) {
     return ps->joined;
 }

@@ -70,8 +70,9 @@ void partitions_settled(struct partitions *ps, struct partition *p);
 /* For a stop: as if all partitions were taken away. Gone when partitions_count() is 0. */
 void partitions_leave(struct partitions *ps);
 size_t partitions_count(const struct partitions *ps);
-bool partitions_joined(const struct partitions *ps); /* it has had an assignment */
-bool partitions_up(const struct partitions *ps);     /* a broker is reached */
+bool partitions_has(const struct partitions *ps, int32_t id); /* and may keep it, for now */
+bool partitions_joined(const struct partitions *ps);          /* it has had an assignment */
+bool partitions_up(const struct partitions *ps);              /* a broker is reached */
 void partitions_tell_down(const struct partitions *ps, struct buffer *why); /* where it is not */
 int64_t partitions_lag(const struct partitions *ps);                        /* -1: not known */
 /* When the oldest record that is not finished was written, UTC ms; -1: there is none. */

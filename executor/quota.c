@@ -1,5 +1,7 @@
 #include "executor/quota.h"
 
+#include "executor/admission.h"
+
 enum {
     STEP_LEAST = 4, /* more at once while nothing is known: each may be one too many */
     STEP_SHARE = 4, /* … or a quarter of what is held */
@@ -46,6 +48,13 @@ static int estimate_all(const struct quota_member *members, size_t count) {
     int sum = 0;
     for (size_t i = 0; i < count; i++)
         sum += estimate(&members[i]);
+    return sum;
+}
+
+static int64_t backlog_all(const struct quota_member *members, size_t count) {
+    int64_t sum = 0;
+    for (size_t i = 0; i < count; i++)
+        sum += members[i].last.backlog;
     return sum;
 }
 
@@ -251,7 +260,9 @@ static bool probe(struct quota *q, const struct quota_member *members, size_t co
         return false;
     int held = estimate_all(members, count);
     int64_t wait_ms = held > 0 ? PROBE_EVERY_MS : PROBE_EVERY_IDLE_MS;
-    if (held != q->limit || ((double)q->since < q->gap && now_ms - q->last_ms < wait_ms))
+    bool worth =
+        (double)q->since >= q->gap && admission_is_long(backlog_all(members, count), q->limit);
+    if (held != q->limit || (!worth && now_ms - q->last_ms < wait_ms))
         return false;
     q->prober = next_prober(q, members, count);
     q->probe_version = next_version;

@@ -59,6 +59,26 @@ void tracker_back_off(struct tracker *t, int64_t now_ms, bool is_credentials) {
     t->rests_since_ms = now_ms; /* a call that timed out has had its time */
 }
 
+double tracker_last_submitted(const struct tracker *t, enum lane lane) {
+    const struct job *job;
+    double last = 0;
+    TAILQ_FOREACH(job, &t->running, in_list)
+    if (job->lane == lane && job->submitted > last)
+        last = job->submitted;
+    return last;
+}
+
+int tracker_active_at(const struct tracker *t, enum lane lane, double at) {
+    const struct job *job;
+    int active = 0;
+    TAILQ_FOREACH(job, &t->running, in_list)
+    active += job->lane == lane && job->submitted > 0 && job->submitted <= at;
+    for (size_t i = 0; i < TRACKER_ENDED; i++)
+        active +=
+            t->ended[i].lane == lane && t->ended[i].submitted <= at && t->ended[i].completed > at;
+    return active;
+}
+
 static int by_value(const void *a, const void *b) {
     double x = *(const double *)a, y = *(const double *)b;
     return (x > y) - (x < y);
@@ -138,6 +158,8 @@ static void end(struct executor *x, struct job *job, enum status_state state,
     const cJSON *status = cJSON_GetObjectItemCaseSensitive(execution, "Status");
     const char *reason = text_of(status, "StateChangeReason");
     note_duration(x, job, status);
+    x->tracker.ended[x->tracker.ended_next++ % TRACKER_ENDED] =
+        (struct tracker_seen){job->lane, job->submitted, number_of(status, "CompletionDateTime")};
     metric_add(
         &x->metrics[METRIC_SCANNED_BYTES],
         number_of(cJSON_GetObjectItemCaseSensitive(execution, "Statistics"), "DataScannedInBytes"));
@@ -164,6 +186,7 @@ static void look_at(struct executor *x, struct job *job, const cJSON *execution)
     const char *name = text_of(status, "State");
     enum status_state state = status_state_parse(name, strlen(name));
     note_seen(&x->tracker, job, status);
+    job->submitted = number_of(status, "SubmissionDateTime");
     note_location(job, execution);
     if (status_is_final(state))
         end(x, job, state, execution);
@@ -191,12 +214,15 @@ static void begin_sweep(struct executor *x) {
     t->seen_count = 0;
     for (int lane = 0; lane < LANES; lane++)
         admission_sweep_begins(&x->admission[lane]);
+    fleet_link_sweep_begins(x->fleet);
 }
 
 static void end_sweep(struct executor *x) {
     struct tracker *t = &x->tracker;
     for (int lane = 0; lane < LANES && t->sweep_sound; lane++)
         admission_swept(&x->admission[lane], tracker_peak(t->seen, t->seen_count, (enum lane)lane));
+    if (t->sweep_sound)
+        fleet_link_swept(x->fleet);
     t->sweeping = false;
     t->sweep++;
 }

@@ -18,7 +18,8 @@
 
 enum {
     TRACKER_BATCH = 50,
-    TRACKER_DURATIONS = 31
+    TRACKER_DURATIONS = 31,
+    TRACKER_ENDED = 512
 };
 
 /* What a sweep saw of a query: seconds since the epoch by Athena's clock. */
@@ -40,6 +41,8 @@ struct tracker {
     struct loop_timer timer;
     struct tracker_seen *seen; /* owned: of this sweep */
     size_t seen_count, seen_room;
+    struct tracker_seen ended[TRACKER_ENDED]; /* the last of them, a ring */
+    size_t ended_next;
     double durations_s[TRACKER_DURATIONS]; /* of the last that ended, a ring */
     size_t durations_count, durations_next;
     int64_t spacing_ms;     /* between two calls; more while the API refuses */
@@ -61,6 +64,11 @@ void tracker_close(struct executor *x);
  * 100 ms at least, and 5 s at most where credentials were refused.
  */
 void tracker_back_off(struct tracker *t, int64_t now_ms, bool is_credentials);
+/* When the last one that was looked at was submitted, seconds by Athena's clock; 0: none runs. */
+double tracker_last_submitted(const struct tracker *t, enum lane lane);
+/* How many of those that were looked at since were active then. */
+int tracker_active_at(const struct tracker *t, enum lane lane, double at);
+
 /* Pure: the interval of sweeps in ms for a median duration in seconds; 0: not known yet. */
 int64_t tracker_interval_ms(double median_s);
 /* Pure: how many were active when the last one was submitted. */

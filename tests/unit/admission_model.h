@@ -282,7 +282,7 @@ static void model_check_permit(const struct model *m) {
 static void model_dispatch(struct model *m) {
     struct admission_permit permit;
     while (m->waiting > 0 && m->calls_now < m->c.calls_most &&
-           admission_want(&m->a, m->now_us / 1000, &permit)) {
+           admission_want(&m->a, m->now_us / 1000, m->waiting, &permit)) {
         int q = m->backlog[m->first];
         model_check_permit(m);
         m->first = (m->first + 1) % m->c.queries;

@@ -244,10 +244,10 @@ static void check_obedience(const struct model *m, const struct fleet *leader) {
 static void step_fleet(struct model *m, struct model_executor *e) {
     struct fleet *f = &e->fleet;
     struct fleet_due due;
-    const int waiting[LANES] = {e->backlog, 0};
+    const struct fleet_work work[LANES] = {{e->backlog, e->backlog}, {0, 0}};
     bool led = f->leads;
     int before = bounds(f);
-    fleet_step(f, m->now_ms, e->a, waiting, &due);
+    fleet_step(f, m->now_ms, e->a, work, &due);
     if (led && f->leads && due.grant) {
         int after = bounds(f), most = f->quota[0].limit + (f->quota[0].probe_version != 0);
         if (after > most && after > before)
@@ -276,7 +276,7 @@ static void step(struct model *m, struct model_executor *e) {
     look(m, e);
     step_fleet(m, e);
     bool any = false;
-    while (e->backlog > 0 && admission_want(&e->a[0], m->now_ms, &permit)) {
+    while (e->backlog > 0 && admission_want(&e->a[0], m->now_ms, e->backlog, &permit)) {
         call(m, e, &permit);
         any = true;
     }

@@ -9,17 +9,19 @@
 
 #include "executor/admission.h"
 
+#define LONG 1000000 /* a backlog worth every probe */
+
 /* --- step by step ----------------------------------------------------------------------------- */
 
 static struct admission_permit want(struct admission *a, int64_t now_ms) {
     struct admission_permit permit;
-    assert_true(admission_want(a, now_ms, &permit));
+    assert_true(admission_want(a, now_ms, LONG, &permit));
     return permit;
 }
 
 static void refuse(struct admission *a, int64_t now_ms) {
     struct admission_permit permit;
-    assert_false(admission_want(a, now_ms, &permit));
+    assert_false(admission_want(a, now_ms, LONG, &permit));
 }
 
 /* Not cold any more, `n` running and a limit of `n`. */
@@ -51,6 +53,55 @@ static void test_four_calls_while_cold(void **state) {
     admission_started(&a, &permit);
     want(&a, 0);
     refuse(&a, 0);
+}
+
+/* Towards the end of a backlog a refused query would come back when all else is done. */
+static void test_no_probe_at_the_end_of_a_backlog(void **state) {
+    (void)state;
+    struct admission_permit permit;
+    struct admission a = learned(10, 0);
+    for (int i = 0; i < 30; i++) {
+        admission_ended(&a, 1);
+        permit = want(&a, 1000);
+        assert_false(permit.probe);
+        admission_started(&a, &permit);
+    }
+    assert_false(admission_want(&a, 1000, 59, &permit));
+    assert_true(admission_want(&a, 1000, 60, &permit));
+    assert_true(permit.probe);
+    admission_throttled(&a, 1000, &permit);
+    assert_false(admission_want(&a, 20999, 1, &permit));
+    assert_true(admission_want(&a, 21000, 1, &permit)); /* the quota may have grown meanwhile */
+    assert_true(permit.probe);
+}
+
+/* Governed: the share is all that counts, and after a throttle what is held. */
+static void test_governed(void **state) {
+    (void)state;
+    struct admission a = learned(10, 0);
+    struct admission_permit permit;
+    admission_govern(&a, 12, 7);
+    want(&a, 0);
+    permit = want(&a, 0);
+    refuse(&a, 1000000);
+    assert_int_equal(permit.version, 7);
+    admission_throttled(&a, 0, &permit);
+    assert_int_equal(a.share, 11);
+    assert_int_equal(a.throttles, 2);
+    assert_int_equal(a.throttled_version, 7);
+    refuse(&a, 0);
+    admission_govern(&a, 12, 7); /* the same grant again */
+    refuse(&a, 0);
+    admission_govern(&a, 12, 8);
+    admission_started(&a, &permit);
+    want(&a, 0);
+    refuse(&a, 0);
+    assert_int_equal(a.limit, 10); /* nothing is learned here */
+    admission_govern(&a, 5, 9);
+    admission_ended(&a, 6);
+    refuse(&a, 0);
+    admission_alone(&a, 0, 20, true);
+    want(&a, 0);
 }
 
 /* Of many throttles at once the first brings news. */
@@ -274,7 +325,7 @@ static void test_uncertain_ones_do_not_grow(void **state) {
     struct admission_permit permit;
     int out = 0;
     admission_init(&a);
-    for (; admission_want(&a, out, &permit) && out < 100; out++)
+    for (; admission_want(&a, out, LONG, &permit) && out < 100; out++)
         admission_uncertain(&a);
     assert_int_equal(out, 5);
     assert_int_equal(a.held, 5);
@@ -333,7 +384,8 @@ static void random_walk(uint64_t seed) {
         now_ms += (int64_t)(r >> 40) % 900 - (r >> 32) % 16 * 50;
         int at = pending > 0 ? (int)((r >> 8) % (unsigned)pending) : 0;
         unsigned what = (unsigned)(r % 10);
-        if (what < 4 && pending < PERMITS_MOST && admission_want(&a, now_ms, &permits[pending])) {
+        if (what < 4 && pending < PERMITS_MOST &&
+            admission_want(&a, now_ms, LONG, &permits[pending])) {
             pending++;
             assert_true(a.growing || held + pending <= a.limit + 1);
             assert_true(a.pending <= 4);
@@ -372,7 +424,7 @@ static void random_walk(uint64_t seed) {
     for (; pending > 0; pending--)
         admission_cancelled(&a);
     admission_ended(&a, held);
-    if (!admission_want(&a, now_ms + 2000, &permits[0])) /* the clock had gone back */
+    if (!admission_want(&a, now_ms + 2000, LONG, &permits[0])) /* the clock had gone back */
         want(&a, now_ms + 4000);
 }
 
@@ -385,6 +437,8 @@ static void test_random_walks(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_four_calls_while_cold),
+        cmocka_unit_test(test_no_probe_at_the_end_of_a_backlog),
+        cmocka_unit_test(test_governed),
         cmocka_unit_test(test_throttles_from_before_are_no_news),
         cmocka_unit_test(test_throttled_below_the_limit),
         cmocka_unit_test(test_probe_after_starts),

@@ -142,8 +142,8 @@ static void test_deposed_leader_is_not_heeded(void **state) {
         sleeper->paused = false;
         sleeper->cut_off = true; /* what it writes first it writes before it has read anything */
         struct fleet_due due;
-        const int waiting[LANES] = {50, 0};
-        fleet_step(&sleeper->fleet, m->now_ms, sleeper->a, waiting, &due);
+        const struct fleet_work work[LANES] = {{50, 50}, {0, 0}};
+        fleet_step(&sleeper->fleet, m->now_ms, sleeper->a, work, &due);
         assert_true(due.grant && sleeper->fleet.leads);
         append(m, RECORD_GRANT, sleeper->fleet.id, &sleeper->fleet.led, sizeof sleeper->fleet.led);
         sleeper->cut_off = false;
