@@ -38,6 +38,7 @@ def test_stage_end_to_end(pipeline, stage):
     rejected = {name for name in mine if name.startswith("own-rejected")}
     assert mine - rejected == {
         f"own-query-{stage}", f"athena-query-deadletter-{stage}", f"athena-query-status-{stage}",
+        f"athena-query-quota-{stage}",
     }  # fmt: skip
     assert [p.topics.count(name) for name in rejected] == [1]
     for group in ("athena-query-executor", "athena-query-redriver"):

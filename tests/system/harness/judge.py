@@ -45,10 +45,10 @@ def burst(n, hint="", first=0):
     return {f"q{i}": f"SELECT {i} {hint}".strip() for i in range(first, first + n)}
 
 
-def inject_all(p, queries, user_id="u", key=None):
+def inject_all(p, queries, user_id="u", key=None, partition=-1):
     """Puts {queryId: SQL} straight into the query topic."""
     pairs = [(key, body(q, text, user_id)) for q, text in queries.items()]
-    return p.topics.produce_all(p.query_topic, pairs)
+    return p.topics.produce_all(p.query_topic, pairs, partition=partition)
 
 
 def wait_all(p, queries, state="SUCCEEDED", user_id="u", timeout=60):

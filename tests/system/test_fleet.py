@@ -1,0 +1,152 @@
+"""Several executors share the quota that one of them learns (docs/fleet.md)."""
+
+import pytest
+
+from harness.judge import (
+    burst, check_nowhere_else, check_started_once, inject_all, wait_all
+)  # fmt: skip
+from harness.wait import wait_until
+
+SOON = {"KAFKA_SESSION_TIMEOUT_MS": 2500, "KAFKA_HEARTBEAT_INTERVAL_MS": 300}
+
+
+def quota_topic(p):
+    return p.name("athena-query-quota")
+
+
+def shares(p):
+    """Of the executors that run: their shares of the DML limit."""
+    return [
+        e.metrics().sum("athena_query_share", lane="dml") for e in p.executors if e.running
+    ]
+
+
+def leaders(p):
+    return [
+        e for e in p.executors if e.running and e.metrics().sum("athena_query_fleet_leader") == 1
+    ]
+
+
+def spread(p, queries, partitions):
+    """The same number into each partition."""
+    items = list(queries.items())
+    for i in range(partitions):
+        inject_all(p, dict(items[i::partitions]), partition=i)
+
+
+def limit_of(executor):
+    return executor.metrics().sum("athena_query_limit", lane="dml")
+
+
+def test_fleet_shares_what_one_has_learned(pipeline):
+    p = pipeline(
+        executors=3, redrivers=1, env={"TOPIC_PARTITIONS": 6},
+        sim_env={"SIM_ACTIVE_DML": 9, "SIM_QUERY_MS": 700},
+    )  # fmt: skip
+    p.topics.wait_members(p.executor_group, 3)
+    queries = burst(120)
+    spread(p, queries, 6)
+    wait_until(lambda: shares(p) == [3, 3, 3], 20, lambda: f"equal shares, they are {shares(p)}")
+    assert len(leaders(p)) == 1 and limit_of(leaders(p)[0]) == 9
+    wait_all(p, queries)
+    p.wait_committed()
+    check_started_once(p, queries.values())
+    assert p.topics.count(p.rejected_topic) == 0
+    # Alone each of them would have run into the quota again and again.
+    assert p.sim.stats()["throttled"] <= 12, p.sim.stats()
+
+
+def test_fleet_leaves_no_slot_idle_beside_one_with_work(pipeline):
+    p = pipeline(
+        executors=2, redrivers=1, env={"TOPIC_PARTITIONS": 2},
+        sim_env={"SIM_ACTIVE_DML": 8, "SIM_QUERY_MS": 1500},
+    )  # fmt: skip
+    p.topics.wait_members(p.executor_group, 2)
+    queries = burst(60)
+    inject_all(p, queries, partition=1)
+    wait_until(lambda: sorted(shares(p)) == [0, 8], 20, lambda: f"it is {shares(p)}")
+    more = burst(60, first=100)
+    inject_all(p, more, partition=0)
+    wait_until(lambda: shares(p) == [4, 4], 20, lambda: f"it is {shares(p)}")
+    wait_all(p, queries | more)
+    check_started_once(p, [*queries.values(), *more.values()])
+
+
+@pytest.mark.timeout(180)
+def test_fleet_outlives_its_leader(pipeline):
+    """kill -9 in the middle: another leads, on what the first has learned."""
+    p = pipeline(
+        executors=3, redrivers=1, env=SOON | {"TOPIC_PARTITIONS": 6},
+        sim_env={"SIM_ACTIVE_DML": 6, "SIM_QUERY_MS": 600},
+    )  # fmt: skip
+    p.topics.wait_members(p.executor_group, 3)
+    queries = burst(150)
+    spread(p, queries, 6)
+    first = wait_until(lambda: leaders(p) and limit_of(leaders(p)[0]) == 6 and leaders(p)[0])
+    wait_until(lambda: p.sim.stats()["ended"] > 30, 30)
+    first.kill()
+    second = wait_until(lambda: leaders(p) and leaders(p)[0], 30, "another leader")
+    assert 4 <= limit_of(second) <= 7
+    wait_all(p, queries, timeout=90)
+    p.wait_committed()
+    check_started_once(p, queries.values())
+    assert p.topics.count(p.rejected_topic) == 0
+
+
+@pytest.mark.timeout(180)
+def test_fleet_does_not_heed_a_leader_that_slept(pipeline):
+    p = pipeline(
+        executors=3, redrivers=1, env=SOON | {"TOPIC_PARTITIONS": 6},
+        sim_env={"SIM_ACTIVE_DML": 6, "SIM_QUERY_MS": 600},
+    )  # fmt: skip
+    p.topics.wait_members(p.executor_group, 3)
+    queries = burst(150)
+    spread(p, queries, 6)
+    first = wait_until(lambda: leaders(p) and limit_of(leaders(p)[0]) == 6 and leaders(p)[0])
+    awake = [e for e in p.executors if e is not first]
+    first.pause()
+
+    def leads(executor):
+        return executor.metrics().sum("athena_query_fleet_leader") == 1
+
+    wait_until(lambda: any(map(leads, awake)), 30, "another leader")
+    first.resume()
+    wait_until(lambda: not leads(first), 30, "the first to give way")
+    wait_all(p, queries, timeout=90)
+    p.wait_committed()
+    assert len(leaders(p)) == 1
+    check_started_once(p, queries.values())
+    assert p.topics.count(p.rejected_topic) == 0
+
+
+def test_fleet_of_one_pays_nothing(pipeline):
+    p = pipeline(redrivers=1, sim_env={"SIM_ACTIVE_DML": 4, "SIM_QUERY_MS": 300})
+    queries = burst(30)
+    inject_all(p, queries)
+    wait_all(p, queries)
+    assert leaders(p) == [] and p.topics.count(quota_topic(p)) == 0
+    # Joined by another, it shares what it has learned.
+    p.add_executor().wait_ready()
+    p.topics.wait_members(p.executor_group, 2)
+    wait_until(lambda: leaders(p) and limit_of(leaders(p)[0]) == 4, 20, "what it has learned")
+    more = burst(30, first=100)
+    inject_all(p, more)
+    wait_all(p, more)
+    check_started_once(p, [*queries.values(), *more.values()])
+
+
+def test_fleet_without_its_topic_learns_alone(pipeline):
+    p = pipeline(receivers=0, executors=0, redrivers=0, env={"CREATE_TOPICS": "false"})
+    for name in (p.query_topic, p.deadletter_topic, p.rejected_topic, p.status_topic):
+        p.topics.create(name, 2)
+    p.add_receiver()
+    p.add_executor()
+    p.add_executor()
+    p.wait_ready()
+    p.executors[0].wait_log(f"topic {quota_topic(p)} is not there")
+    queries = burst(20)
+    inject_all(p, queries)
+    wait_all(p, queries)
+    check_started_once(p, queries.values())
+    check_nowhere_else(p)
+    assert quota_topic(p) not in p.topics.names()
