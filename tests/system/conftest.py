@@ -31,15 +31,24 @@ def pytest_collection_modifyitems(items):
         item.add_marker(pytest.mark.timeout(seconds * SLOWNESS), append=False)
 
 
+def why(report):
+    """The lines of a failure that say what was wrong, without the code around them."""
+    lines = re.findall(r"^E {2,}(.*)", report.longreprtext, re.M) or report.longreprtext.splitlines()
+    return "\n".join(lines[:25])
+
+
 def pytest_terminal_summary(terminalreporter):
-    """For tests/run: how many there were. An error of a fixture is a failure."""
+    """For tests/run: how many there were, and which failed. An error of a fixture is a failure."""
     if "AQ_COUNTS" not in os.environ or hasattr(terminalreporter.config, "workerinput"):
         return
-    n = {k: len(v) for k, v in terminalreporter.stats.items()}
+    stats = terminalreporter.stats
+    n = {k: len(v) for k, v in stats.items()}
+    failed = stats.get("failed", []) + stats.get("error", [])
     counts = {
         "passed": n.get("passed", 0) + n.get("xpassed", 0),
-        "failed": n.get("failed", 0) + n.get("error", 0),
+        "failed": len(failed),
         "skipped": n.get("skipped", 0) + n.get("xfailed", 0),
+        "failures": [[report.nodeid, why(report)] for report in failed],
     }
     with open(os.environ["AQ_COUNTS"], "w") as f:
         json.dump(counts, f)

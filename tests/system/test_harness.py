@@ -11,7 +11,7 @@ from harness import metrics
 from harness.paths import TOP
 from harness.pipeline import sha256
 from harness.program import Program, run_program
-from harness.wait import free_port, stays, wait_until
+from harness.wait import SLOWNESS, free_port, stays, wait_until
 
 UNIT_TEST = """
 #include <setjmp.h>
@@ -112,7 +112,7 @@ def test_wait_until_returns_the_value_or_says_what_was_missing():
 def test_free_ports_differ_and_are_no_ephemeral_ones():
     low = int(open("/proc/sys/net/ipv4/ip_local_port_range").read().split()[0])
     ports = {free_port() for _ in range(20)}
-    assert len(ports) > 15
+    assert len(ports) == 20
     assert max(ports) < low
 
 
@@ -298,10 +298,11 @@ def run_runner(tmp_path, unit=(), system=None):
             (systems / name).symlink_to(TOP / "tests/system" / name)
     env = {k: v for k, v in os.environ.items() if not k.startswith(("PYTEST", "AQ_"))}
     env["PYTHONPATH"] = str(TOP / "tests/system")
+    env["PYTEST_ARGS"] = "-n2"
     done = subprocess.run(
         [TOP / "tests/run", "--no-build", "--unit-dir", units]
         + ["--system-dir", tmp_path / "system", *suites],
-        env=env, capture_output=True, text=True, timeout=60,
+        env=env, capture_output=True, text=True, timeout=60 * SLOWNESS,
     )  # fmt: skip
     output = done.stdout + done.stderr
     return done.returncode, output, done.stdout.splitlines()[-1]
@@ -350,3 +351,39 @@ def test_runner_counts_system_tests(tmp_path, text, last):
     status, output, found = run_runner(tmp_path, [GOOD], text)
     assert found == last, output
     assert status == (0 if " 0 failed" in last else 1)
+
+
+def test_runner_tells_the_failures_once_more_at_its_end(tmp_path):
+    text = """
+        import pytest
+        @pytest.fixture
+        def f():
+            yield
+            assert not "the fixture's end"
+        def test_a():
+            print("noise")
+            assert 1 + 1 == 3, "the reason"
+        def test_b(f): pass
+        def test_c(): pass
+    """
+    _, output, last = run_runner(tmp_path, [("test_bad", {"sum": 3}), GOOD], text)
+    assert last == "5 passed, 3 failed, 0 skipped"
+    end = output[output.index("\nfailed: ") :]
+    for said in ("tests/unit/test_bad\n    1 failed", "::test_a\n    AssertionError: the reason",
+                 "::test_b\n    assert not", "the fixture's end"):  # fmt: skip
+        assert said in end, end
+    assert "test_c" not in end and "noise" not in end
+
+
+def test_a_program_that_was_not_paused_gets_no_sigcont(script):
+    """Its sanitizer may be about to stop it, and would wait for ever."""
+    program = script("trap 'echo continued' CONT; trap 'sleep 0.3; over=1' TERM; echo up >&2\n"
+                     "while [ -z \"$over\" ]; do sleep 0.05; done")  # fmt: skip
+    program.start().wait_log("up")
+    program.ask_to_stop()
+    assert program.finish() is None
+    assert program.out_path.read_text() == ""
+    program.start().wait_log("up")
+    program.pause()
+    assert program.finish() is None
+    assert program.out_path.read_text() == "continued\n"

@@ -134,7 +134,9 @@ class Kafka:
             shutil.copytree(formatted(), data)
         config = self.directory / "server.properties"
         config.write_text(self.server_properties(data))
-        options = self.options + (["-XX:TieredStopAtLevel=1"] if self.quick else [])
+        options = self.options
+        if self.quick:
+            options = ["-XX:TieredStopAtLevel=1", *class_archive(), *options]
         command = java("kafka.Kafka", config, heap=self.heap, options=options)
         with open(self.log_path, "ab") as log:
             self.process = subprocess.Popen(
@@ -216,6 +218,23 @@ def formatted():
             shutil.copytree(data, str(folder) + ".new")
         os.rename(str(folder) + ".new", folder)
         return folder
+
+
+def class_archive():
+    """Java's options to start from an archive of Kafka's loaded classes: in half the time.
+
+    The archive is made once, of a broker that has come up. Where this Java cannot, there is none.
+    """
+    archive = KAFKA / "classes.jsa"
+    with open(KAFKA / "classes.lock", "a+") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        lock.seek(0)
+        if not lock.read():
+            with tempfile.TemporaryDirectory() as tmp:
+                kafka = Kafka(tmp, quick=False, options=[f"-XX:ArchiveClassesAtExit={archive}"])
+                kafka.start().stop(timeout=300)
+            lock.write("made\n")
+    return [f"-XX:SharedArchiveFile={archive}"] if archive.exists() else []
 
 
 def main():

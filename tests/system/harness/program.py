@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -40,6 +41,15 @@ def tcp_sockets(pid):
             local, remote = (int(f.rsplit(":", 1)[1], 16) for f in fields[1:3])
             state = TCP_STATES.get(int(fields[3], 16), fields[3])
             found[f"socket:[{fields[9]}]"] = f"{family} {state} {local} -> {remote}"
+    return found
+
+
+def children(pid):
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rsplit(") ", 1)[1].split()[1]) == pid:
+                found.append(int(stat.parent.name))
     return found
 
 
@@ -82,13 +92,14 @@ class Program:
         self.log_start = 0  # where the log of the latest start begins
         self.asked = False  # to stop: a second SIGTERM would end it without a drain
         self.awaited = False  # its end is no surprise
+        self.paused = False  # by SIGSTOP
 
     # Starting and ending ------------------------------------------------------------------------
 
     def start(self):
         assert not self.running, f"{self.label} runs already"
         assert (BIN / self.name).exists(), f"{BIN / self.name} is not built"
-        self.asked = self.awaited = False
+        self.asked = self.awaited = self.paused = False
         self.log_start = self.log_path.stat().st_size if self.log_path.exists() else 0
         with open(self.log_path, "ab") as log, open(self.out_path, "ab") as out:
             self.process = subprocess.Popen(
@@ -113,6 +124,8 @@ class Program:
 
     def signal(self, number):
         self.process.send_signal(number)
+        if number in (signal.SIGSTOP, signal.SIGCONT):
+            self.paused = number == signal.SIGSTOP
 
     def pause(self):
         self.signal(signal.SIGSTOP)
@@ -125,7 +138,10 @@ class Program:
         try:
             code = self.process.wait(timeout * SLOWNESS)
         except subprocess.TimeoutExpired:
-            raise AssertionError(f"{self.label} did not end:\n{self.log_tail()}") from None
+            where = self.threads()
+            raise AssertionError(
+                f"{self.label} did not end:\n{self.log_tail()}\n{where}"
+            ) from None
         self.awaited = True
         return code
 
@@ -154,7 +170,10 @@ class Program:
         if self.process is None:
             return None
         if self.running or (self.asked and not self.awaited):
-            self.resume()  # it may be stopped
+            # Only then: LeakSanitizer stops the process by SIGSTOP, and SIGCONT cancels a SIGSTOP
+            # that is on its way, for which it would wait for ever.
+            if self.paused:
+                self.resume()
             try:
                 self.stop()
             except AssertionError as e:
@@ -266,6 +285,27 @@ class Program:
                 what = os.readlink(f"/proc/{self.pid}/fd/{fd}")
                 found[int(fd)] = sockets.get(what, what)
         return found
+
+    def threads(self):
+        """What each of its threads, and of its children, is at: for one that hangs."""
+        found = []
+        for process in [self.pid, *children(self.pid)]:
+            for task in sorted(Path(f"/proc/{process}/task").glob("*")):
+                found.append(f"process {process} thread {task.name}")
+                for name in ("comm", "wchan", "syscall", "stack"):
+                    with contextlib.suppress(OSError):
+                        found[-1] += f" {name}: {(task / name).read_text().strip()}"
+                with contextlib.suppress(OSError):
+                    status = (task / "status").read_text()
+                    found += re.findall(r"(?:State|TracerPid|PPid|...Pnd):.*", status)
+        if shutil.which("gdb"):
+            done = subprocess.run(
+                ["gdb", "-p", str(self.pid), "-batch", "-nx", "-ex", "thread apply all bt 20"],
+                stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                text=True, errors="replace", timeout=60 * SLOWNESS,
+            )  # fmt: skip
+            found.append(done.stdout)
+        return "\n".join(found)
 
     def cpu_seconds(self):
         fields = Path(f"/proc/{self.pid}/stat").read_text().rsplit(") ", 1)[1].split()

@@ -41,19 +41,28 @@ def stays(predicate, seconds, what="it"):
         time.sleep(0.02)
 
 
+_given = set()
+
+
 def free_port():
-    """A TCP port of 127.0.0.1 that nobody listens on.
+    """A TCP port of 127.0.0.1 that nobody listens on, never the same twice.
 
     From below the range of ephemeral ports: while a server is down, none of its clients can be
     given its port for an outgoing connection (which, connected to itself, would even succeed).
+    Tests that run at the same time have a part of the range each.
     """
-    for _ in range(1000):
-        port = random.SystemRandom().randrange(15000, 32000)
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0")[2:]) % 8
+    first = 15000 + 2000 * worker
+    for _ in range(10000):
+        port = random.SystemRandom().randrange(first, first + 2000)
+        if port in _given:
+            continue
         with socket.socket() as s:
             s.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 s.bind(("127.0.0.1", port))
             except OSError:
                 continue
-            return port
+        _given.add(port)
+        return port
     raise AssertionError("no free port")
