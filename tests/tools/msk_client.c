@@ -1,6 +1,7 @@
 /*
- * A client of Kafka with AWS_MSK_IAM whose credentials live for six seconds. Nearly as long it is
- * busy and turns no loop, and then only turns the loop, so that a test can see who renews tokens.
+ * A client of Kafka with AWS_MSK_IAM whose credentials live for twelve seconds. Nearly as long it
+ * is busy and turns no loop, and then only turns the loop, so that a test can see who renews
+ * tokens.
  *
  * The n-th credentials are the key AKIDn with the secret "secret n". KAFKA_… and LOG_… as for the
  * programs; ends with SIGTERM.
@@ -18,7 +19,7 @@
 #include "common/memory.h"
 
 enum {
-    LIFETIME_S = 6, /* librdkafka looks once a second whether 80 % of it are over */
+    LIFETIME_S = 12, /* librdkafka looks once a second whether 80 % of it are over */
     MARGIN_MS = 100
 };
 

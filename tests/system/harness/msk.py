@@ -114,15 +114,16 @@ class Msk(Front):
         return [s for s in self.sign_ins if s.client == client]
 
     def hang_up(self):
-        """On all, as MSK does when a session is over: whoever wants to go on signs in again."""
+        """On all who have signed in, as MSK does when a session is over: whoever wants to go on
+        signs in again."""
         for writer in list(self._clients):
             self._loop.call_soon_threadsafe(writer.transport.abort)
 
     async def _serve(self, reader, writer):
         broker_reader, broker_writer = await asyncio.open_connection("127.0.0.1", self.broker_port)
-        self._clients.add(writer)
         try:
             if await self._sign_in(reader, writer, broker_reader, broker_writer):
+                self._clients.add(writer)
                 await asyncio.gather(pump(reader, broker_writer), pump(broker_reader, writer))
         except AssertionError as e:
             self.faults.append(str(e))
