@@ -63,7 +63,7 @@ RECEIVER_SRC := $(wildcard receiver/*.c)
 EXECUTOR_SRC := $(wildcard executor/*.c)
 REDRIVER_SRC := $(wildcard redriver/*.c)
 SIM_SRC := $(wildcard tests/standins/athena_sim*.c)
-DEV_BROKER_SRC := $(wildcard tests/standins/dev_broker.c)
+DEV_BROKER_SRC := tests/standins/dev_broker.c
 UNIT_SRC := $(wildcard tests/unit/test_*.c)
 TOOL_SRC := $(wildcard tests/tools/*.c)
 ALL_SRC := $(COMMON_SRC) $(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC) \
@@ -78,11 +78,7 @@ PARTS_LIB := $(B)/lib/libparts.a
 PARTS_SRC := $(call not_main,$(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC))
 
 BIN := $(B)/bin
-PROGRAMS := $(if $(wildcard receiver/main.c),athena-query-receiver) \
-  $(if $(wildcard executor/main.c),athena-query-executor) \
-  $(if $(wildcard redriver/main.c),athena-query-redriver) \
-  $(if $(wildcard tests/standins/athena_sim.c),athena-sim) \
-  $(if $(DEV_BROKER_SRC),dev-broker)
+PROGRAMS := athena-query-receiver athena-query-executor athena-query-redriver athena-sim dev-broker
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 

@@ -116,10 +116,11 @@ static void on_gate_timer(void *arg) {
 
 void dispatch_credentials_refused(struct executor *x, const struct aws_answer *answer) {
     struct gate *g = &x->gate;
-    const char *why = answer->message[0] != '\0'   ? answer->message
-                      : answer->code[0] != '\0'    ? answer->code
-                      : answer->http.error != NULL ? answer->http.error
-                                                   : "refused without a reason";
+    const char *error = answer->http.error;
+    const char *why = answer->message[0] != '\0'          ? answer->message
+                      : answer->code[0] != '\0'           ? answer->code
+                      : error != NULL && error[0] != '\0' ? error
+                                                          : "refused without a reason";
     if (!g->suspect)
         log_error("no query is started: credentials refused or missing: %s", why);
     snprintf(g->why, sizeof g->why, "credentials: %s", why);
@@ -146,7 +147,7 @@ static bool is_idle(const struct executor *x) {
     for (int lane = 0; lane < LANES; lane++)
         if (!TAILQ_EMPTY(&x->waiting[lane]))
             return false;
-    return x->tracker.count == 0 && TAILQ_EMPTY(&x->again);
+    return x->calls == 0 && x->tracker.count == 0 && TAILQ_EMPTY(&x->again);
 }
 
 bool dispatch_ready(const struct executor *x, struct buffer *why) {

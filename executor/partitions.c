@@ -110,7 +110,7 @@ static void steer(struct partitions *ps, struct partition *p) {
 /* The positions of all dirty partitions; NULL where there is none. They are no longer dirty. */
 static rd_kafka_topic_partition_list_t *positions(struct partitions *ps) {
     rd_kafka_topic_partition_list_t *list = NULL;
-    struct partition *p;
+    struct partition *p = NULL; /* cppcheck does not know that the loop sets it */
     TAILQ_FOREACH(p, &ps->owned, link) {
         int64_t position = offsets_position(&p->offsets);
         if (!p->dirty || position < 0)
