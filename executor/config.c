@@ -39,7 +39,7 @@ static const struct option rows[] = {
      INT64_C(31536000000), NULL},
     {"STATUS_CACHE_MAX", OPTION_INTEGER, AT(status_cache_max), "100000",
      "States of queries kept in memory; the oldest final ones leave first.", 1, 100000000, NULL},
-    {"WINDOW_RECORDS", OPTION_INTEGER, AT(window_records), "100",
+    {"WINDOW_RECORDS", OPTION_INTEGER, AT(window_records), "2000",
      "Records of a partition that wait here to be started; more stay in Kafka.", 1, 100000, NULL},
     {"WINDOW_BYTES", OPTION_INTEGER, AT(window_bytes), "4194304",
      "The same in bytes of their values.", 1, 1073741824, NULL},

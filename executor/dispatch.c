@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "executor/notice.h"
 #include "executor/outcome.h"
 #include "executor/settle.h"
 
@@ -68,7 +69,7 @@ static void hold_slot(struct executor *x, struct job *job) {
 /* Takes the job out of its list and stops what would bring it back. */
 static void detach(struct executor *x, struct job *job) {
     if (job->state == JOB_WAITING)
-        TAILQ_REMOVE(&x->waiting[job->lane], job, in_list);
+        window_remove(&x->window[job->lane], &job->in_window);
     else if (job->state == JOB_RUNNING)
         tracker_drop(x, job);
     if (job->state == JOB_BACKING_OFF && job->timer.place == 0)
@@ -145,7 +146,7 @@ void dispatch_credentials_worked(struct executor *x) {
 
 static bool is_idle(const struct executor *x) {
     for (int lane = 0; lane < LANES; lane++)
-        if (!TAILQ_EMPTY(&x->waiting[lane]))
+        if (window_count(&x->window[lane]) > 0)
             return false;
     return x->calls == 0 && x->tracker.count == 0 && TAILQ_EMPTY(&x->again);
 }
@@ -175,11 +176,11 @@ static void again_in(struct executor *x, struct job *job, int64_t delay_ms) {
     loop_timer_set(x->loop, &job->timer, delay_ms, on_again, job);
 }
 
-/* It has no slot, and takes its turn before those that came after it. */
+/* It has no slot, and takes its turn before those of its user that came after it. */
 static void wait_again(struct executor *x, struct job *job) {
     release_slot(x, job);
     job->state = JOB_WAITING;
-    TAILQ_INSERT_HEAD(&x->waiting[job->lane], job, in_list);
+    window_put_back(&x->window[job->lane], &job->in_window, job->id.user_id);
 }
 
 static void on_waited(void *arg) {
@@ -477,12 +478,15 @@ static bool may_call(struct executor *x) {
 
 /* One of the lane, if its quota has room; false where none may start. */
 static bool start_one(struct executor *x, enum lane lane) {
-    struct job *job = TAILQ_FIRST(&x->waiting[lane]);
+    struct job *job = job_of_item(window_first(&x->window[lane]));
     bool outage =
         x->ambiguous >= OUTAGE_ANSWERS && loop_now(x->loop) - x->started_ms < OUTAGE_START_MS;
-    if (job == NULL || outage || !may_call(x) || !take_slot(x, job))
+    if (job == NULL || outage || !may_call(x))
         return false;
-    TAILQ_REMOVE(&x->waiting[lane], job, in_list);
+    x->lane_full[lane] = !take_slot(x, job);
+    if (x->lane_full[lane])
+        return false;
+    window_take(&x->window[lane]);
     x->started_ms = loop_now(x->loop);
     start(x, job);
     return true;
@@ -493,11 +497,7 @@ static void on_dispatch_timer(void *arg) {
 }
 
 int dispatch_waiting(const struct executor *x, enum lane lane) {
-    const struct job *job;
-    int count = 0;
-    TAILQ_FOREACH(job, &x->waiting[lane], in_list)
-    count++;
-    return count;
+    return (int)window_count(&x->window[lane]);
 }
 
 /* What waits in Kafka is of either lane. */
@@ -513,17 +513,16 @@ void dispatch_run(struct executor *x) {
         TAILQ_REMOVE(&x->again, job, in_list);
         start(x, job);
     }
-    for (bool any = true; any;) {
-        any = false;
-        for (int lane = 0; lane < LANES; lane++)
-            any |= start_one(x, (enum lane)lane);
-    }
+    /* Lanes take turns at what they share: MAX_RUNNING, MAX_IN_FLIGHT, the pace. */
+    for (int idle = 0; idle < LANES; x->lane_next = (x->lane_next + 1) % LANES)
+        idle = start_one(x, (enum lane)x->lane_next) ? 0 : idle + 1;
     fleet_link_step(x->fleet); /* what still waits */
     bool waits = !TAILQ_EMPTY(&x->again);
     for (int lane = 0; lane < LANES; lane++)
-        waits |= !TAILQ_EMPTY(&x->waiting[lane]);
+        waits |= window_count(&x->window[lane]) > 0;
     if (waits && !x->stopping && x->dispatch_timer.place == 0)
         loop_timer_set(x->loop, &x->dispatch_timer, LOOK_AGAIN_MS, on_dispatch_timer, x);
+    notice_look(x);
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -547,7 +546,8 @@ void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message
         return;
     }
     job->state = JOB_WAITING;
-    TAILQ_INSERT_TAIL(&x->waiting[job->lane], job, in_list);
+    job->notice.since_ms = loop_now(x->loop);
+    window_add(&x->window[job->lane], &job->in_window, job->id.user_id);
     dispatch_run(x);
 }
 
@@ -592,7 +592,7 @@ void dispatch_init(struct executor *x) {
     TAILQ_INIT(&x->again);
     pace_init(&x->pace);
     for (int lane = 0; lane < LANES; lane++) {
-        TAILQ_INIT(&x->waiting[lane]);
+        window_init(&x->window[lane]);
         admission_init(&x->admission[lane]);
     }
     srandom((unsigned)loop_wall() ^ (unsigned)(uintptr_t)x);

@@ -24,6 +24,7 @@
 #include "executor/repair.h"
 #include "executor/start_request.h"
 #include "executor/tracker.h"
+#include "executor/window.h"
 
 /* Credentials were refused or are missing: no work is taken until a call works again. */
 struct gate {
@@ -47,15 +48,17 @@ struct executor {
     struct aws_client *aws;
     struct cloudwatch *cloudwatch; /* NULL: off */
 
-    struct job_list waiting[LANES]; /* the window: first come, first served */
-    struct job_list again;          /* perhaps started: to be asked again, before all others */
+    struct window window[LANES]; /* what waits: users take turns */
+    bool lane_full[LANES];       /* what is next in it waits for the quota */
+    int lane_next;               /* lanes take turns, too */
+    struct job_list again;       /* perhaps started: to be asked again, before all others */
     struct admission admission[LANES];
     struct pace pace;
     struct gate gate;
     int calls;          /* of StartQueryExecution under way */
     int ambiguous;      /* ambiguous answers in a row, over all queries */
     int64_t started_ms; /* loop time of the last call for a query that had not been asked for */
-    struct loop_timer dispatch_timer;
+    struct loop_timer dispatch_timer, notice_timer;
     bool stopping; /* nothing new is started */
 
     struct tracker tracker;

@@ -1,5 +1,6 @@
 #include "executor/job.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 
 #include "common/memory.h"
@@ -25,6 +26,10 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
         job->lane = lane_of(job->query.text, job->query.text_len);
     }
     return sound;
+}
+
+struct job *job_of_item(struct window_item *item) {
+    return item != NULL ? (struct job *)((char *)item - offsetof(struct job, in_window)) : NULL;
 }
 
 void job_release_message(struct job *job) {

@@ -16,7 +16,9 @@
 #include "common/status.h"
 #include "executor/admission.h"
 #include "executor/lane.h"
+#include "executor/notice.h"
 #include "executor/partitions.h"
+#include "executor/window.h"
 
 /*
  * WAITING → STARTING → RUNNING → SETTLING → finished, with BACKING_OFF between two calls, and
@@ -47,7 +49,7 @@ struct executor;
 struct job {
     struct executor *executor;
     TAILQ_ENTRY(job) in_partition; /* while `partition` is not NULL */
-    TAILQ_ENTRY(job) in_list;      /* of the window (WAITING) or the tracker (RUNNING) */
+    TAILQ_ENTRY(job) in_list;      /* of the tracker (RUNNING), or of those to be asked again */
     struct partition *partition;   /* NULL: taken away; nothing is finished then */
     int64_t offset;
     enum job_state state;
@@ -62,6 +64,10 @@ struct job {
     bool has_sha256; /* false for what is no request */
     char token[65];
     enum lane lane;
+
+    /* Waiting. */
+    struct window_item in_window;
+    struct notice notice;
 
     /* Starting. */
     struct aws_call *call;
@@ -94,6 +100,8 @@ struct job {
 /* Takes `message`; reads it. False: it is no valid request, and `why` says what to mend. */
 bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, char *why,
               size_t why_size);
+/* Whose place in the window that is; NULL for NULL. */
+struct job *job_of_item(struct window_item *item);
 /* The bytes of the record are no longer needed. */
 void job_release_message(struct job *job);
 void job_free(struct job *job);

@@ -246,6 +246,26 @@ static void settle(struct job *job, enum status_state state, const char *copy_to
     job->sends_failed = 0;
 }
 
+/*
+ * An earlier record of its partition is still about this pair, and Athena may have started that one
+ * already: a state of this one would make it look as if the pair were this one's.
+ */
+static bool is_behind_its_pair(const struct job *job) {
+    const struct job *earlier = job;
+    while ((earlier = TAILQ_PREV(earlier, job_list, in_partition)) != NULL)
+        if (strcmp(earlier->token, job->token) == 0)
+            return true;
+    return false;
+}
+
+void settle_waiting(struct executor *x, struct job *job, char *reason) {
+    struct status known, s = describe(job, STATUS_QUEUED);
+    s.reason = reason;
+    bool is_known = status_view_find(x->view, s.user_id, s.query_id, &known);
+    if (status_may_follow(is_known ? &known : NULL, &s) && (is_known || !is_behind_its_pair(job)))
+        publish(x, &s, NULL, NULL);
+}
+
 void settle_running(struct executor *x, struct job *job) {
     struct status s = describe(job, STATUS_STARTED);
     if (may_be_told(x, &s))

@@ -8,6 +8,12 @@
 
 #include "executor/executor.h"
 
+/*
+ * Publishes QUEUED with a reason in passing: it may fail, and nobody waits for it. Not where a
+ * later state is known, or the pair is or may be another text's. Call only once the view has caught
+ * up.
+ */
+void settle_waiting(struct executor *x, struct job *job, char *reason);
 /* Publishes STARTED in passing: a state to come will tell the same and more. */
 void settle_running(struct executor *x, struct job *job);
 /* STARTED is the last that is told of it (TRACK_QUERIES=off). */
