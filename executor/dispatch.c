@@ -8,6 +8,7 @@
 
 #include "common/log.h"
 #include "common/memory.h"
+#include "executor/gate.h"
 #include "executor/notice.h"
 #include "executor/outcome.h"
 #include "executor/settle.h"
@@ -23,9 +24,7 @@ enum {
     TRIES_HELD = 3,         /* ambiguous answers in a row that count as a query that runs */
     OUTAGE_ANSWERS = 10,    /* … over all queries: Athena is out of order, … */
     OUTAGE_START_MS = 2000, /* … and a new query is tried only so often */
-    GATE_LEAST_MS = 500,
-    GATE_MOST_MS = 5000, /* a call that is refused costs nothing; each minute without work does */
-    LOOK_AGAIN_MS = 50,  /* while something waits for its pace or a probe */
+    LOOK_AGAIN_MS = 50,     /* while something waits for its pace or a probe */
 };
 
 /* --- slots of the admission ------------------------------------------------------------------- */
@@ -107,59 +106,11 @@ void dispatch_drop(struct executor *x, struct job *job) {
         partitions_settled(x->partitions, p);
 }
 
-/* --- the gate --------------------------------------------------------------------------------- */
-
-static void on_gate_timer(void *arg) {
-    struct executor *x = arg;
-    x->gate.closed = false;
-    dispatch_run(x);
-}
-
-void dispatch_credentials_refused(struct executor *x, const struct aws_answer *answer) {
-    struct gate *g = &x->gate;
-    const char *error = answer->http.error;
-    const char *why = answer->message[0] != '\0'          ? answer->message
-                      : answer->code[0] != '\0'           ? answer->code
-                      : error != NULL && error[0] != '\0' ? error
-                                                          : "refused without a reason";
-    if (!g->suspect)
-        log_error("no query is started: credentials refused or missing: %s", why);
-    snprintf(g->why, sizeof g->why, "credentials: %s", why);
-    credentials_refused_serial(x->credentials, answer->credentials);
-    if (g->closed)
-        return;
-    g->delay_ms = !g->suspect                      ? GATE_LEAST_MS
-                  : g->delay_ms * 2 < GATE_MOST_MS ? g->delay_ms * 2
-                                                   : GATE_MOST_MS;
-    g->closed = g->suspect = true;
-    loop_timer_set(x->loop, &g->timer, g->delay_ms, on_gate_timer, x);
-}
-
-void dispatch_credentials_worked(struct executor *x) {
-    struct gate *g = &x->gate;
-    if (!g->suspect)
-        return;
-    log_info("credentials work again");
-    loop_timer_cancel(x->loop, &g->timer);
-    g->closed = g->suspect = false;
-}
-
-static bool is_idle(const struct executor *x) {
+bool dispatch_is_idle(const struct executor *x) {
     for (int lane = 0; lane < LANES; lane++)
         if (window_count(&x->window[lane]) > 0)
             return false;
     return x->calls == 0 && x->tracker.count == 0 && TAILQ_EMPTY(&x->again);
-}
-
-bool dispatch_ready(const struct executor *x, struct buffer *why) {
-    const char *reason;
-    if (x->gate.suspect && (x->gate.closed || !is_idle(x)))
-        buffer_printf(why, "%s\n", x->gate.why);
-    else if (credentials_get(x->credentials, loop_wall() / 1000, &reason) == NULL)
-        buffer_printf(why, "credentials: %s\n", reason);
-    else
-        return true;
-    return false;
 }
 
 /* --- backing off ------------------------------------------------------------------------------ */
@@ -280,7 +231,7 @@ static void act_ambiguous(struct executor *x, struct job *job, const struct aws_
 }
 
 static void act_credentials(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    dispatch_credentials_refused(x, answer);
+    gate_refused(x, answer);
     wait_again(x, job);
 }
 
@@ -396,7 +347,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
               id != NULL ? id : "", x->admission[job->lane].limit, x->admission[job->lane].held);
     if (outcome == OUTCOME_STARTED || outcome == OUTCOME_QUOTA || outcome == OUTCOME_MISMATCH ||
         outcome == OUTCOME_REJECTED) /* the others may come before the signature is looked at */
-        dispatch_credentials_worked(x);
+        gate_worked(x);
     if (outcome != OUTCOME_AMBIGUOUS)
         job->tries = 0;
     x->ambiguous = outcome == OUTCOME_AMBIGUOUS ? x->ambiguous + 1 : 0;

@@ -7,7 +7,6 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "common/buffer.h"
 #include "executor/executor.h"
 
 void dispatch_init(struct executor *x);
@@ -28,10 +27,7 @@ void dispatch_finish(struct executor *x, struct job *job);
 /* Its offset is not done with: the next owner begins anew. Frees it once nothing is under way. */
 void dispatch_drop(struct executor *x, struct job *job);
 
-/* A call to AWS was refused for its credentials, or worked. */
-void dispatch_credentials_refused(struct executor *x, const struct aws_answer *answer);
-void dispatch_credentials_worked(struct executor *x);
-/* False: why no query is started, for /readyz. */
-bool dispatch_ready(const struct executor *x, struct buffer *why);
+/* Nothing waits, is being asked for, or runs. */
+bool dispatch_is_idle(const struct executor *x);
 
 #endif

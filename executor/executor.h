@@ -19,21 +19,13 @@
 #include "executor/config.h"
 #include "executor/executor_metrics.h"
 #include "executor/fleet_link.h"
+#include "executor/gate.h"
 #include "executor/job.h"
 #include "executor/partitions.h"
 #include "executor/repair.h"
 #include "executor/start_request.h"
 #include "executor/tracker.h"
 #include "executor/window.h"
-
-/* Credentials were refused or are missing: no work is taken until a call works again. */
-struct gate {
-    bool closed;  /* nothing is started */
-    bool suspect; /* one call at a time, to see */
-    char why[256];
-    int64_t delay_ms;
-    struct loop_timer timer;
-};
 
 struct executor {
     struct loop *loop;

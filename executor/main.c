@@ -14,6 +14,7 @@
 #include "executor/config.h"
 #include "executor/dispatch.h"
 #include "executor/executor.h"
+#include "executor/gate.h"
 #include "executor/repair.h"
 
 enum {
@@ -33,7 +34,7 @@ static bool is_ready(void *arg, struct buffer *why) {
         buffer_puts(why, "the consumer group is not joined yet\n");
     else if (!status_reader_caught_up(x->reader))
         buffer_puts(why, "the status topic is still being read\n");
-    return dispatch_ready(x, why) && why->len == 0;
+    return gate_ready(x, why) && why->len == 0;
 }
 
 static void write_metrics(void *arg, struct buffer *out) {

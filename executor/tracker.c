@@ -10,6 +10,7 @@
 #include "common/memory.h"
 #include "executor/dispatch.h"
 #include "executor/executor.h"
+#include "executor/gate.h"
 #include "executor/outcome.h"
 #include "executor/settle.h"
 
@@ -17,7 +18,7 @@ enum {
     INTERVAL_LEAST_MS = 50,
     INTERVAL_MOST_MS = 1000,
     SPACING_LEAST_MS = 100,
-    CREDENTIALS_MOST_MS = 5000, /* as the gate of dispatch.c: a refused call costs nothing */
+    CREDENTIALS_MOST_MS = 5000, /* as gate.c: a refused call costs nothing */
     CALL_TIMEOUT_MS = 10000,
     UNTOLD_HELD = 100, /* looks in vain after which a query no longer counts as active */
     UNTOLD_SAID_EVERY_MS = 60000,
@@ -297,7 +298,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
     if (outcome == OUTCOME_CREDENTIALS) {
         note_failure(x, answer);
         tracker_back_off(t, loop_now(x->loop), true);
-        dispatch_credentials_refused(x, answer);
+        gate_refused(x, answer);
     } else if (outcome != OUTCOME_STARTED || !take_answer(x, answer)) {
         note_failure(x, answer);
         if (outcome == OUTCOME_REJECTED && t->batch_count > 1)
@@ -308,7 +309,7 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
         t->failures = 0;
         t->spacing_ms = SPACING_LEAST_MS;
         t->batch_max = t->batch_max * 2 < TRACKER_BATCH ? t->batch_max * 2 : TRACKER_BATCH;
-        dispatch_credentials_worked(x);
+        gate_worked(x);
     }
     t->batch_count = 0;
     /* The rest of this sweep follows at once, the next sweep after a while. */
