@@ -1,15 +1,20 @@
 #include "executor/fleet.h"
 
-#include <stdio.h>
 #include <string.h>
 
 enum {
     CLAIM_AGAIN_MS = 2000
 };
 
+static void set_id(char out[FLEET_ID_MAX], const char *id) {
+    size_t n = strnlen(id, FLEET_ID_MAX - 1);
+    memcpy(out, id, n);
+    out[n] = '\0';
+}
+
 void fleet_init(struct fleet *f, const char *id) {
     memset(f, 0, sizeof *f);
-    snprintf(f->id, sizeof f->id, "%s", id);
+    set_id(f->id, id);
     f->epoch = -1;
 }
 
@@ -43,7 +48,7 @@ static size_t add_member(struct fleet *f, const char *id, int64_t now_ms) {
     if (f->count == FLEET_MEMBERS_MAX)
         return FLEET_MEMBERS_MAX;
     size_t i = f->count++;
-    snprintf(f->ids[i], sizeof f->ids[i], "%s", id);
+    set_id(f->ids[i], id);
     f->member_heard_ms[i] = now_ms;
     for (int lane = 0; lane < LANES; lane++)
         f->members[lane][i] = (struct quota_member){.last = {.share = 0}};
@@ -67,7 +72,7 @@ static void drop_member(struct fleet *f, size_t i) {
 
 void fleet_heard_claim(struct fleet *f, const char *id, int64_t offset, int64_t now_ms) {
     f->epoch = offset;
-    snprintf(f->claimant, sizeof f->claimant, "%s", id);
+    set_id(f->claimant, id);
     f->claimed_ms = 0;
     f->heard_ms = now_ms;
     f->leads = false; /* fleet_step() takes office */

@@ -18,9 +18,12 @@
 #include "executor/lane.h"
 #include "executor/quota.h"
 
+#ifndef FLEET_MEMBERS_MAX    /* a test that looks at every state makes it small */
+#define FLEET_MEMBERS_MAX 64 /* who finds no room learns alone */
+#endif
+
 enum {
     FLEET_ID_MAX = 40,
-    FLEET_MEMBERS_MAX = 64,  /* who finds no room learns alone */
     FLEET_SILENT_MS = 30000, /* without a word of a leader for so long a member learns alone */
     FLEET_GONE_MS = 12000,   /* a member not heard of for so long has lost its partitions */
     FLEET_REPORT_MS = 1000,
