@@ -253,10 +253,8 @@ static void take_office(struct fleet *f, const struct admission a[LANES], int64_
     for (size_t i = 0; i < f->grant.count; i++) {
         const struct fleet_share *s = &f->grant.shares[i];
         size_t m = add_member(f, s->id, f->grant_ms);
-        for (int lane = 0; lane < LANES; lane++) {
-            struct quota_member *member = &f->members[lane][m];
-            member->share = member->share_most = member->next = s->lanes[lane];
-        }
+        for (int lane = 0; lane < LANES; lane++)
+            quota_inherit(&f->quota[lane], &f->members[lane][m], s->lanes[lane]);
     }
 }
 

@@ -30,6 +30,16 @@ void quota_resume(struct quota *q, int64_t now_ms, int limit, bool learned) {
     quota_init(q, now_ms);
     q->limit = limit;
     q->cold = q->growing = !learned;
+    q->reserve = limit + 1;
+}
+
+/*
+ * A share that was lowered is not given to another before its owner obeys. So what a member may
+ * still hold beyond its last share can only be of what nobody was granted.
+ */
+void quota_inherit(struct quota *q, struct quota_member *m, int share) {
+    *m = (struct quota_member){.share = share, .share_most = share, .next = share};
+    q->reserve -= share;
 }
 
 int quota_bound(const struct quota_member *m) {
@@ -312,6 +322,13 @@ static void make_up(struct quota_member *members, size_t count, int cap) {
     }
 }
 
+static int reserve(const struct quota *q, const struct quota_member *members, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (!members[i].reported)
+            return most(q->reserve, 0);
+    return 0;
+}
+
 /* Takes back what would be more than the others are bound to leave. True: somebody waits. */
 static bool fit(const struct quota *q, struct quota_member *members, size_t count) {
     int room = q->limit + (q->probe_version != 0);
@@ -320,6 +337,7 @@ static bool fit(const struct quota *q, struct quota_member *members, size_t coun
     bool frozen = q->check != QUOTA_CHECK_NONE && !q->check_probe;
     for (size_t i = 0; i < count; i++)
         room -= quota_bound(&members[i]);
+    room -= reserve(q, members, count);
     for (size_t i = 0; i < count; i++) {
         struct quota_member *m = &members[i];
         if (frozen)

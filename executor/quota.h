@@ -55,6 +55,8 @@ struct quota {
     bool news;         /* something has started since the limit grew last */
     int grown, streak; /* as in admission.h */
     double gap;
+    /* What the last leader's members may hold beyond its last grant, until each has reported. */
+    int reserve;
     int64_t since; /* starts since the last probe or throttle */
     int64_t last_ms;
     int64_t cut_version;   /* throttles of calls made under an earlier grant are no news */
@@ -71,6 +73,8 @@ struct quota {
 void quota_init(struct quota *q, int64_t now_ms);
 /* Goes on with what another leader has learned. */
 void quota_resume(struct quota *q, int64_t now_ms, int limit, bool learned);
+/* A member that the last leader has granted this; it has not reported yet. */
+void quota_inherit(struct quota *q, struct quota_member *m, int share);
 /*
  * Member `i` has reported under grant `version`; `next_version` is that of the next grant. True: a
  * grant is due at once.
