@@ -70,11 +70,10 @@ static void drop_member(struct fleet *f, size_t i) {
 
 /* --- what is heard ---------------------------------------------------------------------------- */
 
-void fleet_heard_claim(struct fleet *f, const char *id, int64_t offset, int64_t now_ms) {
+void fleet_heard_claim(struct fleet *f, const char *id, int64_t offset) {
     f->epoch = offset;
     set_id(f->claimant, id);
     f->claimed_ms = 0;
-    f->heard_ms = now_ms;
     f->leads = false; /* fleet_step() takes office */
 }
 
@@ -88,7 +87,8 @@ void fleet_heard_grant(struct fleet *f, const struct fleet_grant *grant, int64_t
     }
     f->grant = *grant;
     f->grant_ms = now_ms - (age_ms > 0 ? age_ms : 0);
-    f->heard_ms = now_ms;
+    if (find_share(&f->grant, f->id) != NULL)
+        f->heard_ms = now_ms;
 }
 
 void fleet_heard_report(struct fleet *f, const struct fleet_report *report, int64_t now_ms) {
@@ -156,15 +156,9 @@ static void begin_alone(struct fleet *f, struct admission a[LANES], int64_t now_
     }
 }
 
-/* A leader was heard of, and may have room for us. */
-static bool is_led(const struct fleet *f, int64_t now_ms) {
-    return now_ms - f->heard_ms < FLEET_SILENT_MS && f->grant.count < FLEET_MEMBERS_MAX;
-}
-
 static void follow(struct fleet *f, struct admission a[LANES], int64_t now_ms) {
     const struct fleet_share *mine = find_share(&f->grant, f->id);
-    bool govern = f->caught_up && !f->owns_all &&
-                  (is_led(f, now_ms) || (mine != NULL && now_ms - f->heard_ms < FLEET_SILENT_MS));
+    bool govern = f->caught_up && !f->owns_all && now_ms - f->heard_ms < FLEET_SILENT_MS;
     if (govern && !f->governed)
         begin_governed(f, a);
     else if (!govern && f->governed)

@@ -24,7 +24,7 @@
 
 enum {
     FLEET_ID_MAX = 40,
-    FLEET_SILENT_MS = 30000, /* without a word of a leader for so long a member learns alone */
+    FLEET_SILENT_MS = 30000, /* without a share from a leader for so long a member learns alone */
     FLEET_GONE_MS = 12000,   /* a member not heard of for so long has lost its partitions */
     FLEET_REPORT_MS = 1000,
     FLEET_GRANT_MS = 1000,
@@ -78,7 +78,7 @@ struct fleet {
 
     struct fleet_grant grant; /* the last valid one; version 0: none */
     int64_t grant_ms;         /* when it was written */
-    int64_t heard_ms;         /* of the leader */
+    int64_t heard_ms;         /* when a grant had a share for us; or we have just begun */
     struct fleet_report sent; /* the last report */
     int64_t sent_ms, sent_epoch;
     int64_t sweeping_version; /* the grant that was known when the look under way began */
@@ -109,7 +109,7 @@ void fleet_owns(struct fleet *f, bool first, bool all);
  * What is read from the topic; `age_ms`: of the record. Of its past only claims and grants are told
  * of, and the end of the past once.
  */
-void fleet_heard_claim(struct fleet *f, const char *id, int64_t offset, int64_t now_ms);
+void fleet_heard_claim(struct fleet *f, const char *id, int64_t offset);
 void fleet_heard_grant(struct fleet *f, const struct fleet_grant *grant, int64_t age_ms,
                        int64_t now_ms);
 void fleet_heard_report(struct fleet *f, const struct fleet_report *report, int64_t now_ms);

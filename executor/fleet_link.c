@@ -178,7 +178,7 @@ static void take(void *arg, const rd_kafka_message_t *message) {
     }
     switch (record.kind) {
     case FLEET_CLAIM:
-        fleet_heard_claim(&l->fleet, record.id, message->offset, now_ms);
+        fleet_heard_claim(&l->fleet, record.id, message->offset);
         break;
     case FLEET_GRANT:
         fleet_heard_grant(&l->fleet, &record.grant, age_ms(message), now_ms);

@@ -49,6 +49,7 @@ struct model_query {
 struct model_executor {
     bool alive, paused;
     bool cut_off; /* from Kafka, but not from Athena */
+    bool mute;    /* it reads, but what it writes does not arrive */
     struct fleet fleet;
     struct admission a[LANES];
     size_t read; /* of the log */
@@ -103,7 +104,7 @@ static void deliver(struct model *m, struct model_executor *e, size_t offset) {
     const struct model_record *r = &m->log[offset];
     bool past = !e->fleet.caught_up;
     if (r->kind == RECORD_CLAIM)
-        fleet_heard_claim(&e->fleet, r->id, (int64_t)offset, m->now_ms);
+        fleet_heard_claim(&e->fleet, r->id, (int64_t)offset);
     else if (r->kind == RECORD_GRANT)
         fleet_heard_grant(&e->fleet, r->body, m->now_ms - r->at_ms, m->now_ms);
     else if (r->kind == RECORD_REPORT && !past)
@@ -256,7 +257,7 @@ static void step_fleet(struct model *m, struct model_executor *e) {
     }
     if (f->leads)
         check_obedience(m, f);
-    if (e->cut_off)
+    if (e->cut_off || e->mute)
         return;
     if (due.claim)
         append(m, RECORD_CLAIM, f->id, NULL, 0);

@@ -179,6 +179,22 @@ static void test_silence(void **state) {
     model_close(m);
 }
 
+/* It hears the leader, but its own reports do not arrive: it must not wait for ever. */
+static void test_not_listed(void **state) {
+    (void)state;
+    struct model *m = model_of_four(1);
+    struct model_executor *e = model_add(m, 50);
+    e->mute = true;
+    model_run(m, 29000);
+    assert_true(e->a[0].governed && e->a[0].share == 0);
+    model_run(m, 31000);
+    assert_false(e->a[0].governed);
+    e->mute = false;
+    model_run(m, 33000);
+    assert_true(e->a[0].governed && e->a[0].share > 0);
+    model_close(m);
+}
+
 /* One that has learned alone is joined by others, one of which leads. */
 static void test_one_is_joined(void **state) {
     (void)state;
@@ -228,6 +244,7 @@ int main(void) {
         cmocka_unit_test(test_leader_killed),
         cmocka_unit_test(test_deposed_leader_is_not_heeded),
         cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_not_listed),
         cmocka_unit_test(test_one_is_joined),
         cmocka_unit_test(test_all_start_anew),
     };

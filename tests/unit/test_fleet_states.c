@@ -90,7 +90,7 @@ static bool read_one(struct world *w, struct member *m) {
     const struct record *r = &w->log[offset];
     struct fleet_grant was = m->fleet.grant;
     if (r->kind == CLAIM)
-        fleet_heard_claim(&m->fleet, r->id, offset, w->now_ms);
+        fleet_heard_claim(&m->fleet, r->id, offset);
     else if (r->kind == REPORT)
         fleet_heard_report(&m->fleet, &r->report, w->now_ms);
     else
