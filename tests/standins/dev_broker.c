@@ -23,7 +23,7 @@
 struct broker_config {
     struct options_common common;
     const char *bootstrap_file;
-    const char *stage, *topics[4];
+    const char *stage, *topics[4], *quota_topic;
     int64_t partitions;
 };
 
@@ -44,6 +44,8 @@ static const struct option rows[] = {
      "A topic that is created.", 0, 0, NULL},
     {"TOPIC_PARTITIONS", OPTION_INTEGER, AT(partitions), "6", "Partitions of each of these topics.",
      1, 1000, NULL},
+    {"QUOTA_TOPIC", OPTION_STRING, AT(quota_topic), "athena-query-quota",
+     "A topic that is created, with one partition.", 0, 0, NULL},
 };
 
 static const struct option_table table = {rows, sizeof rows / sizeof *rows};
@@ -82,19 +84,20 @@ static bool create_topic(rd_kafka_mock_cluster_t *cluster, const char *name, int
     return error == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static bool create_topics(rd_kafka_mock_cluster_t *cluster, const struct broker_config *config) {
+/* By its name, and with the stage behind it. */
+static bool create_both(rd_kafka_mock_cluster_t *cluster, const char *name, const char *stage,
+                        int partitions) {
     char staged[512];
-    for (size_t i = 0; i < sizeof config->topics / sizeof *config->topics; i++) {
-        const char *name = config->topics[i];
-        if (!create_topic(cluster, name, (int)config->partitions))
+    snprintf(staged, sizeof staged, "%s-%s", name, stage != NULL ? stage : "");
+    return create_topic(cluster, name, partitions) &&
+           (stage == NULL || create_topic(cluster, staged, partitions));
+}
+
+static bool create_topics(rd_kafka_mock_cluster_t *cluster, const struct broker_config *config) {
+    for (size_t i = 0; i < sizeof config->topics / sizeof *config->topics; i++)
+        if (!create_both(cluster, config->topics[i], config->stage, (int)config->partitions))
             return false;
-        if (config->stage == NULL)
-            continue;
-        snprintf(staged, sizeof staged, "%s-%s", name, config->stage);
-        if (!create_topic(cluster, staged, (int)config->partitions))
-            return false;
-    }
-    return true;
+    return create_both(cluster, config->quota_topic, config->stage, 1);
 }
 
 static bool announce(const struct broker_config *config, const char *bootstrap) {
