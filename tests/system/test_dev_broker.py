@@ -26,7 +26,7 @@ def partitions(bootstrap):
 
 def test_topics_are_there(programs, tmp_path):
     program, bootstrap = start(programs, tmp_path)
-    assert partitions(bootstrap) == dict.fromkeys(TOPICS, 6)
+    assert partitions(bootstrap) == dict.fromkeys(TOPICS, 6) | {"athena-query-quota": 1}
     assert program.out_path.read_text() == f"bootstrap={bootstrap}\n"
     assert program.address == bootstrap
 
@@ -35,7 +35,8 @@ def test_topics_of_a_stage(programs, tmp_path):
     env = {"STAGE": "dev", "TOPIC_PARTITIONS": 2, "QUERY_TOPIC": "q"}
     _, bootstrap = start(programs, tmp_path, env)
     names = ["q", *TOPICS[1:]]
-    assert partitions(bootstrap) == dict.fromkeys([*names, *(n + "-dev" for n in names)], 2)
+    quota = dict.fromkeys(["athena-query-quota", "athena-query-quota-dev"], 1)
+    assert partitions(bootstrap) == dict.fromkeys([*names, *(n + "-dev" for n in names)], 2) | quota
 
 
 def test_a_record_comes_back(programs, tmp_path):
