@@ -1,6 +1,6 @@
 /*
- * Which query is started when, and what an answer means for it: the one place that acts on an
- * outcome.
+ * Which query is started when: records come in, wait, and have their turn. What the answer to a
+ * start means for its query is answer.h's.
  */
 #ifndef EXECUTOR_DISPATCH_H
 #define EXECUTOR_DISPATCH_H
@@ -22,9 +22,12 @@ void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message
 void dispatch_revoking(void *arg, struct partition *p);
 void dispatch_gone(void *arg, struct partition *p);
 
-/* Every offset way out of a job: its offset is done with. Frees it. */
+/* The job has come to its end: its offset is done with. Frees it. */
 void dispatch_finish(struct executor *x, struct job *job);
-/* Its offset is not done with: the next owner begins anew. Frees it once nothing is under way. */
+/*
+ * Its offset is not done with: the next owner begins anew. Frees it, or where a record of it is
+ * under way, at the next call.
+ */
 void dispatch_drop(struct executor *x, struct job *job);
 
 /* Nothing waits, is being asked for, or runs. */

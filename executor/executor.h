@@ -1,7 +1,7 @@
 /*
  * What the parts of the executor share. main.c opens and closes it all; dispatch.c decides what is
- * started when and what an answer means for a query, settle.c gets the last records of a query
- * acknowledged, tracker.c follows what runs.
+ * started when, answer.c what an answer means for a query, settle.c gets the last records of a
+ * query acknowledged, tracker.c follows what runs.
  */
 #ifndef EXECUTOR_EXECUTOR_H
 #define EXECUTOR_EXECUTOR_H

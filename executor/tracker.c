@@ -13,6 +13,7 @@
 #include "executor/gate.h"
 #include "executor/outcome.h"
 #include "executor/settle.h"
+#include "executor/slot.h"
 
 enum {
     INTERVAL_LEAST_MS = 50,
@@ -169,9 +170,7 @@ static void end(struct executor *x, struct job *job, enum status_state state,
                                                      : METRIC_CANCELLED],
                1);
     take_out(&x->tracker, job);
-    if (job->slot == SLOT_HELD)
-        admission_ended(&x->admission[job->lane], 1);
-    job->slot = SLOT_NONE;
+    slot_release(x, job);
     settle_ended(x, job, state, reason[0] != '\0' ? reason : NULL);
 }
 
@@ -236,10 +235,8 @@ static bool sweep_goes_on(const struct tracker *t) {
 
 /* It may run, and takes a slot, but not for ever. */
 static void note_one_untold(struct executor *x, struct job *job) {
-    if (job->slot == SLOT_HELD && ++job->untold > UNTOLD_HELD) {
-        admission_ended(&x->admission[job->lane], 1);
-        job->slot = SLOT_NONE;
-    }
+    if (job->slot == SLOT_HELD && ++job->untold > UNTOLD_HELD)
+        slot_release(x, job);
     if (job->slot == SLOT_HELD)
         note_seen(&x->tracker, job, NULL);
 }
