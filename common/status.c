@@ -45,7 +45,7 @@ bool status_is_final(enum status_state state) {
     return states[state].rank == RANK_FINAL;
 }
 
-static bool is_same_text(const struct status *a, const struct status *b) {
+bool status_is_same_text(const struct status *a, const struct status *b) {
     if (!a->has_sha256 || !b->has_sha256)
         return a->has_sha256 == b->has_sha256;
     return memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
@@ -63,7 +63,7 @@ bool status_may_follow(const struct status *known, const struct status *next) {
         return true;
     if (states[next->state].rank < states[known->state].rank)
         return false;
-    if (!is_execution(next) && !is_same_text(known, next) &&
+    if (!is_execution(next) && !status_is_same_text(known, next) &&
         !(known->state == STATUS_REJECTED && next->state == STATUS_REJECTED))
         return false;
     return !status_is_final(known->state) || next->updated_at_ms >= known->updated_at_ms;

@@ -72,6 +72,9 @@ void status_write(const struct status *s, bool with_sha256, struct buffer *out);
 bool status_read(const void *value, size_t n, struct status *out);
 void status_free(struct status *s); /* leaves it zeroed, and takes it so */
 
+/* Both are told to be of one text, or neither of any. */
+bool status_is_same_text(const struct status *a, const struct status *b);
+
 /*
  * Whether `next` may replace what is `known` of the same pair (NULL: nothing known). Readers apply
  * it to what they read, writers ask it before they write, because compaction keeps only the last

@@ -26,6 +26,10 @@ static void widen_gap(struct admission *a) {
     a->gap = a->gap * gap_growth < gap_most ? a->gap * gap_growth : gap_most;
 }
 
+int admission_out(const struct admission *a) {
+    return a->held + a->pending;
+}
+
 bool admission_is_long(int64_t backlog, int limit) {
     return backlog >= (int64_t)limit * LONG_ROUNDS;
 }
@@ -61,7 +65,7 @@ void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learne
 
 /* Until the leader has heard of it, what is held is all that may be held. */
 static void throttled_governed(struct admission *a, const struct admission_permit *permit) {
-    int out = a->held + a->pending;
+    int out = admission_out(a);
     if (permit->version == a->version && a->share > out)
         a->share = out;
     a->streak = 1;
@@ -71,7 +75,7 @@ static void throttled_governed(struct admission *a, const struct admission_permi
 
 bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
                     struct admission_permit *permit) {
-    int out = a->held + a->pending;
+    int out = admission_out(a);
     if (now_ms < a->last_ms)
         a->last_ms = now_ms; /* the clock went back */
     *permit = (struct admission_permit){false, a->epoch, a->version};

@@ -57,6 +57,8 @@ struct admission_permit {
 };
 
 void admission_init(struct admission *a);
+/* Slots that are taken: of what runs, and of calls that may start something. */
+int admission_out(const struct admission *a);
 /*
  * True: one call may be made now, and `permit` goes with it. `backlog`: how many wait to be
  * started, in Kafka too.

@@ -79,10 +79,7 @@ static void act_started(struct executor *x, struct job *job, const struct aws_an
     (void)answer;
     slot_started(x, job);
     pace_worked(&x->pace);
-    double waited_s =
-        (double)(loop_wall() - (job->headers.first_seen_ms >= 0 ? job->headers.first_seen_ms
-                                                                : job->received_ms)) /
-        1000;
+    double waited_s = (double)(loop_wall() - job_first_seen_ms(job)) / 1000;
     metric_observe(&x->metrics[METRIC_WAIT_SECONDS], waited_s > 0 ? waited_s : 0);
     follow(x, job);
 }
@@ -134,6 +131,10 @@ static void act_credentials(struct executor *x, struct job *job, const struct aw
     wait_again(x, job);
 }
 
+static bool is_of_its_text(const struct status *known, const struct job *job) {
+    return known->has_sha256 && memcmp(known->sha256, job->sha256, sizeof known->sha256) == 0;
+}
+
 /*
  * Another text of this pair has started, or this one with other defaults. The status topic tells
  * which; what another executor wrote there may lag behind, so it is asked twice.
@@ -141,8 +142,7 @@ static void act_credentials(struct executor *x, struct job *job, const struct aw
 static void act_mismatch(struct executor *x, struct job *job, const struct aws_answer *answer) {
     struct status known;
     bool is_known = status_view_find(x->view, job->id.user_id, job->id.query_id, &known);
-    if (is_known && known.query_execution_id != NULL && known.has_sha256 &&
-        memcmp(known.sha256, job->sha256, sizeof known.sha256) == 0) {
+    if (is_known && known.query_execution_id != NULL && is_of_its_text(&known, job)) {
         log_info("started before with other defaults, followed: queryId=%s queryExecutionId=%s",
                  job->id.query_id, known.query_execution_id);
         if (status_is_final(known.state)) { /* and ended, and told */
@@ -165,8 +165,7 @@ static void act_mismatch(struct executor *x, struct job *job, const struct aws_a
     }
     slot_release(x, job);
     /* This very text's own QUEUED or THROTTLED would be its last word otherwise. */
-    bool is_ours = is_known && known.query_execution_id == NULL && known.has_sha256 &&
-                   memcmp(known.sha256, job->sha256, sizeof known.sha256) == 0;
+    bool is_ours = is_known && known.query_execution_id == NULL && is_of_its_text(&known, job);
     if (is_ours)
         settle_rejected(x, job, answer->code, answer->message);
     else

@@ -65,10 +65,8 @@ void dispatch_drop(struct executor *x, struct job *job) {
 }
 
 bool dispatch_is_idle(const struct executor *x) {
-    for (int lane = 0; lane < LANES; lane++)
-        if (window_count(&x->window[lane]) > 0)
-            return false;
-    return x->calls == 0 && x->tracker.count == 0 && TAILQ_EMPTY(&x->again);
+    return !dispatch_any_waits(x) && x->calls == 0 && x->tracker.count == 0 &&
+           TAILQ_EMPTY(&x->again);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
@@ -89,9 +87,7 @@ static void call(struct executor *x, struct job *job) {
 static bool is_expired(const struct executor *x, const struct job *job) {
     if (x->config->query_max_age_ms == 0 || job->perhaps_started)
         return false;
-    int64_t since_ms =
-        job->headers.first_seen_ms >= 0 ? job->headers.first_seen_ms : job->received_ms;
-    if (loop_wall() - since_ms <= x->config->query_max_age_ms)
+    if (loop_wall() - job_first_seen_ms(job) <= x->config->query_max_age_ms)
         return false;
     struct status known;
     return !status_view_find(x->view, job->id.user_id, job->id.query_id, &known) ||
@@ -157,6 +153,13 @@ int dispatch_waiting(const struct executor *x, enum lane lane) {
     return (int)window_count(&x->window[lane]);
 }
 
+bool dispatch_any_waits(const struct executor *x) {
+    for (int lane = 0; lane < LANES; lane++)
+        if (dispatch_waiting(x, (enum lane)lane) > 0)
+            return true;
+    return false;
+}
+
 /* What waits in Kafka is of either lane. */
 int64_t dispatch_backlog(const struct executor *x, enum lane lane) {
     int64_t lag = partitions_lag(x->partitions);
@@ -174,9 +177,7 @@ void dispatch_run(struct executor *x) {
     for (int idle = 0; idle < LANES; x->lane_next = (x->lane_next + 1) % LANES)
         idle = start_one(x, (enum lane)x->lane_next) ? 0 : idle + 1;
     fleet_link_step(x->fleet); /* what still waits */
-    bool waits = !TAILQ_EMPTY(&x->again);
-    for (int lane = 0; lane < LANES; lane++)
-        waits |= window_count(&x->window[lane]) > 0;
+    bool waits = !TAILQ_EMPTY(&x->again) || dispatch_any_waits(x);
     if (waits && !x->stopping && x->dispatch_timer.place == 0)
         loop_timer_set(x->loop, &x->dispatch_timer, LOOK_AGAIN_MS, on_dispatch_timer, x);
     notice_look(x);

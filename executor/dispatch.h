@@ -14,7 +14,9 @@ void dispatch_init(struct executor *x);
 void dispatch_run(struct executor *x);
 /* How many of a lane wait to be started. */
 int dispatch_waiting(const struct executor *x, enum lane lane);
-/* The same, and those that wait in Kafka, about a second old. */
+/* Whether any waits, of either lane. */
+bool dispatch_any_waits(const struct executor *x);
+/* How many of a lane wait here, and in Kafka, about a second old. */
 int64_t dispatch_backlog(const struct executor *x, enum lane lane);
 
 /* The three events of executor/partitions.h; `arg` is the executor. */

@@ -142,8 +142,7 @@ void fleet_swept(struct fleet *f, enum lane lane, double submitted, int counted)
 static void begin_governed(struct fleet *f, struct admission a[LANES]) {
     f->governed = true;
     for (int lane = 0; lane < LANES; lane++) /* it keeps what it has, until a grant tells */
-        admission_govern(&a[lane], a[lane].cold ? a[lane].held + a[lane].pending : a[lane].limit,
-                         -1);
+        admission_govern(&a[lane], a[lane].cold ? admission_out(&a[lane]) : a[lane].limit, -1);
 }
 
 static void begin_alone(struct fleet *f, struct admission a[LANES], int64_t now_ms) {
@@ -174,7 +173,7 @@ static void describe(const struct fleet *f, const struct admission a[LANES],
     for (int lane = 0; lane < LANES; lane++)
         r->lanes[lane] = (struct quota_report){
             .share = a[lane].share,
-            .held = a[lane].held + a[lane].pending,
+            .held = admission_out(&a[lane]),
             .calls = a[lane].pending,
             .waiting = work[lane].waiting,
             .backlog = work[lane].backlog,

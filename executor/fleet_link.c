@@ -80,7 +80,7 @@ static int startable(const struct executor *x, enum lane lane) {
         return waiting;
     int room = (int)x->config->max_running;
     for (int other = 0; other < LANES; other++)
-        room -= x->admission[other].held + x->admission[other].pending;
+        room -= admission_out(&x->admission[other]);
     return waiting < room ? waiting : room > 0 ? room : 0;
 }
 

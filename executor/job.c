@@ -28,6 +28,10 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
     return sound;
 }
 
+int64_t job_first_seen_ms(const struct job *job) {
+    return job->headers.first_seen_ms >= 0 ? job->headers.first_seen_ms : job->received_ms;
+}
+
 struct job *job_of_item(struct window_item *item) {
     return item != NULL ? (struct job *)((char *)item - offsetof(struct job, in_window)) : NULL;
 }

@@ -100,6 +100,8 @@ struct job {
 /* Takes `message`; reads it. False: it is no valid request, and `why` says what to mend. */
 bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, char *why,
               size_t why_size);
+/* When it first came into the query topic, UTC ms: being moved back does not change it. */
+int64_t job_first_seen_ms(const struct job *job);
 /* Whose place in the window that is; NULL for NULL. */
 struct job *job_of_item(struct window_item *item);
 /* The bytes of the record are no longer needed. */

@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "executor/dispatch.h"
 #include "executor/executor.h"
 #include "executor/settle.h"
 
@@ -49,7 +50,7 @@ static int count_running(const struct executor *x, enum lane lane) {
     int count = 0;
     for (int i = 0; i < LANES; i++)
         if (i == (int)lane || x->config->max_running > 0)
-            count += x->admission[i].held + x->admission[i].pending;
+            count += admission_out(&x->admission[i]);
     return count;
 }
 
@@ -66,9 +67,6 @@ static void on_timer(void *arg) {
 }
 
 void notice_look(struct executor *x) {
-    bool waits = false;
-    for (int lane = 0; lane < LANES; lane++)
-        waits |= window_count(&x->window[lane]) > 0;
-    if (waits && !x->stopping && x->notice_timer.place == 0)
+    if (dispatch_any_waits(x) && !x->stopping && x->notice_timer.place == 0)
         loop_timer_set(x->loop, &x->notice_timer, LOOK_EVERY_MS, on_timer, x);
 }

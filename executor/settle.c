@@ -23,10 +23,8 @@ static void send_what_is_left(void *arg);
 static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct job *job) {
     char attempt[32], first_seen[32], origin[sizeof job->headers.origin];
     bool throttled = job->final_state == STATUS_THROTTLED;
-    int64_t first_seen_ms =
-        job->headers.first_seen_ms >= 0 ? job->headers.first_seen_ms : job->received_ms;
     snprintf(attempt, sizeof attempt, "%" PRId64, job->headers.attempt + (throttled ? 1 : 0));
-    snprintf(first_seen, sizeof first_seen, "%" PRId64, first_seen_ms);
+    snprintf(first_seen, sizeof first_seen, "%" PRId64, job_first_seen_ms(job));
     if (job->headers.origin[0] != '\0')
         snprintf(origin, sizeof origin, "%s", job->headers.origin);
     else
@@ -199,8 +197,7 @@ static void send_status(struct executor *x, struct job *job) {
     /* Told already, by us before a failure or by another copy of the same query: tell it again. */
     struct status known;
     bool same = status_view_find(x->view, s.user_id, s.query_id, &known) &&
-                known.state == s.state && s.has_sha256 == known.has_sha256 &&
-                memcmp(known.sha256, s.sha256, sizeof s.sha256) == 0;
+                known.state == s.state && status_is_same_text(&known, &s);
     if (!same && !may_be_told(x, &s)) {
         job->status.wanted = false;
         return;

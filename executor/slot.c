@@ -8,7 +8,7 @@ bool slot_take(struct executor *x, struct job *job) {
         return true;
     int out = 0;
     for (int lane = 0; lane < LANES; lane++)
-        out += x->admission[lane].held + x->admission[lane].pending;
+        out += admission_out(&x->admission[lane]);
     if (x->config->max_running > 0 && out >= x->config->max_running)
         return false;
     if (!admission_want(&x->admission[job->lane], loop_now(x->loop), dispatch_backlog(x, job->lane),
