@@ -87,10 +87,17 @@ struct program {
     void (*check)(const void *config, struct buffer *faults);
 };
 
+/* With which every program ends. */
+enum {
+    EXIT_STOPPED = 0, /* as asked for, by a signal or once its work is done */
+    EXIT_BAD_CONFIGURATION = 100,
+    EXIT_CANNOT_GO_ON = 111,
+};
+
 enum options_result {
     OPTIONS_RUN,   /* go on */
-    OPTIONS_EXIT,  /* --help, --version or a sound --check-config: exit 0 */
-    OPTIONS_FAULT, /* every fault was printed to stderr: exit 100 */
+    OPTIONS_EXIT,  /* --help, --version or a sound --check-config: EXIT_STOPPED */
+    OPTIONS_FAULT, /* every fault was printed to stderr: EXIT_BAD_CONFIGURATION */
 };
 
 /*

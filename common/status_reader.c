@@ -79,10 +79,6 @@ bool status_reader_caught_up(const struct status_reader *r) {
     return topic_reader_caught_up(r->topic);
 }
 
-bool status_reader_up(const struct status_reader *r) {
-    return topic_reader_up(r->topic);
-}
-
 void status_reader_close(struct status_reader *r) {
     if (r == NULL)
         return;

@@ -27,7 +27,6 @@ void status_reader_watch(struct status_reader *r, status_covered_fn *covered, vo
 /* Begins, once the topic is known to have `partitions`. */
 bool status_reader_start(struct status_reader *r, int32_t partitions);
 bool status_reader_caught_up(const struct status_reader *r); /* stays true once it was */
-bool status_reader_up(const struct status_reader *r);        /* a broker is reached */
 void status_reader_close(struct status_reader *r);
 
 #endif

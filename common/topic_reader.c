@@ -131,10 +131,6 @@ bool topic_reader_caught_up(const struct topic_reader *r) {
     return r->partitions > 0 && r->behind == 0;
 }
 
-bool topic_reader_up(const struct topic_reader *r) {
-    return r->owner.health.up;
-}
-
 void topic_reader_close(struct topic_reader *r) {
     if (r == NULL)
         return;

@@ -29,7 +29,6 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct options_c
 bool topic_reader_start(struct topic_reader *r, int32_t partitions);
 /* True once every partition was read to where it ended at some moment since the start. */
 bool topic_reader_caught_up(const struct topic_reader *r);
-bool topic_reader_up(const struct topic_reader *r); /* a broker is reached */
 void topic_reader_close(struct topic_reader *r);
 
 #endif

@@ -18,8 +18,6 @@
 #include "executor/repair.h"
 
 enum {
-    EXIT_CONFIG = 100,
-    EXIT_CANNOT_GO_ON = 111,
     SEND_TIMEOUT_MS = 30000,  /* then a record is reported as failed, and sent again */
     REVOKE_TIMEOUT_MS = 5000, /* the longest that a rebalance waits for calls under way */
 };
@@ -163,7 +161,7 @@ static int serve(struct executor *x, struct options_common *common) {
     admin_close(admin);
     close_all(x);
     log_info("stopped");
-    return opened ? 0 : EXIT_CANNOT_GO_ON;
+    return opened ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
 }
 
 int main(int argc, char **argv) {
@@ -171,13 +169,13 @@ int main(int argc, char **argv) {
     static struct executor executor = {.config = &config};
     switch (options_read(&executor_program, argc, argv, &config)) {
     case OPTIONS_EXIT:
-        return 0;
+        return EXIT_STOPPED;
     case OPTIONS_FAULT:
-        return EXIT_CONFIG;
+        return EXIT_BAD_CONFIGURATION;
     case OPTIONS_RUN:
         break;
     }
-    int status = config.whoami ? (whoami_print(&config.aws) ? 0 : EXIT_CANNOT_GO_ON)
+    int status = config.whoami ? (whoami_print(&config.aws) ? EXIT_STOPPED : EXIT_CANNOT_GO_ON)
                                : serve(&executor, &config.common);
     options_free(&config.common);
     return status;

@@ -13,9 +13,6 @@
 #include "receiver/service.h"
 
 enum {
-    EXIT_STOPPED = 0,
-    EXIT_BAD_CONFIGURATION = 100,
-    EXIT_CANNOT_GO_ON = 111,
     LISTENERS_AND_LOGS = 256 /* descriptors beside the connections */
 };
 

@@ -24,7 +24,6 @@
 #include "redriver/redriver_metrics.h"
 
 enum {
-    EXIT_CANNOT_GO_ON = 111,
     SEND_TIMEOUT_MS = 30000,
     REVOKE_TIMEOUT_MS = 5000,
     AWS_CONNECTIONS = 2,
@@ -55,11 +54,10 @@ struct redriver {
     bool cut_short; /* the last pass did not come to its end: the next does not wait */
     bool releasing; /* the group waits for this pass to end */
     bool over;      /* the one pass that was asked for is done */
-    bool broken;    /* exit 111 */
+    bool broken;    /* EXIT_CANNOT_GO_ON */
 };
 
-/* --- passes -------------------------------------------------------------------------------------
- */
+/* --- passes ----------------------------------------------------------------------------------- */
 
 static void begin_pass(void *arg) {
     struct redriver *r = arg;
@@ -166,8 +164,7 @@ static bool on_chosen(void *arg, struct letter *letter) {
     return print(r, &line);
 }
 
-/* --- the group, or none -------------------------------------------------------------------------
- */
+/* --- the group, or none ----------------------------------------------------------------------- */
 
 static void keep_partitions(struct redriver *r, const int32_t *partitions, size_t count) {
     r->partitions = mem_resize(r->partitions, count + 1, sizeof *r->partitions);
@@ -223,8 +220,7 @@ static void on_topics(void *arg) {
     }
 }
 
-/* --- admin --------------------------------------------------------------------------------------
- */
+/* --- admin ------------------------------------------------------------------------------------ */
 
 static bool ready(void *arg, struct buffer *why) {
     struct redriver *r = arg;
@@ -250,9 +246,7 @@ static void write_metrics(void *arg, struct buffer *out) {
     metrics_write(r->metrics, REDRIVER_METRICS, out);
 }
 
-/* --- opening, in this order; closing, in reverse
- * --------------------------------------------------
- */
+/* --- opening, in this order; closing, in reverse ---------------------------------------------- */
 
 static bool open_kafka(struct redriver *r, char *error, size_t error_size) {
     const struct options_common *common = &r->config.common;
@@ -373,8 +367,7 @@ static void close_all(struct redriver *r) {
     options_free(&r->config.common);
 }
 
-/* --- running ------------------------------------------------------------------------------------
- */
+/* --- running ---------------------------------------------------------------------------------- */
 
 static void wake(void *arg) {
     (void)arg;
@@ -432,9 +425,9 @@ int main(int argc, char **argv) {
     struct redriver r = {.config = {.from = REDRIVER_FROM_UNSAID}};
     switch (options_read(&redriver_program, argc, argv, &r.config)) {
     case OPTIONS_EXIT:
-        return 0;
+        return EXIT_STOPPED;
     case OPTIONS_FAULT:
-        return 100;
+        return EXIT_BAD_CONFIGURATION;
     case OPTIONS_RUN:
         break;
     }
@@ -455,5 +448,5 @@ int main(int argc, char **argv) {
         r.broken = true;
     }
     close_all(&r);
-    return r.broken ? EXIT_CANNOT_GO_ON : 0;
+    return r.broken ? EXIT_CANNOT_GO_ON : EXIT_STOPPED;
 }

@@ -30,8 +30,7 @@ struct member {
     void *committed_arg;
 };
 
-/* --- rebalances ---------------------------------------------------------------------------------
- */
+/* --- rebalances ------------------------------------------------------------------------------- */
 
 static void keep(struct member *m, const rd_kafka_topic_partition_list_t *list) {
     m->count = 0;
@@ -80,8 +79,7 @@ void member_release(struct member *m) {
     m->revoking = false;
 }
 
-/* --- commits ------------------------------------------------------------------------------------
- */
+/* --- commits ---------------------------------------------------------------------------------- */
 
 static void on_commits(void *arg) {
     struct member *m = arg;
@@ -124,8 +122,7 @@ bool member_commit(struct member *m, const struct member_offset *offsets, size_t
     return true;
 }
 
-/* --- the handle ---------------------------------------------------------------------------------
- */
+/* --- the handle ------------------------------------------------------------------------------- */
 
 static void on_control(void *arg) {
     struct member *m = arg;
@@ -240,10 +237,6 @@ bool member_assigned(const struct member *m) {
 
 size_t member_partitions(const struct member *m) {
     return m->count;
-}
-
-bool member_up(const struct member *m) {
-    return m->owner.health.up;
 }
 
 bool member_fatal(const struct member *m) {

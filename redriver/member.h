@@ -40,7 +40,6 @@ bool member_join(struct member *m, char *error, size_t error_size);
 void member_release(struct member *m);
 bool member_assigned(const struct member *m);
 size_t member_partitions(const struct member *m);
-bool member_up(const struct member *m);    /* a broker is reached */
 bool member_fatal(const struct member *m); /* the handle will never work again */
 
 struct member_offset {

@@ -59,8 +59,7 @@ static bool commits(const struct pass *p) {
     return p->settings.member != NULL && !p->lost;
 }
 
-/* --- beginning ----------------------------------------------------------------------------------
- */
+/* --- beginning -------------------------------------------------------------------------------- */
 
 void pass_begin(struct pass *p, const int32_t *partitions, size_t count, int64_t chosen) {
     p->state = STATE_LEARNING;
@@ -111,8 +110,7 @@ static int64_t learn(struct pass *p) {
     return 0;
 }
 
-/* --- one record ---------------------------------------------------------------------------------
- */
+/* --- one record ------------------------------------------------------------------------------- */
 
 static void stays(struct pass *p, const struct letter *l) {
     if (l->timestamp_ms >= 0 && (p->result.oldest_ms < 0 || l->timestamp_ms < p->result.oldest_ms))
@@ -214,8 +212,7 @@ static void serve(struct pass *p, rd_kafka_message_t *message) {
         take(p, message, i);
 }
 
-/* --- committing ---------------------------------------------------------------------------------
- */
+/* --- committing ------------------------------------------------------------------------------- */
 
 static void on_committed(void *arg, rd_kafka_resp_err_t err) {
     struct pass *p = arg;
@@ -275,8 +272,7 @@ static int64_t commit_some(struct pass *p) {
     return p->committing || !has_news(p) ? -1 : COMMIT_AGAIN_MS;
 }
 
-/* --- ending -------------------------------------------------------------------------------------
- */
+/* --- ending ----------------------------------------------------------------------------------- */
 
 static void over(struct pass *p) {
     p->result.whole = p->done_count == p->count && p->state != STATE_LEARNING;
@@ -386,8 +382,7 @@ void pass_stop(struct pass *p, int64_t timeout_ms, bool lost) {
         p->deadline_ms = deadline_ms;
 }
 
-/* --- from outside -------------------------------------------------------------------------------
- */
+/* --- from outside ----------------------------------------------------------------------------- */
 
 struct pass *pass_open(const struct pass_settings *settings) {
     struct pass *p = mem_zero(sizeof *p);

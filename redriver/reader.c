@@ -83,8 +83,7 @@ bool reader_up(const struct reader *r) {
     return r->owner.health.up;
 }
 
-/* --- where a pass begins and ends ---------------------------------------------------------------
- */
+/* --- where a pass begins and ends ------------------------------------------------------------- */
 
 static rd_kafka_topic_partition_list_t *
 list_of(const char *topic, const struct reader_place *places, size_t count, int64_t offset) {
@@ -185,8 +184,7 @@ void reader_places_free(struct reader_place *places, size_t count) {
     free(places);
 }
 
-/* --- reading ------------------------------------------------------------------------------------
- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
 void reader_start(struct reader *r, const char *topic, const struct reader_place *places,
                   size_t count) {

@@ -71,8 +71,7 @@ static void test_environment(void **state) {
     }
 }
 
-/* --- the provider, with sources that say what they are told ------------------------------------
- */
+/* --- the provider, with sources that say what they are told ----------------------------------- */
 
 struct scripted {
     enum credentials_found found;

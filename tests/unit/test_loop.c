@@ -365,8 +365,7 @@ static void test_wait_ends(void **state) {
     assert_in_range(loop_now(loop) - before, 19, PATIENCE_MS / 2);
 }
 
-/* --- signals, each story in a process of its own: they are for good ----------------------------
- */
+/* --- signals, each story in a process of its own: they are for good --------------------------- */
 
 static int run_child(int (*story)(void)) {
     fflush(NULL);

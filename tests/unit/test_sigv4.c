@@ -32,7 +32,7 @@ static struct sigv4_request plain_request(void) {
                                   .time = SIGNED_AT};
 }
 
-/* --- The canonical request, part by part ----------------------------------------------------- */
+/* --- The canonical request, part by part ------------------------------------------------------ */
 
 /* The nth line, from 0, and all after it up to `end`. The caller frees. */
 static char *part_of_canonical(const struct sigv4_request *r, int nth, const char *end) {
@@ -201,7 +201,7 @@ static void test_body(void **state) {
     }
 }
 
-/* --- Whole signatures ------------------------------------------------------------------------ */
+/* --- Whole signatures ------------------------------------------------------------------------- */
 
 static const struct sigv4_header start_headers[] = {
     {"Content-Type", "application/x-amz-json-1.1"},
@@ -287,7 +287,7 @@ static void test_presigned_with_token(void **state) {
                      "711fde991a4506dfaad5719a0911edc89b04f95be64fdb9a44b8432f288158e6");
 }
 
-/* --- What cannot be signed ------------------------------------------------------------------- */
+/* --- What cannot be signed -------------------------------------------------------------------- */
 
 static void expect_unsigned(const struct sigv4_request *r, const struct sigv4_keys *with) {
     struct sigv4_signed s;
