@@ -100,6 +100,11 @@ bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
     return true;
 }
 
+bool admission_is_full(const struct admission *a) {
+    int out = admission_out(a);
+    return a->governed ? out >= a->share : !a->growing && out >= a->limit;
+}
+
 void admission_started(struct admission *a, const struct admission_permit *permit) {
     a->pending--;
     a->held++;

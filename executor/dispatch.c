@@ -134,10 +134,7 @@ static bool start_one(struct executor *x, enum lane lane) {
     struct job *job = job_of_item(window_first(&x->window[lane]));
     bool outage =
         x->ambiguous >= OUTAGE_ANSWERS && loop_now(x->loop) - x->started_ms < OUTAGE_START_MS;
-    if (job == NULL || outage || !may_call(x))
-        return false;
-    x->lane_full[lane] = !slot_take(x, job);
-    if (x->lane_full[lane])
+    if (job == NULL || outage || !may_call(x) || !slot_take(x, job))
         return false;
     window_take(&x->window[lane]);
     x->started_ms = loop_now(x->loop);

@@ -41,7 +41,6 @@ struct executor {
     struct cloudwatch *cloudwatch; /* NULL: off */
 
     struct window window[LANES]; /* what waits: users take turns */
-    bool lane_full[LANES];       /* what is next in it waits for the quota */
     int lane_next;               /* lanes take turns, too */
     struct job_list again;       /* perhaps started: to be asked again, before all others */
     struct admission admission[LANES];

@@ -45,24 +45,24 @@ static void look_at(void *arg, struct window_item *item, size_t before) {
     settle_waiting(x, job, reason);
 }
 
-/* Those that take of the same quota: of the lane, and with MAX_RUNNING of all lanes. */
-static int count_running(const struct executor *x, enum lane lane) {
-    int count = 0;
+/* Not for the pace, or for calls under way: those are no quota, and wait for moments only. */
+static void look_at_lane(struct look *look, enum lane lane) {
+    struct executor *x = look->x;
+    int of_all = 0;
     for (int i = 0; i < LANES; i++)
-        if (i == (int)lane || x->config->max_running > 0)
-            count += admission_out(&x->admission[i]);
-    return count;
+        of_all += admission_out(&x->admission[i]);
+    bool is_shared = x->config->max_running > 0;
+    look->running = is_shared ? of_all : admission_out(&x->admission[lane]);
+    if ((is_shared && of_all >= x->config->max_running) || admission_is_full(&x->admission[lane]))
+        window_walk(&x->window[lane], look_at, look);
 }
 
 static void on_timer(void *arg) {
     struct executor *x = arg;
     struct look look = {x, FIRST_A_LOOK, AGAIN_A_LOOK, 0};
-    bool is_quota = !x->stopping && !x->gate.suspect && status_reader_caught_up(x->reader);
-    for (int lane = 0; lane < LANES && is_quota; lane++) {
-        look.running = count_running(x, (enum lane)lane);
-        if (x->lane_full[lane])
-            window_walk(&x->window[lane], look_at, &look);
-    }
+    bool may_start = !x->stopping && !x->gate.suspect && status_reader_caught_up(x->reader);
+    for (int lane = 0; lane < LANES && may_start && x->config->track_queries; lane++)
+        look_at_lane(&look, (enum lane)lane);
     notice_look(x);
 }
 

@@ -188,6 +188,32 @@ def test_fairness_a_place_that_changed_is_told_again(pipeline):
     assert len(told) == 2, "at most every ten seconds"
 
 
+def test_fairness_waiting_for_the_rate_is_not_for_the_quota(pipeline):
+    p = pipeline(redrivers=0, env=ONE, sim_env={"SIM_RATE": 2})
+    inject_all(p, burst(20))
+    wait_until(lambda: len(p.sim.ledger()) >= 6, 30)
+    assert p.executors[0].metrics().sum("athena_query_waiting") > 0
+    assert not [s for records in p.status_records().values() for s in records if s["reason"]]
+
+
+def test_fairness_waiting_is_told_of_the_first_of_a_pair(pipeline):
+    """Of two texts nothing is known yet: the second, in another lane, must not get the pair."""
+    p = pipeline(
+        redrivers=0, env=ONE, executor_env={"MAX_RUNNING": 1}, sim_env={"SIM_QUERY_MS": 100},
+    )  # fmt: skip
+    p.inject(body("long", "SELECT 0 /* sim: ms=4000 */"))
+    p.wait_state("long", "STARTED", "u")
+    texts = ["SHOW TABLES", "SELECT 1"]
+    pairs = [(b"u", body("pair", text)) for text in texts]
+    p.topics.produce_all(p.query_topic, pairs)
+    wait_until(lambda: place_of(p, "pair", "u") == 0, 10, "the first to be told")
+    p.wait_state("pair", "SUCCEEDED", "u")
+    p.wait_committed()
+    check_started_once(p, ["SELECT 0 /* sim: ms=4000 */", "SHOW TABLES"])
+    (rejected,) = p.topics.read(p.rejected_topic)
+    assert rejected.value == pairs[1][1]
+
+
 def test_fairness_waiting_is_never_told_over_a_later_state(pipeline):
     """One that ran, was throttled, or is of another text, comes again and waits."""
     p = pipeline(redrivers=0, env=ONE, sim_env={"SIM_ACTIVE_DML": 1})

@@ -350,6 +350,30 @@ static void test_found(void **state) {
     want(&a, 0);
 }
 
+/* What waits beyond it waits for the quota, and not for calls under way. */
+static void test_full(void **state) {
+    (void)state;
+    static const struct {
+        const char *what;
+        struct admission a;
+        bool want;
+    } cases[] = {
+        {"below the limit", {.limit = 3, .held = 2}, false},
+        {"at the limit", {.limit = 3, .held = 3}, true},
+        {"above it", {.limit = 3, .held = 4}, true},
+        {"with a call under way", {.limit = 3, .held = 2, .pending = 1}, true},
+        {"others have it all", {.limit = 0}, true},
+        {"cold: nobody knows", {.limit = 1, .pending = 4, .cold = true, .growing = true}, false},
+        {"growing: nobody knows", {.limit = 3, .held = 3, .growing = true}, false},
+        {"its share is taken", {.limit = 9, .held = 3, .governed = true, .share = 3}, true},
+        {"its share is not", {.limit = 1, .held = 2, .governed = true, .share = 3}, false},
+        {"no share", {.limit = 9, .governed = true}, true},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+        if (admission_is_full(&cases[i].a) != cases[i].want)
+            fail_msg("%s", cases[i].what);
+}
+
 static void test_clock_goes_back(void **state) {
     (void)state;
     struct admission a = learned(5, 3600000);
@@ -451,6 +475,7 @@ int main(void) {
         cmocka_unit_test(test_edge),
         cmocka_unit_test(test_uncertain_ones_do_not_grow),
         cmocka_unit_test(test_found),
+        cmocka_unit_test(test_full),
         cmocka_unit_test(test_clock_goes_back),
         cmocka_unit_test(test_random_walks),
     };
