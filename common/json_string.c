@@ -3,6 +3,7 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/json.h"
 
 static bool is_continuation(char c) {
@@ -28,16 +29,6 @@ size_t json_utf8_sequence(const char *s, size_t n) {
     if (lead >= 0xF0 && lead <= 0xF4)
         return n > 3 && is_continuation(s[2]) && is_continuation(s[3]) ? 4 : 0;
     return 0;
-}
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
 }
 
 /* The code unit of four hex digits; -1 where they are not. */

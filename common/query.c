@@ -6,6 +6,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "common/hex.h"
 #include "common/json.h"
 #include "common/memory.h"
 
@@ -286,15 +287,6 @@ static void sha256(const void *bytes, size_t n, uint8_t out[32]) {
     }
 }
 
-static void write_hex(const uint8_t *bytes, size_t n, char *out) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < n; i++) {
-        *out++ = digits[bytes[i] >> 4];
-        *out++ = digits[bytes[i] & 15];
-    }
-    *out = '\0';
-}
-
 /* Eight bytes, the most significant first. Returns behind them. */
 static uint8_t *put_number(uint8_t *to, uint64_t number) {
     for (int shift = 56; shift >= 0; shift -= 8)
@@ -326,7 +318,7 @@ void query_token(const char *stage, const char *user_id, const char *query_id, c
     uint8_t digest[32];
     sha256(encoded, total, digest);
     free(encoded);
-    write_hex(digest, sizeof digest, out);
+    hex_write(digest, sizeof digest, out);
 }
 
 void query_id_derive(const char *topic, int32_t partition, int64_t offset, int64_t timestamp_ms,
@@ -345,7 +337,7 @@ void query_id_derive(const char *topic, int32_t partition, int64_t offset, int64
     static const size_t groups[] = {4, 2, 2, 2, 6};
     const uint8_t *from = digest;
     for (size_t i = 0; i < 5; i++) {
-        write_hex(from, groups[i], out);
+        hex_write(from, groups[i], out);
         from += groups[i];
         out += 2 * groups[i];
         if (i < 4)

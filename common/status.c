@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/hex.h"
 #include "common/json.h"
 #include "common/memory.h"
 
@@ -81,30 +82,9 @@ void status_key(const char *user_id, const char *query_id, char out[STATUS_KEY_M
     buffer_free(&b);
 }
 
-static int hex_digit(char c) {
-    static const char digits[] = "0123456789abcdef0123456789ABCDEF";
-    const char *at = c != '\0' ? strchr(digits, c) : NULL;
-    return at != NULL ? (int)(at - digits) % 16 : -1;
-}
-
 static bool decode_part(const char *s, size_t n, char out[QUERY_ID_MAX + 1]) {
-    size_t len = 0;
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
-        if (c == '%') {
-            int high = i + 2 < n ? hex_digit(s[i + 1]) : -1;
-            int low = high >= 0 ? hex_digit(s[i + 2]) : -1;
-            if (low < 0)
-                return false;
-            c = (char)(high * 16 + low);
-            i += 2;
-        }
-        if (len == QUERY_ID_MAX)
-            return false;
-        out[len++] = c;
-    }
-    out[len] = '\0';
-    return n == 0 || query_id_valid(out, len);
+    int len = hex_percent_decode(s, n, out, QUERY_ID_MAX);
+    return len == 0 || (len > 0 && query_id_valid(out, (size_t)len));
 }
 
 bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
@@ -191,14 +171,10 @@ static void write_sha256(const struct status *s, struct buffer *out) {
         buffer_puts(out, "null");
         return;
     }
-    static const char digits[] = "0123456789abcdef";
-    char hex[2 * sizeof s->sha256];
-    for (size_t i = 0; i < sizeof s->sha256; i++) {
-        hex[2 * i] = digits[s->sha256[i] >> 4];
-        hex[2 * i + 1] = digits[s->sha256[i] & 15];
-    }
+    char hex[2 * sizeof s->sha256 + 1];
+    hex_write(s->sha256, sizeof s->sha256, hex);
     buffer_putc(out, '"');
-    buffer_add(out, hex, sizeof hex);
+    buffer_puts(out, hex);
     buffer_putc(out, '"');
 }
 
@@ -275,12 +251,7 @@ static bool read_sha256(struct json_value value, struct status *out) {
         return true;
     size_t n;
     char *s = take_text(value, 2 * sizeof out->sha256, &n);
-    bool ok = s != NULL && n == 2 * sizeof out->sha256;
-    for (size_t i = 0; ok && i < sizeof out->sha256; i++) {
-        int high = hex_digit(s[2 * i]), low = hex_digit(s[2 * i + 1]);
-        ok = high >= 0 && low >= 0;
-        out->sha256[i] = (uint8_t)((unsigned)high << 4 | (unsigned)low);
-    }
+    bool ok = s != NULL && hex_read(s, n, out->sha256, sizeof out->sha256);
     free(s);
     out->has_sha256 = ok;
     return ok;

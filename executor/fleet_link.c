@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "common/topic_reader.h"
@@ -206,8 +207,7 @@ static bool make_id(char id[FLEET_ID_MAX]) {
     unsigned char bytes[16];
     if (RAND_bytes(bytes, sizeof bytes) != 1)
         return false;
-    for (size_t i = 0; i < sizeof bytes; i++)
-        snprintf(id + 2 * i, 3, "%02x", bytes[i]);
+    hex_write(bytes, sizeof bytes, id);
     return true;
 }
 

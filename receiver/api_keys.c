@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/hex.h"
 #include "common/memory.h"
 
 enum {
@@ -31,24 +32,6 @@ struct api_keys {
     size_t count;
 };
 
-static bool read_hash(const char *s, uint8_t out[32]) {
-    for (size_t i = 0; i < 32; i++) {
-        unsigned byte = 0;
-        for (size_t j = 0; j < 2; j++) {
-            char c = s[2 * i + j];
-            unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
-                             : c >= 'a' && c <= 'f' ? (unsigned)(c - 'a' + 10)
-                             : c >= 'A' && c <= 'F' ? (unsigned)(c - 'A' + 10)
-                                                    : 16;
-            if (digit == 16)
-                return false;
-            byte = byte * 16 + digit;
-        }
-        out[i] = (uint8_t)byte;
-    }
-    return s[64] == '\0';
-}
-
 /* A decimal number from 0 to 1e9, without sign, exponent or blanks. */
 static bool read_number(const char *s, double *out) {
     size_t n = strlen(s);
@@ -69,7 +52,7 @@ static const char *read_row(char *line, struct api_key *row) {
     char *rate = next_field(&rest), *burst = next_field(&rest);
     if (name[0] == '\0' || strlen(name) > NAME_MAX_BYTES)
         return "needs a name of 1 to 128 bytes before the first colon";
-    if (hash == NULL || strlen(hash) != 64 || !read_hash(hash, row->sha256))
+    if (hash == NULL || !hex_read(hash, strlen(hash), row->sha256, sizeof row->sha256))
         return "needs the key's SHA-256 as 64 hex digits after the name";
     if (rest != NULL)
         return "has more than name:sha256:requests-per-second:burst";

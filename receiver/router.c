@@ -5,6 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "common/hex.h"
 #include "common/json.h"
 
 static const char id_detail[] =
@@ -20,34 +21,12 @@ struct span {
     size_t n;
 };
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'a' && c <= 'f')
-        return c - 'a' + 10;
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return -1;
-}
-
 /* False for a broken escape, a NUL, what is no UTF-8, or more than fits in. */
 static bool decode(struct span from, char out[QUERY_ID_MAX + 1]) {
-    size_t n = 0;
-    for (size_t i = 0; i < from.n; i++) {
-        unsigned char c = (unsigned char)from.at[i];
-        if (c == '%') {
-            int high = i + 2 < from.n ? hex_digit(from.at[i + 1]) : -1;
-            int low = i + 2 < from.n ? hex_digit(from.at[i + 2]) : -1;
-            if (high < 0 || low < 0)
-                return false;
-            c = (unsigned char)(high * 16 + low);
-            i += 2;
-        }
-        if (c == '\0' || n == QUERY_ID_MAX)
-            return false;
-        out[n++] = (char)c;
-    }
-    out[n] = '\0';
+    int decoded = hex_percent_decode(from.at, from.n, out, QUERY_ID_MAX);
+    if (decoded < 0)
+        return false;
+    size_t n = (size_t)decoded;
     for (size_t i = 0, step; i < n; i += step)
         if ((step = json_utf8_sequence(out + i, n - i)) == 0)
             return false;

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "common/hex.h"
 #include "common/memory.h"
 
 #define ALGORITHM  "AWS4-HMAC-SHA256"
@@ -190,14 +191,6 @@ static bool canonical_headers(struct signing *s, const struct sigv4_request *r,
 
 /* --- Canonical query -------------------------------------------------------------------------- */
 
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    if (c >= 'A' && c <= 'F')
-        return c - 'A' + 10;
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
-}
-
 /*
  * Decoded and encoded again, so that %7e, %7E and ~ are signed alike: AWS reads the parameter and
  * encodes what it has read. A '%' without two digits stands for itself.
@@ -277,21 +270,12 @@ static bool canonical_query(struct signing *s, const struct sigv4_request *r,
 
 /* --- Hashes ----------------------------------------------------------------------------------- */
 
-static void to_hex(const unsigned char hash[HASH_LEN], char hex[2 * HASH_LEN + 1]) {
-    static const char digits[] = "0123456789abcdef";
-    for (size_t i = 0; i < HASH_LEN; i++) {
-        hex[2 * i] = digits[hash[i] >> 4];
-        hex[2 * i + 1] = digits[hash[i] & 15];
-    }
-    hex[2 * HASH_LEN] = '\0';
-}
-
 static bool add_hash(struct buffer *out, const void *bytes, size_t n) {
     unsigned char hash[HASH_LEN];
     char hex[2 * HASH_LEN + 1];
     if (EVP_Digest(n > 0 ? bytes : "", n, hash, NULL, EVP_sha256(), NULL) != 1)
         return false;
-    to_hex(hash, hex);
+    hex_write(hash, sizeof hash, hex);
     buffer_puts(out, hex);
     return true;
 }
@@ -414,7 +398,7 @@ static bool sign_string(const struct sigv4_request *r, const struct sigv4_keys *
         ok = hmac(ctx, links[i - 1], HASH_LEN, parts[i], links[i]);
     EVP_MAC_CTX_free(ctx);
     if (ok)
-        to_hex(links[LINKS - 1], signature);
+        hex_write(links[LINKS - 1], HASH_LEN, signature);
     OPENSSL_cleanse(links, sizeof links);
     return ok;
 }
