@@ -1,20 +1,14 @@
 #include "executor/admission.h"
 
+#include "executor/probing.h"
+
 /* Found by trying them in a model and over HTTP: ±, not magic. */
 enum {
     CALLS_WHILE_COLD = 4, /* at once: each may be one too many */
-    PROBE_EVERY_MS = 20000,
-    PROBE_EVERY_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
-    LONG_ROUNDS = 6,            /* of all slots */
 };
-static const double gap_least = 8, gap_most = 25, gap_growth = 1.6, cut = 0.75;
-
-static int least(int a, int b) {
-    return a < b ? a : b;
-}
 
 void admission_init(struct admission *a) {
-    *a = (struct admission){.limit = 1, .cold = true, .growing = true, .gap = gap_most};
+    *a = (struct admission){.limit = 1, .cold = true, .growing = true, .gap = probing_gap_most};
 }
 
 static void ask_sweep(struct admission *a, enum admission_check check) {
@@ -22,24 +16,15 @@ static void ask_sweep(struct admission *a, enum admission_check check) {
     a->check_armed = false;
 }
 
-static void widen_gap(struct admission *a) {
-    a->gap = a->gap * gap_growth < gap_most ? a->gap * gap_growth : gap_most;
-}
-
 int admission_out(const struct admission *a) {
     return a->held + a->pending;
-}
-
-bool admission_is_long(int64_t backlog, int limit) {
-    return backlog >= (int64_t)limit * LONG_ROUNDS;
 }
 
 static bool probe_is_due(const struct admission *a, int64_t now_ms, int64_t backlog) {
     if (a->growing || a->pending > 0 || a->held > a->limit)
         return false;
-    int64_t wait_ms = a->held > 0 ? PROBE_EVERY_MS : PROBE_EVERY_IDLE_MS;
-    return (a->since >= a->gap && admission_is_long(backlog, a->limit)) ||
-           now_ms - a->last_ms >= wait_ms;
+    return (a->since >= a->gap && probing_is_long(backlog, a->limit)) ||
+           now_ms - a->last_ms >= probing_every_ms(a->held);
 }
 
 /* --- governed --------------------------------------------------------------------------------- */
@@ -57,7 +42,7 @@ void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learne
     a->limit = limit;
     a->cold = a->growing = !learned;
     a->grown = a->streak = a->since = 0;
-    a->gap = gap_most;
+    a->gap = probing_gap_most;
     a->last_ms = now_ms;
     a->epoch++;
     a->check = CHECK_NONE;
@@ -143,18 +128,15 @@ void admission_throttled(struct admission *a, int64_t now_ms,
     a->since = 0;
     a->last_ms = now_ms;
     if (a->growing) {
-        if (a->grown > 1 && !a->cold)
-            a->gap = gap_least;
-        else
-            widen_gap(a);
+        a->gap = probing_gap_after_growth(a->gap, a->grown, a->cold);
         a->growing = a->cold = false;
         ask_sweep(a, CHECK_EDGE);
     } else if (permit->probe) {
-        widen_gap(a);
+        a->gap = probing_gap_wider(a->gap);
     } else if (++a->streak > 1) {
-        a->gap = gap_least;
+        a->gap = probing_gap_least;
     }
-    a->limit = least(a->limit, a->streak < 2 ? a->held : (int)(a->held * cut));
+    a->limit = probing_limit_after_throttle(a->limit, a->held, a->streak);
 }
 
 void admission_cancelled(struct admission *a) {

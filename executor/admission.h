@@ -67,8 +67,6 @@ bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
                     struct admission_permit *permit);
 /* Whether all that the quota is known to allow is taken: what waits then waits for the quota. */
 bool admission_is_full(const struct admission *a);
-/* Whether the backlog is worth a probe at this limit. */
-bool admission_is_long(int64_t backlog, int limit);
 void admission_started(struct admission *a, const struct admission_permit *permit);
 void admission_throttled(struct admission *a, int64_t now_ms,
                          const struct admission_permit *permit);

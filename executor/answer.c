@@ -229,15 +229,9 @@ void answer_take(void *arg, const struct aws_answer *answer) {
     job->call = NULL;
     x->calls--;
     char *id = execution_id_of(answer);
-    struct outcome_input in = {
-        .answered = answer->http.result == HTTP_ANSWERED,
-        .no_credentials = answer->no_credentials,
-        .status = answer->http.status,
-        .code = answer->code,
-        .message = answer->message,
-        .id = id,
-        .chose_resources = query_chose_resources(&job->query),
-    };
+    struct outcome_input in = outcome_input_of(answer);
+    in.id = id;
+    in.chose_resources = query_chose_resources(&job->query);
     enum outcome outcome = outcome_of_start(&in);
     count_call(x, job, answer, outcome);
     log_debug("answer outcome=%s status=%d code=%s queryId=%s queryExecutionId=%s limit=%d held=%d",

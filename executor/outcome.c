@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <string.h>
 
+#include "common/aws/aws_client.h"
+
 const char *outcome_name(enum outcome outcome) {
     switch (outcome) {
     case OUTCOME_STARTED:
@@ -112,6 +114,16 @@ static enum outcome of_code(const struct outcome_input *in) {
  */
 static enum outcome of_server_error(const struct outcome_input *in) {
     return of_code(in) == OUTCOME_CREDENTIALS ? OUTCOME_CREDENTIALS : OUTCOME_AMBIGUOUS;
+}
+
+struct outcome_input outcome_input_of(const struct aws_answer *answer) {
+    return (struct outcome_input){
+        .answered = answer->http.result == HTTP_ANSWERED,
+        .no_credentials = answer->no_credentials,
+        .status = answer->http.status,
+        .code = answer->code,
+        .message = answer->message,
+    };
 }
 
 enum outcome outcome_of_start(const struct outcome_input *in) {

@@ -32,6 +32,11 @@ struct outcome_input {
     bool chose_resources; /* the request chose its own workgroup, location, catalog or database */
 };
 
+struct aws_answer;
+
+/* What `answer` tells, borrowed from it; `id` and `chose_resources` are left to the caller. */
+struct outcome_input outcome_input_of(const struct aws_answer *answer);
+
 enum outcome outcome_of_start(const struct outcome_input *in);
 
 /* The same for BatchGetQueryExecution: STARTED stands for "it answered". Never QUOTA or MISMATCH.

@@ -1,17 +1,14 @@
 #include "executor/quota.h"
 
-#include "executor/admission.h"
+#include "executor/probing.h"
 
 enum {
     STEP_LEAST = 4, /* more at once while nothing is known: each may be one too many */
     STEP_SHARE = 4, /* … or a quarter of what is held */
-    PROBE_EVERY_MS = 20000,
-    PROBE_EVERY_IDLE_MS = 2000,
     PROBE_TIMEOUT_MS = 5000,
     CHECK_TIMEOUT_MS = 5000,
     TURN_MS = 2000,
 };
-static const double gap_least = 8, gap_most = 25, gap_growth = 1.6, cut = 0.75;
 
 static int least(int a, int b) {
     return a < b ? a : b;
@@ -23,7 +20,7 @@ static int most(int a, int b) {
 
 void quota_init(struct quota *q, int64_t now_ms) {
     *q = (struct quota){
-        .limit = 1, .cold = true, .growing = true, .gap = gap_most, .last_ms = now_ms};
+        .limit = 1, .cold = true, .growing = true, .gap = probing_gap_most, .last_ms = now_ms};
 }
 
 void quota_resume(struct quota *q, int64_t now_ms, int limit, bool learned) {
@@ -130,10 +127,6 @@ static bool go_on_checking(struct quota *q, const struct quota_member *members, 
 
 /* --- learning --------------------------------------------------------------------------------- */
 
-static void widen_gap(struct quota *q) {
-    q->gap = q->gap * gap_growth < gap_most ? q->gap * gap_growth : gap_most;
-}
-
 static void throttled(struct quota *q, const struct quota_member *members, size_t count, size_t i,
                       int64_t next_version, int64_t now_ms) {
     /* Whoever it hits: all together hold one too many. */
@@ -145,19 +138,15 @@ static void throttled(struct quota *q, const struct quota_member *members, size_
     if (q->check_probe) /* answered */
         q->check = QUOTA_CHECK_NONE;
     if (q->growing) {
-        if (q->grown > 1 && !q->cold)
-            q->gap = gap_least;
-        else
-            widen_gap(q);
+        q->gap = probing_gap_after_growth(q->gap, q->grown, q->cold);
         q->growing = q->cold = false;
         ask(q, false, next_version, now_ms);
     } else if (probed) {
-        widen_gap(q);
+        q->gap = probing_gap_wider(q->gap);
     } else if (++q->streak > 1) {
-        q->gap = gap_least;
+        q->gap = probing_gap_least;
     }
-    int held = estimate_all(members, count);
-    q->limit = least(q->limit, q->streak < 2 ? held : (int)(held * cut));
+    q->limit = probing_limit_after_throttle(q->limit, estimate_all(members, count), q->streak);
 }
 
 static int running_all(const struct quota_member *members, size_t count) {
@@ -269,10 +258,9 @@ static bool probe(struct quota *q, const struct quota_member *members, size_t co
         !anyone_waits(members, count))
         return false;
     int held = estimate_all(members, count);
-    int64_t wait_ms = held > 0 ? PROBE_EVERY_MS : PROBE_EVERY_IDLE_MS;
     bool worth =
-        (double)q->since >= q->gap && admission_is_long(backlog_all(members, count), q->limit);
-    if (held != q->limit || (!worth && now_ms - q->last_ms < wait_ms))
+        (double)q->since >= q->gap && probing_is_long(backlog_all(members, count), q->limit);
+    if (held != q->limit || (!worth && now_ms - q->last_ms < probing_every_ms(held)))
         return false;
     q->prober = next_prober(q, members, count);
     q->probe_version = next_version;

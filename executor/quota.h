@@ -21,9 +21,9 @@
 struct quota_report {
     int share;                 /* that it obeys: below the one granted after a throttle */
     int held;                  /* running or being started, … */
-    int calls;                 /* … and those being started alone */
-    int waiting;               /* could be started at once, … */
-    int64_t backlog;           /* … and those that wait in Kafka beside them */
+    int calls;                 /* … the latter alone */
+    int waiting;               /* could be started at once */
+    int64_t backlog;           /* all that wait, here and in Kafka */
     int limit;                 /* as it has learned alone; 0: it has not */
     int64_t starts, throttles; /* since it began */
     int64_t throttled_version; /* the grant under which the last throttled call was made */

@@ -283,13 +283,7 @@ static void note_failure(struct executor *x, const struct aws_answer *answer) {
 static void on_answer(void *arg, const struct aws_answer *answer) {
     struct executor *x = arg;
     struct tracker *t = &x->tracker;
-    struct outcome_input in = {
-        .answered = answer->http.result == HTTP_ANSWERED,
-        .no_credentials = answer->no_credentials,
-        .status = answer->http.status,
-        .code = answer->code,
-        .message = answer->message,
-    };
+    struct outcome_input in = outcome_input_of(answer);
     enum outcome outcome = outcome_of_poll(&in);
     t->call = NULL;
     if (outcome == OUTCOME_CREDENTIALS) {
