@@ -13,6 +13,7 @@
 #include "executor/executor.h"
 #include "executor/fleet.h"
 #include "executor/fleet_record.h"
+#include "executor/slot.h"
 
 enum {
     STEP_EVERY_MS = 100,
@@ -79,9 +80,7 @@ static int startable(const struct executor *x, enum lane lane) {
     int waiting = dispatch_waiting(x, lane);
     if (x->config->max_running == 0)
         return waiting;
-    int room = (int)x->config->max_running;
-    for (int other = 0; other < LANES; other++)
-        room -= admission_out(&x->admission[other]);
+    int room = (int)x->config->max_running - slot_count(x);
     return waiting < room ? waiting : room > 0 ? room : 0;
 }
 

@@ -5,6 +5,7 @@
 #include "executor/dispatch.h"
 #include "executor/executor.h"
 #include "executor/settle.h"
+#include "executor/slot.h"
 
 enum {
     LOOK_EVERY_MS = 1000,
@@ -48,9 +49,7 @@ static void look_at(void *arg, struct window_item *item, size_t before) {
 /* Not for the pace, or for calls under way: those are no quota, and wait for moments only. */
 static void look_at_lane(struct look *look, enum lane lane) {
     struct executor *x = look->x;
-    int of_all = 0;
-    for (int i = 0; i < LANES; i++)
-        of_all += admission_out(&x->admission[i]);
+    int of_all = slot_count(x);
     bool is_shared = x->config->max_running > 0;
     look->running = is_shared ? of_all : admission_out(&x->admission[lane]);
     if ((is_shared && of_all >= x->config->max_running) || admission_is_full(&x->admission[lane]))

@@ -3,13 +3,17 @@
 #include "executor/dispatch.h"
 #include "executor/executor.h"
 
+int slot_count(const struct executor *x) {
+    int count = 0;
+    for (int lane = 0; lane < LANES; lane++)
+        count += admission_out(&x->admission[lane]);
+    return count;
+}
+
 bool slot_take(struct executor *x, struct job *job) {
     if (!x->config->track_queries)
         return true;
-    int out = 0;
-    for (int lane = 0; lane < LANES; lane++)
-        out += admission_out(&x->admission[lane]);
-    if (x->config->max_running > 0 && out >= x->config->max_running)
+    if (x->config->max_running > 0 && slot_count(x) >= x->config->max_running)
         return false;
     if (!admission_want(&x->admission[job->lane], loop_now(x->loop), dispatch_backlog(x, job->lane),
                         &job->permit))

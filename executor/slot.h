@@ -16,6 +16,8 @@ struct job;
  * an end, so there is only the pace.
  */
 bool slot_take(struct executor *x, struct job *job);
+/* Slots that are taken in all lanes: what MAX_RUNNING bounds. */
+int slot_count(const struct executor *x);
 /* Its call started the query, or has told now that it runs. */
 void slot_started(struct executor *x, struct job *job);
 /* Its call was refused for the quota: nothing is held any more. */
