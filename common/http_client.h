@@ -66,8 +66,7 @@ struct http_client_settings {
 /* NULL: libcurl cannot be set up. Call before other threads are started. */
 struct http_client *http_client_open(struct loop *loop,
                                      const struct http_client_settings *settings);
-/* Cancels what is under way, without calling back. Never from within an http_done_fn. NULL is fine.
- */
+/* Cancels what is under way, without calling back. Not from within an http_done_fn. Takes NULL. */
 void http_client_close(struct http_client *c);
 
 /*

@@ -77,8 +77,7 @@ struct program {
     const char *name;                         /* "athena-query-receiver" */
     const char *summary;                      /* one sentence */
     const struct option_table *const *tables; /* NULL-terminated */
-    /* KAFKA_… variables: kafka_properties_read() of common/kafka.h, NULL where there is no Kafka.
-     */
+    /* KAFKA_… variables: kafka_properties_read() of common/kafka.h; NULL: no Kafka. */
     void (*read_more)(struct options_common *common, struct buffer *faults);
     /*
      * Faults that a single row cannot see, one line each into `faults`, beginning with the

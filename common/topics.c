@@ -174,8 +174,7 @@ static bool can_do_without(const struct topics *t, const struct wanted *w) {
 
 /* True where all are there; else `missing` says what is not. */
 static bool see(struct topics *t) {
-    /* All topics of the cluster: asking for one by name may create it, with the broker's defaults.
-     */
+    /* Of all topics: asking for one by name may create it, with the broker's defaults. */
     const rd_kafka_metadata_t *metadata;
     rd_kafka_resp_err_t err = rd_kafka_metadata(t->rk, 1, NULL, &metadata, METADATA_TIMEOUT_MS);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {

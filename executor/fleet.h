@@ -101,8 +101,7 @@ struct fleet {
 
 /* `id`: unique for each run of a process. */
 void fleet_init(struct fleet *f, const char *id);
-/* Whether this executor has partition 0 of the query topic, which leads, and whether all of them.
- */
+/* Of the query topic: whether this executor has partition 0, which leads, and whether all. */
 void fleet_owns(struct fleet *f, bool first, bool all);
 
 /*

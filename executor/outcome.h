@@ -39,8 +39,7 @@ struct outcome_input outcome_input_of(const struct aws_answer *answer);
 
 enum outcome outcome_of_start(const struct outcome_input *in);
 
-/* The same for BatchGetQueryExecution: STARTED stands for "it answered". Never QUOTA or MISMATCH.
- */
+/* The same for BatchGetQueryExecution: STARTED means that it answered. Never QUOTA or MISMATCH. */
 enum outcome outcome_of_poll(const struct outcome_input *in);
 
 #endif

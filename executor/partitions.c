@@ -260,8 +260,7 @@ static void begin_revoke(struct partitions *ps) {
 }
 
 static void take_over(struct partitions *ps, rd_kafka_topic_partition_list_t *assigned) {
-    /* The metadata comes with the committed offsets; without it more is asked twice, that is all.
-     */
+    /* The metadata comes with them; without it more is asked twice, that is all. */
     rd_kafka_resp_err_t err = rd_kafka_committed(ps->rk, assigned, COMMITTED_TIMEOUT_MS);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_warn("committed offsets not known yet: %s", rd_kafka_err2str(err));

@@ -41,10 +41,9 @@ struct partitions;
 struct partitions_events {
     /* A record to be worked on; `message` becomes the callee's. */
     void (*record)(void *arg, struct partition *p, rd_kafka_message_t *message);
-    /* It will be taken away: drop all jobs that have nothing under way. Called with `revoking` set.
-     */
+    /* It will be taken away (`revoking` is set): drop all jobs that have nothing under way. */
     void (*revoking)(void *arg, struct partition *p);
-    /* It is gone, or will be before this returns: forget every job that is left. */
+    /* It is no longer ours, or begins anew at another offset: forget every job that is left. */
     void (*gone)(void *arg, struct partition *p);
     void *arg;
 };

@@ -23,8 +23,10 @@ struct repairs {
 struct executor;
 
 void repair_init(struct executor *x);
-/* A status_covered_fn; `arg` is the executor. Several executors may repair one pair: that does no
- * harm. */
+/*
+ * A status_covered_fn; `arg` is the executor. Several executors may repair one pair, which does no
+ * harm.
+ */
 void repair_later(void *arg, const struct status *late);
 void repair_close(struct executor *x);
 

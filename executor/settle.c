@@ -57,8 +57,7 @@ static void is_settled(struct job *job) {
         send_what_is_left(job);
 }
 
-/* Waits longer after each failure, up to a bound: what cannot be written must not be lost either.
- */
+/* Longer after each failure, up to a bound: what cannot be written must not be lost either. */
 static void send_later(struct job *job, rd_kafka_resp_err_t err, const char *what) {
     struct executor *x = job->executor;
     int64_t wait_ms = AGAIN_LEAST_MS;

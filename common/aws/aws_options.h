@@ -17,8 +17,7 @@
 #include "common/buffer.h"
 #include "common/options.h"
 
-/* Where credentials come from: the variables of the SDKs. docs/credentials.md says in which order.
- */
+/* The variables of the SDKs that tell of credentials; docs/credentials.md says in which order. */
 struct aws_credential_options {
     const char *access_key_id, *secret_access_key, *session_token; /* credentials_environment() */
     const char *profile, *credentials_file, *config_file;

@@ -98,11 +98,11 @@ static void drain(struct loop *loop, struct sim_http *http, int64_t timeout_ms) 
 
 static int serve(struct loop *loop, struct sim *sim, const struct sim_config *config) {
     char detail[512];
-    int status = 111;
+    int status = EXIT_CANNOT_GO_ON;
     struct sim_http *http = sim_http_open(loop, config->listen, answer, sim, detail, sizeof detail);
     if (http == NULL) {
         log_error("%s", detail);
-        return 111;
+        return EXIT_CANNOT_GO_ON;
     }
     const char *address = sim_http_address(http);
     if (config->address_file != NULL && !standin_write_file(config->address_file, address)) {
@@ -116,7 +116,7 @@ static int serve(struct loop *loop, struct sim *sim, const struct sim_config *co
             drain(loop, http, config->common.drain_timeout_ms);
         else
             log_error("epoll failed: %s", strerror(errno));
-        status = running ? 0 : 111;
+        status = running ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
     }
     sim_http_close(http);
     return status;
@@ -128,11 +128,11 @@ static int run(const struct sim_config *config) {
     if (loop == NULL || !loop_catch_signals(loop)) {
         log_error("no event loop: %s", strerror(errno));
         loop_close(loop);
-        return 111;
+        return EXIT_CANNOT_GO_ON;
     }
     sim_init(&sim, &config->settings, (uint64_t)config->seed, config->access_key_id,
              config->secret_access_key, config->session_token);
-    int status = 111;
+    int status = EXIT_CANNOT_GO_ON;
     if (config->ledger != NULL && (sim.ledger_fd = sim_ledger_open(config->ledger, &sim.state)) < 0)
         log_error("%s cannot be used: %s", config->ledger, strerror(errno));
     else
@@ -149,9 +149,9 @@ int main(int argc, char **argv) {
     memset(&config, 0, sizeof config);
     switch (options_read(&program, argc, argv, &config)) {
     case OPTIONS_EXIT:
-        return 0;
+        return EXIT_STOPPED;
     case OPTIONS_FAULT:
-        return 100;
+        return EXIT_BAD_CONFIGURATION;
     case OPTIONS_RUN:
         break;
     }

@@ -14,8 +14,7 @@ enum {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* The length of the sequence at `s`, 0 where it is none (RFC 3629: no surrogates, none too long).
- */
+/* The length of the sequence at `s`, 0: it is none (RFC 3629: no surrogates, none too long). */
 static size_t utf8_sequence(const unsigned char *s, size_t n) {
     size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
     if (len == 0 || s[0] > 0xf4 || len > n)

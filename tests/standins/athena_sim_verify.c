@@ -84,8 +84,7 @@ static bool read_credential(char *s, struct authorization *a) {
            *a->region != '\0';
 }
 
-/* Lower case, sorted, none twice: AWS wants them so, and a signer that does it otherwise is wrong.
- */
+/* Lower case, sorted, none twice: AWS wants them so, a signer that does otherwise is wrong. */
 static bool read_signed_headers(char *s, struct authorization *a) {
     a->signed_list = s;
     char *copy = strcpy(a->text, s);

@@ -129,14 +129,14 @@ static int run(const struct broker_config *config) {
     if (rk == NULL)
         rd_kafka_conf_destroy(conf);
     rd_kafka_mock_cluster_t *cluster = rk != NULL ? rd_kafka_mock_cluster_new(rk, 1) : NULL;
-    int status = 111;
+    int status = EXIT_CANNOT_GO_ON;
     if (cluster == NULL) {
         log_error("no broker: %s", rk == NULL ? detail : "the mock cluster did not start");
     } else {
         disable_nagle();
         if (create_topics(cluster, config) &&
             announce(config, rd_kafka_mock_cluster_bootstraps(cluster))) {
-            status = sigwait(&stop, &told) == 0 ? 0 : 111;
+            status = sigwait(&stop, &told) == 0 ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
             pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* a second one ends it at once */
         }
         rd_kafka_mock_cluster_destroy(cluster);
@@ -151,9 +151,9 @@ int main(int argc, char **argv) {
     memset(&config, 0, sizeof config);
     switch (options_read(&program, argc, argv, &config)) {
     case OPTIONS_EXIT:
-        return 0;
+        return EXIT_STOPPED;
     case OPTIONS_FAULT:
-        return 100;
+        return EXIT_BAD_CONFIGURATION;
     case OPTIONS_RUN:
         break;
     }

@@ -64,11 +64,11 @@ int main(int argc, char **argv) {
     char error[512];
     int count = 0;
     if (options_read(&program, argc, argv, &common) != OPTIONS_RUN)
-        return 100;
+        return EXIT_BAD_CONFIGURATION;
     struct loop *loop = loop_open();
     if (loop == NULL || !loop_catch_signals(loop)) {
         log_error("no event loop: %s", strerror(errno));
-        return 111;
+        return EXIT_CANNOT_GO_ON;
     }
     const struct credentials_source source = {"a test", fetch, &count};
     const struct aws_options aws = {.region = "eu-central-1"};
@@ -81,7 +81,7 @@ int main(int argc, char **argv) {
         kafka_open(RD_KAFKA_PRODUCER, kafka_conf(&common), &common, &owner, error, sizeof error);
     if (rk == NULL) {
         log_error("%s", error);
-        return 111;
+        return EXIT_CANNOT_GO_ON;
     }
     be_busy(rk, began_ms + LIFETIME_S * 1000 - MARGIN_MS);
     log_info("was busy, turns the loop");

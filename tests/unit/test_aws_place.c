@@ -1,5 +1,4 @@
-/* Where AWS is: which region and which endpoint counts, with files and an instance of the test's.
- */
+/* Where AWS is: which region and endpoint count, with files and an instance of the test's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

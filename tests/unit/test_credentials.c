@@ -1,5 +1,4 @@
-/* Which credentials are found, when they are asked for again, and what is said when there are none.
- */
+/* Which credentials are found, when they are asked for again, what is said when there are none. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -187,8 +187,7 @@ static bool act(struct world *w, enum action action) {
 
 /* --- what must hold --------------------------------------------------------------------------- */
 
-/* Whom the last leader has heard may do no more than it reckons with, whatever it has heard itself.
- */
+/* Whom the last leader has heard may do no more than it reckons with, whatever it heard itself. */
 static bool is_reckoned_with(const struct world *w, const struct fleet *leader,
                              const struct member *m) {
     if (!leader->leads || leader->epoch != w->epoch || m->a[LANE_DML].version < 0)
