@@ -148,7 +148,7 @@ def post_until_accepted(p, query):
     def accepted():
         try:
             return p.receiver.post(query).status_code == 202
-        except requests.RequestException:
+        except (requests.RequestException, RuntimeError):  # the latter: killed before it listened
             return False
 
     wait_until(accepted, 60, f"202 for {query['queryId']}", interval=0.1)

@@ -151,10 +151,18 @@ def start_all(pipeline, msk, make_env):
     return p
 
 
-def run_queries(p, *ids):
+def post_queries(p, *ids):
     for n in ids:
         p.post({"query": f"SELECT {n}", "queryId": n, "userId": "u"})
+
+
+def wait_queries(p, *ids):
     p.wait_states([("u", n) for n in ids], "SUCCEEDED")
+
+
+def run_queries(p, *ids):
+    post_queries(p, *ids)
+    wait_queries(p, *ids)
 
 
 def test_the_whole_pipeline_while_credentials_and_sessions_end(msk, pipeline, tmp_path):
@@ -176,8 +184,11 @@ def test_the_whole_pipeline_while_credentials_and_sessions_end(msk, pipeline, tm
     msk.keys = lambda id: {k: (secret, token) for k, secret, token, _ in made[0].issued}.get(id)
     try:
         p = start_all(pipeline, msk, web_identity).wait_ready()
-        run_queries(p, "a", "b", "c")
-        assert p.topics.read(p.deadletter_topic), "nothing was throttled"
+        p.sim.set(active_dml=0)
+        post_queries(p, "a", "b", "c")
+        wait_until(lambda: p.topics.read(p.deadletter_topic), what="one to be throttled")
+        p.sim.set(active_dml=1)
+        wait_queries(p, "a", "b", "c")
         wait_until(
             lambda: msk.hang_up()
             or all(len({s.access_key_id for s in msk.of(kind)}) > 1 for kind in KINDS),
