@@ -282,7 +282,9 @@ static int on_certificate(rd_kafka_t *rk, const char *broker_name, int32_t broke
 static void tell_trouble(struct kafka_owner *owner, enum kafka_trouble_kind kind,
                          const char *reason) {
     struct kafka_iam *iam = owner->common->iam;
-    int fault = kind == KAFKA_TROUBLE_TLS ? atomic_exchange(&owner->certificate_fault, 0) : 0;
+    /* OpenSSL's words. The fault stays: several handshakes may have failed before this is told. */
+    bool refused = strstr(reason, "certificate verify failed") != NULL;
+    int fault = refused ? atomic_load(&owner->certificate_fault) : 0;
     int64_t now_ms = loop_wall();
     kafka_trouble_text(owner->common, kind, reason, fault,
                        iam != NULL ? kafka_iam_principal(iam) : NULL, owner->health.trouble);

@@ -15,6 +15,7 @@ from confluent_kafka.admin import (
 from harness.certificates import Authority
 from harness.kafka import Kafka
 from harness.program import run_program
+from harness.wait import wait_until
 
 pytestmark = pytest.mark.timeout(90)
 
