@@ -25,6 +25,7 @@ struct fleet_link {
     struct topic_reader *reader;
     struct loop_timer timer;
     bool started; /* the topic is there */
+    bool joined; /* it has had partitions assigned: until then it cannot know whether it is alone */
     bool left;
 };
 
@@ -118,7 +119,8 @@ void fleet_link_step(struct fleet_link *l) {
     struct executor *x = l->x;
     struct fleet *f = &l->fleet;
     struct fleet_due due;
-    if (!l->started || l->left)
+    l->joined |= partitions_joined(x->partitions);
+    if (!l->started || !l->joined || l->left)
         return;
     struct fleet_work work[LANES];
     for (int lane = 0; lane < LANES; lane++) {

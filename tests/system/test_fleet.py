@@ -27,6 +27,13 @@ def leaders(p):
     ]
 
 
+def leader_of(p, limit=None):
+    """The only leader, and with this limit; or None."""
+    found = leaders(p)
+    one = found[0] if len(found) == 1 else None
+    return one if one and limit in (None, limit_of(one)) else None
+
+
 def spread(p, queries, partitions):
     """The same number into each partition."""
     items = list(queries.items())
@@ -84,10 +91,10 @@ def test_fleet_outlives_its_leader(pipeline):
     p.topics.wait_members(p.executor_group, 3)
     queries = burst(150)
     spread(p, queries, 6)
-    first = wait_until(lambda: leaders(p) and limit_of(leaders(p)[0]) == 6 and leaders(p)[0])
+    first = wait_until(lambda: leader_of(p, 6), 20, "a leader that has learned")
     wait_until(lambda: p.sim.stats()["ended"] > 30, 30)
     first.kill()
-    second = wait_until(lambda: leaders(p) and leaders(p)[0], 30, "another leader")
+    second = wait_until(lambda: leader_of(p), 30, "another leader")
     assert 4 <= limit_of(second) <= 7
     wait_all(p, queries, timeout=90)
     p.wait_committed()
@@ -104,7 +111,7 @@ def test_fleet_does_not_heed_a_leader_that_slept(pipeline):
     p.topics.wait_members(p.executor_group, 3)
     queries = burst(150)
     spread(p, queries, 6)
-    first = wait_until(lambda: leaders(p) and limit_of(leaders(p)[0]) == 6 and leaders(p)[0])
+    first = wait_until(lambda: leader_of(p, 6), 20, "a leader that has learned")
     awake = [e for e in p.executors if e is not first]
     first.pause()
 
@@ -116,7 +123,7 @@ def test_fleet_does_not_heed_a_leader_that_slept(pipeline):
     wait_until(lambda: not leads(first), 30, "the first to give way")
     wait_all(p, queries, timeout=90)
     p.wait_committed()
-    assert len(leaders(p)) == 1
+    wait_until(lambda: leader_of(p), 20, "one leader")
     check_started_once(p, queries.values())
     assert p.topics.count(p.rejected_topic) == 0
 
@@ -130,7 +137,7 @@ def test_fleet_of_one_pays_nothing(pipeline):
     # Joined by another, it shares what it has learned.
     p.add_executor().wait_ready()
     p.topics.wait_members(p.executor_group, 2)
-    wait_until(lambda: leaders(p) and limit_of(leaders(p)[0]) == 4, 20, "what it has learned")
+    wait_until(lambda: leader_of(p, 4), 20, "what it has learned")
     more = burst(30, first=100)
     inject_all(p, more)
     wait_all(p, more)
