@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/kafka.h"
+#include "common/kafka_group.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "executor/job.h"
@@ -15,7 +16,6 @@ enum {
     COMMIT_AGAIN_MS = 1000, /* after one that failed */
     POLL_EVERY_MS = 1000,   /* a floor: max.poll.interval.ms expels who does not poll */
     COMMITTED_TIMEOUT_MS = 5000,
-    LEAVE_TIMEOUT_MS = 3000,
 };
 
 TAILQ_HEAD(partition_list, partition);
@@ -359,15 +359,7 @@ static void on_poll_timer(void *arg) {
 /* --- life ------------------------------------------------------------------------------------- */
 
 static rd_kafka_conf_t *configure(const struct options_common *common) {
-    rd_kafka_conf_t *conf = kafka_conf(common);
-    kafka_set(conf, "group.id", common->executor_group);
-    kafka_set(conf, "enable.auto.commit", "false");
-    kafka_set(conf, "enable.auto.offset.store", "false");
-    kafka_set(conf, "auto.offset.reset", "earliest");
-    /* Eager: the cooperative assignor of librdkafka has known faults until 2.10. */
-    kafka_set(conf, "partition.assignment.strategy", "range,roundrobin");
-    /* How long the queries of a killed executor wait for another one. */
-    kafka_set_default(conf, common, "session.timeout.ms", "10000");
+    rd_kafka_conf_t *conf = kafka_group_conf(common, common->executor_group);
     /* What is prefetched waits here instead of with another executor, and is lost at a pause. */
     kafka_set_default(conf, common, "queued.max.messages.kbytes", "2048");
     kafka_set_default(conf, common, "queued.min.messages", "500");
@@ -457,27 +449,6 @@ int64_t partitions_oldest_ms(const struct partitions *ps) {
     return oldest_ms;
 }
 
-/*
- * Not rd_kafka_consumer_close(): it waits for a commit under way for as long as the broker is
- * silent. Who does not get to leave is expelled when its session times out.
- */
-static void leave_group(struct partitions *ps) {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(ps->rk);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(ps->rk, queue);
-    for (int waited_ms = 0;
-         error == NULL && !rd_kafka_consumer_closed(ps->rk) && waited_ms < LEAVE_TIMEOUT_MS;
-         waited_ms += 10) {
-        rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10);
-        if (event != NULL && rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-            rd_kafka_assign(ps->rk, NULL);
-        if (event != NULL)
-            rd_kafka_event_destroy(event);
-    }
-    if (error != NULL)
-        rd_kafka_error_destroy(error);
-    rd_kafka_queue_destroy(queue);
-}
-
 void partitions_close(struct partitions *ps) {
     if (ps == NULL)
         return;
@@ -485,7 +456,7 @@ void partitions_close(struct partitions *ps) {
     loop_timer_cancel(ps->loop, &ps->poll_timer);
     if (ps->count > 0)
         begin_revoke(ps);
-    leave_group(ps);
+    kafka_group_leave(ps->rk);
     loop_timer_cancel(ps->loop, &ps->commit_timer);
     loop_timer_cancel(ps->loop, &ps->revoke_timer);
     kafka_wakeup_close(ps->wakeup);

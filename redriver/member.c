@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/kafka.h"
+#include "common/kafka_group.h"
 #include "common/log.h"
 #include "common/memory.h"
 
@@ -144,15 +145,8 @@ static void on_fatal(struct kafka_owner *owner) {
 }
 
 static rd_kafka_conf_t *configure(const struct options_common *common) {
-    rd_kafka_conf_t *conf = kafka_conf(common);
-    /* A killed one's dead letters wait no longer than this; heartbeats come from librdkafka. */
-    kafka_set_default(conf, common, "session.timeout.ms", "10000");
+    rd_kafka_conf_t *conf = kafka_group_conf(common, common->redriver_group);
     kafka_set_default(conf, common, "heartbeat.interval.ms", "1000");
-    kafka_set(conf, "group.id", common->redriver_group);
-    kafka_set(conf, "enable.auto.commit", "false");
-    kafka_set(conf, "enable.auto.offset.store", "false");
-    kafka_set(conf, "auto.offset.reset", "earliest");
-    kafka_set(conf, "partition.assignment.strategy", "range,roundrobin");
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     return conf;
 }
@@ -180,34 +174,13 @@ struct member *member_open(struct loop *loop, const struct options_common *commo
     return m;
 }
 
-/* A member that does not say goodbye keeps its partitions for the session's time-out. */
-static void leave(struct member *m) {
-    rd_kafka_queue_t *queue = rd_kafka_queue_new(m->rk);
-    rd_kafka_error_t *error = rd_kafka_consumer_close_queue(m->rk, queue);
-    if (error != NULL) {
-        rd_kafka_error_destroy(error);
-    } else {
-        /* The rebalance callback is called from within this poll. */
-        for (int waited_ms = 0; !rd_kafka_consumer_closed(m->rk) && waited_ms < LEAVE_TIMEOUT_MS;
-             waited_ms += 10) {
-            rd_kafka_event_t *event = rd_kafka_queue_poll(queue, 10);
-            if (event == NULL)
-                continue;
-            if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_REBALANCE)
-                rd_kafka_assign(m->rk, NULL);
-            rd_kafka_event_destroy(event);
-        }
-    }
-    rd_kafka_queue_destroy(queue);
-}
-
 void member_close(struct member *m) {
     if (m == NULL)
         return;
     m->closing = true;
     loop_timer_cancel(m->loop, &m->poll);
     if (m->joined)
-        leave(m);
+        kafka_group_leave(m->rk);
     kafka_wakeup_close(m->control_wakeup);
     kafka_wakeup_close(m->commits_wakeup);
     if (m->control != NULL)
