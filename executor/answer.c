@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/aws/attempts.h"
+#include "common/backoff.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "executor/dispatch.h"
@@ -55,10 +56,10 @@ static int64_t jittered(int64_t most_ms) {
 }
 
 static int64_t backoff_ms(unsigned tries) {
-    int64_t most_ms = AGAIN_LEAST_MS;
-    for (unsigned i = 0; i < tries && most_ms < AGAIN_MOST_MS; i++)
-        most_ms *= 2;
-    return jittered(most_ms < AGAIN_MOST_MS ? most_ms : AGAIN_MOST_MS) + 1;
+    int64_t most_ms = 0;
+    for (unsigned i = 0; i <= tries && most_ms < AGAIN_MOST_MS; i++)
+        most_ms = backoff_next_ms(most_ms, AGAIN_LEAST_MS, AGAIN_MOST_MS);
+    return jittered(most_ms) + 1;
 }
 
 /* --- what each outcome means ------------------------------------------------------------------ */

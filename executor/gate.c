@@ -2,6 +2,7 @@
 
 #include <stdio.h>
 
+#include "common/backoff.h"
 #include "common/log.h"
 #include "executor/dispatch.h"
 #include "executor/executor.h"
@@ -30,9 +31,7 @@ void gate_refused(struct executor *x, const struct aws_answer *answer) {
     credentials_refused_serial(x->credentials, answer->credentials);
     if (g->closed)
         return;
-    g->delay_ms = !g->suspect                        ? CLOSED_LEAST_MS
-                  : g->delay_ms * 2 < CLOSED_MOST_MS ? g->delay_ms * 2
-                                                     : CLOSED_MOST_MS;
+    g->delay_ms = backoff_next_ms(g->suspect ? g->delay_ms : 0, CLOSED_LEAST_MS, CLOSED_MOST_MS);
     g->closed = g->suspect = true;
     loop_timer_set(x->loop, &g->timer, g->delay_ms, on_timer, x);
 }

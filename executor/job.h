@@ -93,8 +93,8 @@ struct job {
     const char *copy_topic;
     enum status_state final_state;
     char *error_code, *reason; /* owned, NULL: none */
-    unsigned sends_failed;
-    bool cut; /* the rejected topic does not take it whole */
+    int64_t send_again_ms;     /* the wait after the last send that failed; 0: none has */
+    bool cut;                  /* the rejected topic does not take it whole */
 };
 
 /* Takes `message`; reads it. False: it is no valid request, and `why` says what to mend. */

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/backoff.h"
 #include "common/log.h"
 #include "common/memory.h"
 #include "executor/dispatch.h"
@@ -60,16 +61,12 @@ static void is_settled(struct job *job) {
 /* Longer after each failure, up to a bound: what cannot be written must not be lost either. */
 static void send_later(struct job *job, rd_kafka_resp_err_t err, const char *what) {
     struct executor *x = job->executor;
-    int64_t wait_ms = AGAIN_LEAST_MS;
-    for (unsigned i = 0; i < job->sends_failed && wait_ms < AGAIN_MOST_MS; i++)
-        wait_ms *= 2;
-    job->sends_failed++;
+    job->send_again_ms = backoff_next_ms(job->send_again_ms, AGAIN_LEAST_MS, AGAIN_MOST_MS);
     metric_add(&x->metrics[METRIC_SEND_ERRORS], 1);
     log_warn("%s not written, tried again: %s queryId=%s partition=%d offset=%" PRId64, what,
              rd_kafka_err2str(err), job->id.query_id,
              job->partition != NULL ? (int)job->partition->id : -1, job->offset);
-    loop_timer_set(x->loop, &job->timer, wait_ms < AGAIN_MOST_MS ? wait_ms : AGAIN_MOST_MS,
-                   send_what_is_left, job);
+    loop_timer_set(x->loop, &job->timer, job->send_again_ms, send_what_is_left, job);
 }
 
 /*
@@ -239,7 +236,7 @@ static void settle(struct job *job, enum status_state state, const char *copy_to
     free(job->reason);
     job->error_code = mem_string(code);
     job->reason = mem_string(reason);
-    job->sends_failed = 0;
+    job->send_again_ms = 0;
 }
 
 /*

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <utlist.h>
 
+#include "common/backoff.h"
 #include "common/log.h"
 #include "common/memory.h"
 
@@ -172,9 +173,7 @@ void flights_send(struct flights *f, struct letter *letter, size_t partition, co
 }
 
 static void back_off(struct flights *f, int64_t now_ms) {
-    f->backoff_ms = f->backoff_ms == 0 ? BACKOFF_MIN_MS : f->backoff_ms * 2;
-    if (f->backoff_ms > BACKOFF_MAX_MS)
-        f->backoff_ms = BACKOFF_MAX_MS;
+    f->backoff_ms = backoff_next_ms(f->backoff_ms, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
     f->due_ms = now_ms + f->backoff_ms;
     f->just_failed = false;
 }

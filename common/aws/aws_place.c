@@ -7,6 +7,7 @@
 
 #include "common/aws/imds.h"
 #include "common/aws/shared_files.h"
+#include "common/backoff.h"
 #include "common/log.h"
 #include "common/memory.h"
 
@@ -97,9 +98,7 @@ static void on_region(void *arg, struct fetch_result *result) {
     }
     snprintf(p->imds_fault, sizeof p->imds_fault, "%s",
              result->found == CREDENTIALS_FOUND ? "it gave no region" : result->detail);
-    p->imds_delay_ms = p->imds_delay_ms == 0 ? IMDS_AGAIN_LEAST_MS : p->imds_delay_ms * 2;
-    if (p->imds_delay_ms > IMDS_AGAIN_MOST_MS)
-        p->imds_delay_ms = IMDS_AGAIN_MOST_MS;
+    p->imds_delay_ms = backoff_next_ms(p->imds_delay_ms, IMDS_AGAIN_LEAST_MS, IMDS_AGAIN_MOST_MS);
     p->imds_not_before_ms = monotonic_ms() + p->imds_delay_ms;
 }
 

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/aws/attempts.h"
+#include "common/backoff.h"
 #include "common/memory.h"
 
 enum {
@@ -35,8 +36,7 @@ static void on_done(void *arg, struct fetch_result *result) {
 }
 
 static void back_off(struct background *b) {
-    int64_t delay_ms = b->delay_ms == 0 ? AGAIN_LEAST_MS : b->delay_ms * 2;
-    b->delay_ms = delay_ms < AGAIN_MOST_MS ? delay_ms : AGAIN_MOST_MS;
+    b->delay_ms = backoff_next_ms(b->delay_ms, AGAIN_LEAST_MS, AGAIN_MOST_MS);
     b->again_ms =
         loop_now(b->ctx.loop) + (int64_t)((0.5 + attempts_random() / 2) * (double)b->delay_ms);
     b->failed = true;

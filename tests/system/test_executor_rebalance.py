@@ -5,7 +5,7 @@ import pytest
 from harness.judge import (
     body, burst, check_nowhere_else, check_started_once, inject_all, states_of, wait_all
 )  # fmt: skip
-from harness.wait import wait_until
+from harness.wait import SLOWNESS, wait_until
 
 SOON = {"KAFKA_SESSION_TIMEOUT_MS": 2000, "KAFKA_HEARTBEAT_INTERVAL_MS": 300}
 
@@ -20,7 +20,7 @@ def check_never_back(p, queries):
 
 def test_rebalance_executors_come_while_queries_run(pipeline):
     p = pipeline(redrivers=0)
-    queries = burst(12, "/* sim: ms=3000 */")
+    queries = burst(12, f"/* sim: ms={round(3000 * SLOWNESS)} */")
     inject_all(p, queries)
     wait_all(p, queries, "STARTED")
     p.add_executor()
