@@ -22,6 +22,8 @@ STAND_INS = {"athena-sim", "dev-broker"}
 def pytest_configure(config):
     # Ended from outside, the fixtures still clean up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    # Started in the background by a shell, all we start would ignore SIGINT as we do.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items):
