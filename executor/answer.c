@@ -19,6 +19,7 @@ enum {
     AGAIN_LEAST_MS = 100,
     AGAIN_MOST_MS = 20000, /* the SDKs': rand × min(2^i, 20 s) */
     RATE_AGAIN_MS = 500,
+    PLACE_KEPT_MS = 5000, /* under the API's rate limit; then those behind it come first */
     MISMATCH_AGAIN_MS = 1000,
     MISMATCHES_MOST = 2,
     TRIES_HELD = 3, /* ambiguous answers in a row that count as a query that runs */
@@ -42,7 +43,11 @@ static void again_in(struct executor *x, struct job *job, int64_t delay_ms) {
 static void wait_again(struct executor *x, struct job *job) {
     slot_release(x, job);
     job->state = JOB_WAITING;
-    window_put_back(&x->window[job->lane], &job->in_window, job->id.user_id);
+    /* What is refused again and again must not be the only one that is asked for. */
+    if (job->rate_limited_ms != 0 && loop_now(x->loop) - job->rate_limited_ms >= PLACE_KEPT_MS)
+        window_add(&x->window[job->lane], &job->in_window, job->id.user_id);
+    else
+        window_put_back(&x->window[job->lane], &job->in_window, job->id.user_id);
 }
 
 static void on_waited(void *arg) {

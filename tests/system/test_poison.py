@@ -164,3 +164,16 @@ def test_poison_too_large_for_its_copy(pipeline):
     assert 0 < len(record.value) < 300000 and value.startswith(record.value)
     assert record.headers["athena-origin"] == f"{p.query_topic}/0/0"
     check_started_once(p, ["SELECT 2"])
+
+
+@pytest.mark.timeout(180)
+def test_poison_that_is_always_over_the_rate_holds_nobody_up(pipeline):
+    """The pace lets one call through in two seconds: they must not all be for the same query."""
+    p = pipeline(redrivers=0, executor_env={"THROTTLE_PATIENCE_MS": 600000})
+    inject_all(p, {"bad": "SELECT 0 /* sim: code=ThrottlingException */"})
+    wait_until(lambda: p.sim.stats()["start_calls"] >= 3, 30)
+    good = burst(5, first=1)
+    inject_all(p, good)
+    wait_all(p, good)
+    check_started_once(p, good.values())
+    check_nowhere_else(p)
