@@ -142,6 +142,16 @@ static bool start_one(struct executor *x, enum lane lane) {
     return true;
 }
 
+/* One that is asked again: it has its slot. */
+static bool start_again(struct executor *x) {
+    struct job *job = TAILQ_FIRST(&x->again);
+    if (job == NULL || !may_call(x))
+        return false;
+    TAILQ_REMOVE(&x->again, job, in_list);
+    start(x, job);
+    return true;
+}
+
 static void on_dispatch_timer(void *arg) {
     dispatch_run(arg);
 }
@@ -164,15 +174,15 @@ int64_t dispatch_backlog(const struct executor *x, enum lane lane) {
 }
 
 void dispatch_run(struct executor *x) {
-    struct job *job;
+    enum {
+        TURNS = LANES + 1 /* the last: what is asked again */
+    };
     fleet_link_step(x->fleet); /* what may be started now */
-    while ((job = TAILQ_FIRST(&x->again)) != NULL && may_call(x)) {
-        TAILQ_REMOVE(&x->again, job, in_list);
-        start(x, job);
+    /* They take turns at what they share: MAX_RUNNING, MAX_IN_FLIGHT, the pace. */
+    for (int idle = 0; idle < TURNS; x->turn = (x->turn + 1) % TURNS) {
+        bool began = x->turn == LANES ? start_again(x) : start_one(x, (enum lane)x->turn);
+        idle = began ? 0 : idle + 1;
     }
-    /* Lanes take turns at what they share: MAX_RUNNING, MAX_IN_FLIGHT, the pace. */
-    for (int idle = 0; idle < LANES; x->lane_next = (x->lane_next + 1) % LANES)
-        idle = start_one(x, (enum lane)x->lane_next) ? 0 : idle + 1;
     fleet_link_step(x->fleet); /* what still waits */
     bool waits = !TAILQ_EMPTY(&x->again) || dispatch_any_waits(x);
     if (waits && !x->stopping && x->dispatch_timer.place == 0)

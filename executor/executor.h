@@ -41,7 +41,7 @@ struct executor {
     struct cloudwatch *cloudwatch; /* NULL: off */
 
     struct window window[LANES]; /* what waits: users take turns */
-    int lane_next;               /* lanes take turns, too */
+    int turn;                    /* lanes take turns, too, and what is asked again */
     struct job_list again;       /* perhaps started: to be asked again, before all others */
     struct admission admission[LANES];
     struct pace pace;

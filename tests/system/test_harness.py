@@ -375,6 +375,16 @@ def test_runner_tells_the_failures_once_more_at_its_end(tmp_path):
     assert "test_c" not in end and "noise" not in end
 
 
+def test_a_log_is_shown_without_what_it_repeats(script):
+    program = script("for i in 1 2 3 4 5; do echo pass $i over >&2; done; echo trouble 1 >&2;"
+                     "echo pass 6 over >&2; exec sleep 60").start()  # fmt: skip
+    program.wait_log("pass 6")
+    assert program.log_tail().splitlines() == [
+        "pass 1 over", "    ... 3 more like it ...", "pass 5 over", "trouble 1", "pass 6 over",
+    ]  # fmt: skip
+    assert program.log_tail(2).splitlines() == ["trouble 1", "pass 6 over"]
+
+
 def test_a_program_that_was_not_paused_gets_no_sigcont(script):
     """Its sanitizer may be about to stop it, and would wait for ever."""
     program = script("trap 'echo continued' CONT; trap 'sleep 0.3; over=1' TERM; echo up >&2\n"

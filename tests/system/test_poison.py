@@ -177,3 +177,22 @@ def test_poison_that_is_always_over_the_rate_holds_nobody_up(pipeline):
     wait_all(p, good)
     check_started_once(p, good.values())
     check_nowhere_else(p)
+
+
+@pytest.mark.timeout(180)
+def test_poison_that_is_asked_again_takes_turns_at_the_least_pace(pipeline):
+    """More is due to be asked again than the pace lets through: others start all the same."""
+    p = pipeline(redrivers=0, executor_env={"THROTTLE_PATIENCE_MS": 600000})
+    p.inject(body("rate", "SELECT 0 /* sim: code=ThrottlingException */", "r"))
+    wait_until(lambda: p.sim.stats()["start_calls"] >= 8, 60, "the least pace")
+    poison = burst(4, "/* sim: code=InternalServerException */")
+    inject_all(p, poison)
+    log = p.executors[0].log
+    wait_until(lambda: all(f"queryId={q}\n" in log() for q in poison), 60, "each of them tried")
+    before = p.sim.stats()["start_calls"]
+    good = burst(2, first=100)
+    inject_all(p, good, "v")
+    wait_all(p, good, user_id="v")
+    assert p.sim.stats()["start_calls"] - before <= 20
+    check_started_once(p, good.values())
+    check_nowhere_else(p)

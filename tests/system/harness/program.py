@@ -53,6 +53,26 @@ def children(pid):
     return found
 
 
+def without_repetition(lines):
+    """Of lines that say the same in a row, but for numbers: the first, the last and how many."""
+    shape, run, kept = None, [], []
+
+    def end():
+        if len(run) > 3:
+            kept.extend([run[0], f"    ... {len(run) - 2} more like it ...", run[-1]])
+        else:
+            kept.extend(run)
+
+    for line in lines:
+        this = re.sub(r"[0-9a-f]{8}[0-9a-f-]+|\d+", "#", line)
+        if this != shape:
+            end()
+            shape, run = this, []
+        run.append(line)
+    end()
+    return kept
+
+
 def clean_environment(env, home):
     """`env` and what a process needs at all; nothing of AWS_, KAFKA_ … comes from outside."""
     base = {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "LANG": "C.UTF-8"}
@@ -195,7 +215,8 @@ class Program:
         return raw[0 if all_starts else self.log_start :].decode(errors="replace")
 
     def log_tail(self, n=40):
-        return "\n".join(self.log(all_starts=True).splitlines()[-n:])
+        """The last n lines, where lines that differ in numbers only count as one."""
+        return "\n".join(without_repetition(self.log(all_starts=True).splitlines())[-n:])
 
     def wait_log(self, pattern, timeout=10):
         """Waits until a regular expression is found in the log; returns the match."""
