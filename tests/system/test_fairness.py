@@ -1,5 +1,6 @@
 """Users and lanes take turns, and who waits can see it. Order is told by the sim's ledger."""
 
+import itertools
 import re
 
 import pytest
@@ -159,9 +160,10 @@ def test_fairness_waiting_is_told_and_ends(pipeline):
     for query_id, user_id in (("next", "u"), ("injected", "v"), ("last", "u"), ("first", "u")):
         assert p.wait_state(query_id, "SUCCEEDED", user_id)["reason"] is None
         states = states_of(p, query_id, user_id)
-        assert states[-2:] == ["STARTED", "SUCCEEDED"]
-        assert set(states[:-2]) <= {"QUEUED"}
-        assert len(states) <= 4, "told once while nothing changes"
+        # A state that a late QUEUED has covered is told again.
+        told = [s for s, _ in itertools.groupby(s for s in states if s != "QUEUED")]
+        assert told == ["STARTED", "SUCCEEDED"] and states[-1] == "SUCCEEDED", states
+        assert states.count("QUEUED") <= 2, "told once while nothing changes"
     assert states_of(p, "first", "u").count("QUEUED") <= 1, "it never waited"
     p.wait_committed()
     check_nowhere_else(p)
