@@ -42,7 +42,7 @@ struct executor {
 
     struct window window[LANES]; /* what waits: users take turns */
     int turn;                    /* lanes take turns, too, and what is asked again */
-    struct job_list again;       /* perhaps started: to be asked again, before all others */
+    struct job_list again;       /* perhaps started: to be asked again */
     struct admission admission[LANES];
     struct pace pace;
     struct gate gate;
