@@ -1,14 +1,16 @@
 #include "executor/admission.h"
 
-#include "executor/probing.h"
-
 /* Found by trying them in a model and over HTTP: ±, not magic. */
 enum {
-    CALLS_WHILE_COLD = 4, /* at once: each may be one too many */
+    CALLS_MOST = 4, /* at once: each may be one too many */
+    /* So many starts while it grows are worth one more call at once. */
+    CALL_MORE_COLD = 6,
+    CALL_MORE_GROWN = 8,
 };
 
 void admission_init(struct admission *a) {
-    *a = (struct admission){.limit = 1, .cold = true, .growing = true, .gap = probing_gap_most};
+    *a = (struct admission){.limit = 1, .cold = true, .growing = true};
+    probing_init(&a->probing, 0);
 }
 
 static void ask_sweep(struct admission *a, enum admission_check check) {
@@ -20,11 +22,19 @@ int admission_out(const struct admission *a) {
     return a->held + a->pending;
 }
 
-static bool probe_is_due(const struct admission *a, int64_t now_ms, int64_t backlog) {
-    if (a->growing || a->pending > 0 || a->held > a->limit)
-        return false;
-    return (a->since >= a->gap && probing_is_long(backlog, a->limit)) ||
-           now_ms - a->last_ms >= probing_every_ms(a->held);
+static int calls_most(const struct admission *a) {
+    int most = CALLS_MOST;
+    if (a->streak > 0)
+        most = 1;
+    else if (a->cold)
+        most = 1 + a->held / CALL_MORE_COLD;
+    else if (a->growing)
+        most = 1 + a->grown / CALL_MORE_GROWN;
+    return most < CALLS_MOST ? most : CALLS_MOST;
+}
+
+static bool may_probe(const struct admission *a) {
+    return !a->growing && a->pending == 0 && a->held <= a->limit + a->above;
 }
 
 /* --- governed --------------------------------------------------------------------------------- */
@@ -41,9 +51,8 @@ void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learne
     a->governed = false;
     a->limit = limit;
     a->cold = a->growing = !learned;
-    a->grown = a->streak = a->since = 0;
-    a->gap = probing_gap_most;
-    a->last_ms = now_ms;
+    a->grown = a->streak = a->above = 0;
+    probing_init(&a->probing, now_ms);
     a->epoch++;
     a->check = CHECK_NONE;
 }
@@ -61,25 +70,26 @@ static void throttled_governed(struct admission *a, const struct admission_permi
 bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
                     struct admission_permit *permit) {
     int out = admission_out(a);
-    if (now_ms < a->last_ms)
-        a->last_ms = now_ms; /* the clock went back */
+    if (now_ms < a->probing.last_ms)
+        a->probing.last_ms = now_ms; /* the clock went back */
     *permit = (struct admission_permit){false, a->epoch, a->version};
     if (a->governed) {
-        if (out >= a->share || a->pending >= (a->streak > 0 ? 1 : CALLS_WHILE_COLD))
+        if (out >= a->share || a->pending >= (a->streak > 0 ? 1 : CALLS_MOST))
             return false;
         a->pending++;
         return true;
     }
-    bool below = out < a->limit && a->pending < (a->streak > 0 ? 1 : CALLS_WHILE_COLD);
+    bool below = out < a->limit;
     /* What nobody knows of brings no news: while calls are lost it does not grow without end. */
-    bool grow = a->growing && a->pending < (a->cold ? CALLS_WHILE_COLD : 1) &&
-                out < a->limit + CALLS_WHILE_COLD;
-    if (!below && !grow) {
-        if (!probe_is_due(a, now_ms, backlog))
+    bool grow = a->growing && out < a->limit + CALLS_MOST;
+    if (below || grow) {
+        if (a->pending >= calls_most(a))
+            return false;
+    } else {
+        if (!may_probe(a) || !probing_is_due(&a->probing, now_ms, a->limit, a->held, backlog))
             return false;
         permit->probe = true;
-        a->since = 0;
-        a->last_ms = now_ms;
+        probing_made(&a->probing, now_ms);
     }
     a->pending++;
     return true;
@@ -98,9 +108,12 @@ void admission_started(struct admission *a, const struct admission_permit *permi
         a->streak = 0;
         return;
     }
-    a->since++;
-    if (permit->probe)
+    probing_started(&a->probing, 1);
+    if (permit->probe) {
+        a->above++;
+        a->met = false;
         ask_sweep(a, CHECK_PROBE);
+    }
     if (a->streak > 1) { /* we gave up too much: find the edge again */
         a->growing = true;
         a->grown = 0;
@@ -125,17 +138,20 @@ void admission_throttled(struct admission *a, int64_t now_ms,
     if (permit->epoch != a->epoch)
         return;
     a->epoch++;
-    a->since = 0;
-    a->last_ms = now_ms;
-    if (a->growing) {
-        a->gap = probing_gap_after_growth(a->gap, a->grown, a->cold);
-        a->growing = a->cold = false;
-        ask_sweep(a, CHECK_EDGE);
-    } else if (permit->probe) {
-        a->gap = probing_gap_wider(a->gap);
-    } else if (++a->streak > 1) {
-        a->gap = probing_gap_least;
+    if (permit->probe) { /* nothing is known but that there is no more */
+        a->met = true;
+        probing_refused(&a->probing, now_ms);
+        return;
     }
+    if (a->growing)
+        ask_sweep(a, CHECK_EDGE);
+    else
+        a->streak++;
+    a->growing = a->cold = false;
+    if (a->check == CHECK_EDGE) /* just where it is, is not known yet */
+        probing_found(&a->probing, now_ms, a->held);
+    else
+        probing_taken(&a->probing, now_ms, a->limit);
     a->limit = probing_limit_after_throttle(a->limit, a->held, a->streak);
 }
 
@@ -165,17 +181,23 @@ void admission_sweep_begins(struct admission *a) {
     a->check_armed = true;
 }
 
+static void rise(struct admission *a, int peak) {
+    a->limit = peak;
+    a->growing = !a->met;
+    a->grown = 0;
+    if (a->met)
+        probing_found(&a->probing, a->probing.last_ms, peak);
+}
+
 void admission_swept(struct admission *a, int peak) {
     if (a->governed || !a->check_armed)
         return;
-    if (a->check == CHECK_EDGE && a->streak == 0) {
+    if (a->check == CHECK_EDGE && a->streak == 0)
         a->limit = peak;
-    } else if (a->check == CHECK_PROBE && peak > a->limit) {
-        a->growing = true;
-        a->grown = 0;
-        a->limit = peak;
-    }
+    else if (a->check == CHECK_PROBE && peak > a->limit)
+        rise(a, peak);
     a->check = CHECK_NONE;
+    a->above = admission_out(a) > a->limit ? admission_out(a) - a->limit : 0;
 }
 
 /* --- pace ------------------------------------------------------------------------------------- */

@@ -3,13 +3,15 @@
  *
  * Completion-clocked AIMD:
  * - cold: start until throttled, few calls at once; the limit is then what we hold;
- * - after that one start for each end that is seen, and now and then one above the limit (a probe),
- *   while the backlog is long: a query that is refused waits for the redriver, and towards the end
- *   that costs more than a slot could win;
+ * - after that one start for each end that is seen, and now and then one above the limit (a probe,
+ *   probing.h), while the backlog is long: a query that is refused waits for the redriver, and
+ *   towards the end that costs more than a slot could win;
  * - a throttle below the limit means that somebody else took slots: the limit is what we hold,
  *   and three quarters of it while throttles follow each other;
  * - a probe that works may only have refilled a slot whose end we had not seen: only a real rise,
- *   by the server's own time stamps, moves the limit.
+ *   by the server's own time stamps, moves the limit. It has cost nothing, so the next follows it,
+ *   one call at a time, until one is refused or a rise is seen. At no time more than one call is
+ *   out for a slot that was not seen to be free.
  * Throttling of the API's rate never comes here: that is the pace's (below).
  *
  * Every permit is given back exactly once: by started, throttled, uncertain or cancelled.
@@ -23,17 +25,19 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "executor/probing.h"
+
 struct admission {
     int limit;   /* as learned */
     int held;    /* running, as far as we know */
     int pending; /* permits out: calls under way */
     bool cold, growing;
-    int grown;       /* starts since it began to grow */
-    int streak;      /* throttles below the limit, one after the other */
-    double gap;      /* own starts between two probes */
-    int since;       /* own starts since the last probe or throttle */
-    int64_t last_ms; /* of the last probe or throttle */
-    uint32_t epoch;  /* one more at each throttle: permits from before it bring no news */
+    int grown;      /* starts since it began to grow */
+    int streak;     /* throttles below the limit, one after the other */
+    int above;      /* probes that have started something, which no sweep has told of yet; … */
+    bool met;       /* … the next one was refused: the edge is met, should they tell of a rise */
+    uint32_t epoch; /* one more at each throttle: permits from before it bring no news */
+    struct probing probing;
     /* What the next sweep is to tell; armed once that sweep has begun. */
     enum admission_check {
         CHECK_NONE,

@@ -169,8 +169,7 @@ bool dispatch_any_waits(const struct executor *x) {
 
 /* What waits in Kafka is of either lane. */
 int64_t dispatch_backlog(const struct executor *x, enum lane lane) {
-    int64_t lag = partitions_lag(x->partitions);
-    return dispatch_waiting(x, lane) + (lag > 0 ? lag : 0);
+    return dispatch_waiting(x, lane) + partitions_unread(x->partitions);
 }
 
 void dispatch_run(struct executor *x) {

@@ -438,6 +438,24 @@ int64_t partitions_lag(const struct partitions *ps) {
     return ps->owner.health.lag;
 }
 
+int64_t partitions_unread(const struct partitions *ps) {
+    int64_t sum = 0;
+    const struct partition *p;
+    TAILQ_FOREACH(p, &ps->owned, link) {
+        int64_t low, high;
+        if (rd_kafka_get_watermark_offsets(ps->rk, ps->topic, p->id, &low, &high) !=
+                RD_KAFKA_RESP_ERR_NO_ERROR ||
+            high < 0)
+            continue;
+        int64_t next = p->offsets.next >= 0 ? p->offsets.next : p->offsets.committed;
+        if (next < low)
+            next = low;
+        if (next >= 0 && high > next)
+            sum += high - next;
+    }
+    return sum;
+}
+
 int64_t partitions_oldest_ms(const struct partitions *ps) {
     int64_t oldest_ms = -1;
     struct partition *p;

@@ -74,6 +74,8 @@ bool partitions_joined(const struct partitions *ps);          /* it has had an a
 bool partitions_up(const struct partitions *ps);              /* a broker is reached */
 void partitions_tell_down(const struct partitions *ps, struct buffer *why); /* where it is not */
 int64_t partitions_lag(const struct partitions *ps);                        /* -1: not known */
+/* Records that wait in Kafka and were not handed over yet, as far as the last fetch has told. */
+int64_t partitions_unread(const struct partitions *ps);
 /* When the oldest record that is not finished was written, UTC ms; -1: there is none. */
 int64_t partitions_oldest_ms(const struct partitions *ps);
 /* Commits what is finished, leaves the group, frees. */

@@ -2,27 +2,62 @@
 
 /* Found by trying them in a model and over HTTP: ±, not magic. */
 enum {
-    EVERY_MS = 20000,
-    EVERY_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
-    LONG_ROUNDS = 6,      /* of all slots */
+    WAIT_MS = 30000,
+    WAIT_MOST_MS = 240000,
+    WAIT_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
+    LONG_ROUNDS = 6,     /* of all slots: a query that is refused waits for the redriver */
 };
-const double probing_gap_least = 8, probing_gap_most = 25;
-static const double gap_growth = 1.6, cut = 0.75;
+static const double gap_least = 6, gap_most = 30, gap_growth = 1.1, cut = 0.75;
 
-double probing_gap_wider(double gap) {
-    return gap * gap_growth < probing_gap_most ? gap * gap_growth : probing_gap_most;
+static int64_t least(int64_t a, int64_t b) {
+    return a < b ? a : b;
 }
 
-double probing_gap_after_growth(double gap, int grown, bool is_cold) {
-    return grown > 1 && !is_cold ? probing_gap_least : probing_gap_wider(gap);
+void probing_init(struct probing *p, int64_t now_ms) {
+    *p = (struct probing){.gap = gap_most, .last_ms = now_ms, .wait_ms = WAIT_MS};
 }
 
-bool probing_is_long(int64_t backlog, int limit) {
-    return backlog >= (int64_t)limit * LONG_ROUNDS;
+bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog) {
+    bool is_long = backlog >= (int64_t)limit * LONG_ROUNDS;
+    return (is_long && (double)p->since >= p->gap) ||
+           now_ms - p->last_ms >= (held > 0 ? p->wait_ms : WAIT_IDLE_MS);
 }
 
-int64_t probing_every_ms(int held) {
-    return held > 0 ? EVERY_MS : EVERY_IDLE_MS;
+void probing_made(struct probing *p, int64_t now_ms) {
+    p->last_ms = now_ms;
+}
+
+void probing_started(struct probing *p, int64_t starts) {
+    p->since += starts;
+}
+
+static void refused(struct probing *p, int64_t now_ms) {
+    p->since = 0;
+    p->last_ms = now_ms;
+}
+
+void probing_refused(struct probing *p, int64_t now_ms) {
+    refused(p, now_ms);
+    p->wait_ms = least(2 * p->wait_ms, WAIT_MOST_MS);
+    p->gap *= gap_growth;
+    if (p->gap < gap_most)
+        return;
+    p->gap = gap_most;
+    p->before = 0;
+}
+
+void probing_taken(struct probing *p, int64_t now_ms, int limit) {
+    refused(p, now_ms);
+    p->wait_ms = WAIT_MS;
+    p->gap = gap_least;
+    if (p->before < limit)
+        p->before = limit;
+}
+
+void probing_found(struct probing *p, int64_t now_ms, int limit) {
+    refused(p, now_ms);
+    p->wait_ms = WAIT_MS;
+    p->gap = limit < p->before ? gap_least : gap_most;
 }
 
 int probing_limit_after_throttle(int limit, int held, int streak) {

@@ -1,6 +1,10 @@
 /*
- * The numbers and steps by which a limit is probed and cut: the same for an executor that learns
- * alone (admission.h) and for the leader of a fleet (quota.h). Pure.
+ * When a limit is probed, and what a refused start makes of it: the same for an executor that
+ * learns alone (admission.h) and for the leader of a fleet (quota.h). Pure, clock passed in.
+ *
+ * A probe is one start above the limit. It costs a query its place when it is refused, so probes
+ * are rare: so many own starts apart as `gap` says. Where somebody has taken slots they are close
+ * together, for what was taken is given back, and then further and further apart.
  */
 #ifndef EXECUTOR_PROBING_H
 #define EXECUTOR_PROBING_H
@@ -8,19 +12,27 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/*
- * The gap: own starts between two probes. Short where limits are found to move, wider with each
- * probe that was refused.
- */
-extern const double probing_gap_least, probing_gap_most;
-double probing_gap_wider(double gap);
-/* After a throttle that ended growth: more than one start found room, or the limit is as it was. */
-double probing_gap_after_growth(double gap, int grown, bool is_cold);
+struct probing {
+    double gap;      /* own starts from a refused start to the next probe */
+    int64_t since;   /* own starts since the last one was refused */
+    int64_t last_ms; /* of the last probe or refused start */
+    int64_t wait_ms; /* after it a probe is due whatever the gap and the backlog */
+    int before;      /* the limit before others took of it; 0: it is not known, or long ago */
+};
 
-/* Whether the backlog is worth a probe: the one query that it may cost waits for the redriver. */
-bool probing_is_long(int64_t backlog, int limit);
-/* After so long a probe is made whatever the backlog; `held`: slots that are taken. */
-int64_t probing_every_ms(int held);
+void probing_init(struct probing *p, int64_t now_ms);
+/* `held`: slots that are taken; `backlog`: how many wait, in Kafka too. */
+bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog);
+/* One is made. Should it start something it costs nothing: it may be followed by the next. */
+void probing_made(struct probing *p, int64_t now_ms);
+void probing_started(struct probing *p, int64_t starts);
+/* A probe was refused. */
+void probing_refused(struct probing *p, int64_t now_ms);
+/* A start below the limit was refused: others have taken slots. */
+void probing_taken(struct probing *p, int64_t now_ms, int limit);
+/* The limit was raised, to this one, until a start was refused. */
+void probing_found(struct probing *p, int64_t now_ms, int limit);
+
 /* The limit after a throttle; `streak`: those below the limit, one after the other. */
 int probing_limit_after_throttle(int limit, int held, int streak);
 

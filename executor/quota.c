@@ -1,7 +1,5 @@
 #include "executor/quota.h"
 
-#include "executor/probing.h"
-
 enum {
     STEP_LEAST = 4, /* more at once while nothing is known: each may be one too many */
     STEP_SHARE = 4, /* … or a quarter of what is held */
@@ -19,8 +17,8 @@ static int most(int a, int b) {
 }
 
 void quota_init(struct quota *q, int64_t now_ms) {
-    *q = (struct quota){
-        .limit = 1, .cold = true, .growing = true, .gap = probing_gap_most, .last_ms = now_ms};
+    *q = (struct quota){.limit = 1, .cold = true, .growing = true};
+    probing_init(&q->probing, now_ms);
 }
 
 void quota_resume(struct quota *q, int64_t now_ms, int limit, bool learned) {
@@ -110,7 +108,6 @@ static bool counted(struct quota *q, const struct quota_member *members, size_t 
         q->limit = active;
     } else if (q->check_probe && active > q->limit) {
         q->growing = true;
-        q->grown = 0;
         q->limit = active;
     }
     return true;
@@ -131,22 +128,25 @@ static void throttled(struct quota *q, const struct quota_member *members, size_
                       int64_t next_version, int64_t now_ms) {
     /* Whoever it hits: all together hold one too many. */
     bool probed = q->probe_version != 0 && members[i].last.throttled_version >= q->probe_version;
-    q->since = 0;
-    q->last_ms = now_ms;
     q->cut_version = next_version;
     q->probe_version = 0;
     if (q->check_probe) /* answered */
         q->check = QUOTA_CHECK_NONE;
-    if (q->growing) {
-        q->gap = probing_gap_after_growth(q->gap, q->grown, q->cold);
-        q->growing = q->cold = false;
-        ask(q, false, next_version, now_ms);
-    } else if (probed) {
-        q->gap = probing_gap_wider(q->gap);
-    } else if (++q->streak > 1) {
-        q->gap = probing_gap_least;
+    int held = estimate_all(members, count);
+    if (!q->growing && (probed || held >= q->limit)) {
+        probing_refused(&q->probing, now_ms);
+        return;
     }
-    q->limit = probing_limit_after_throttle(q->limit, estimate_all(members, count), q->streak);
+    if (q->growing)
+        ask(q, false, next_version, now_ms);
+    else
+        q->streak++;
+    q->growing = q->cold = false;
+    if (q->check != QUOTA_CHECK_NONE) /* just where the edge is, is not known yet */
+        probing_found(&q->probing, now_ms, held);
+    else
+        probing_taken(&q->probing, now_ms, q->limit);
+    q->limit = probing_limit_after_throttle(q->limit, held, q->streak);
 }
 
 static int running_all(const struct quota_member *members, size_t count) {
@@ -159,7 +159,7 @@ static int running_all(const struct quota_member *members, size_t count) {
 /* True: the probe has worked, and its slot is to be given back until more is known. */
 static bool started(struct quota *q, const struct quota_member *members, size_t count, size_t i,
                     int64_t n, int64_t next_version, int64_t now_ms) {
-    q->since += n;
+    probing_started(&q->probing, n);
     if (members[i].version < q->cut_version)
         return false;
     bool found = q->probe_version != 0 && members[i].version >= q->probe_version &&
@@ -168,13 +168,9 @@ static bool started(struct quota *q, const struct quota_member *members, size_t 
         q->probe_version = 0;
         ask(q, true, next_version, now_ms);
     }
-    if (q->streak > 1) { /* we gave up too much: find the edge again */
+    if (q->streak > 1) /* we gave up too much: find the edge again */
         q->growing = true;
-        q->grown = 0;
-    }
     q->streak = 0;
-    if (q->growing)
-        q->grown += (int)n;
     q->news = true;
     return found;
 }
@@ -252,20 +248,18 @@ static size_t next_prober(const struct quota *q, const struct quota_member *memb
 
 static bool probe(struct quota *q, const struct quota_member *members, size_t count,
                   int64_t next_version, int64_t now_ms) {
-    if (q->probe_version != 0 && now_ms - q->last_ms >= PROBE_TIMEOUT_MS)
+    if (q->probe_version != 0 && now_ms - q->probing.last_ms >= PROBE_TIMEOUT_MS)
         q->probe_version = 0;
     if (q->growing || q->probe_version != 0 || q->check != QUOTA_CHECK_NONE ||
         !anyone_waits(members, count))
         return false;
     int held = estimate_all(members, count);
-    bool worth =
-        (double)q->since >= q->gap && probing_is_long(backlog_all(members, count), q->limit);
-    if (held != q->limit || (!worth && now_ms - q->last_ms < probing_every_ms(held)))
+    if (held != q->limit ||
+        !probing_is_due(&q->probing, now_ms, q->limit, held, backlog_all(members, count)))
         return false;
     q->prober = next_prober(q, members, count);
     q->probe_version = next_version;
-    q->since = 0;
-    q->last_ms = now_ms;
+    probing_made(&q->probing, now_ms);
     return true;
 }
 

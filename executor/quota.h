@@ -17,6 +17,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "executor/probing.h"
+
 /* What a member says of a lane. */
 struct quota_report {
     int share;                 /* that it obeys: below the one granted after a throttle */
@@ -52,13 +54,11 @@ enum quota_check {
 struct quota {
     int limit;
     bool cold, growing;
-    bool news;         /* something has started since the limit grew last */
-    int grown, streak; /* as in admission.h */
-    double gap;
+    bool news;  /* something has started since the limit grew last */
+    int streak; /* as in admission.h */
+    struct probing probing;
     /* What the last leader's members may hold beyond its last grant, until each has reported. */
     int reserve;
-    int64_t since; /* starts since the last probe or throttle */
-    int64_t last_ms;
     int64_t cut_version;   /* throttles of calls made under an earlier grant are no news */
     int64_t probe_version; /* the grant with one above the limit; 0: none */
     size_t prober;         /* whose it is */

@@ -159,3 +159,13 @@ def test_fleet_without_its_topic_learns_alone(pipeline):
     check_started_once(p, queries.values())
     check_nowhere_else(p)
     assert quota_topic(p) not in p.topics.names()
+
+
+def test_fleet_does_not_probe_at_the_end_of_a_backlog(pipeline):
+    """What waits is counted once: neither what runs, nor what was read of Kafka, waits there."""
+    p = pipeline(redrivers=0, sim_env={"SIM_ACTIVE_DML": 3, "SIM_QUERY_MS": 200})
+    queries = burst(50)
+    inject_all(p, queries)
+    wait_until(lambda: p.sim.stats()["ended"] >= 49, 30, "all but one to end")
+    # One is refused while the quota is learned. 30 starts later 16 wait, under six times the limit.
+    assert p.sim.stats()["throttled"] == 1

@@ -41,18 +41,24 @@ static struct admission learned(int n, int64_t now_ms) {
     return a;
 }
 
-static void test_four_calls_while_cold(void **state) {
+/* One more at once for each six that run: each of them may be one too many. */
+static void test_calls_while_cold(void **state) {
     (void)state;
-    struct admission a;
-    admission_init(&a);
-    struct admission_permit permit = {0};
-    for (int i = 0; i < 4; i++)
-        permit = want(&a, 0);
-    refuse(&a, 0);
-    refuse(&a, 1000000);
-    admission_started(&a, &permit);
-    want(&a, 0);
-    refuse(&a, 0);
+    static const struct {
+        int running, calls;
+    } rows[] = {{0, 1}, {5, 1}, {6, 2}, {12, 3}, {18, 4}, {100, 4}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct admission a;
+        admission_init(&a);
+        for (int n = 0; n < rows[i].running; n++) {
+            struct admission_permit permit = want(&a, 0);
+            admission_started(&a, &permit);
+        }
+        for (int n = 0; n < rows[i].calls; n++)
+            want(&a, 0);
+        refuse(&a, 0);
+        refuse(&a, 1000000);
+    }
 }
 
 /* Towards the end of a backlog a refused query would come back when all else is done. */
@@ -70,8 +76,8 @@ static void test_no_probe_at_the_end_of_a_backlog(void **state) {
     assert_true(admission_want(&a, 1000, 60, &permit));
     assert_true(permit.probe);
     admission_throttled(&a, 1000, &permit);
-    assert_false(admission_want(&a, 20999, 1, &permit));
-    assert_true(admission_want(&a, 21000, 1, &permit)); /* the quota may have grown meanwhile */
+    assert_false(admission_want(&a, 60999, 1, &permit));
+    assert_true(admission_want(&a, 61000, 1, &permit)); /* the quota may have grown meanwhile */
     assert_true(permit.probe);
 }
 
@@ -110,7 +116,7 @@ static void test_throttles_from_before_are_no_news(void **state) {
     struct admission a;
     admission_init(&a);
     struct admission_permit permits[4];
-    for (int i = 0; i < 12; i++) {
+    for (int i = 0; i < 18; i++) {
         permits[0] = want(&a, 0);
         admission_started(&a, &permits[0]);
     }
@@ -119,7 +125,7 @@ static void test_throttles_from_before_are_no_news(void **state) {
     for (int i = 0; i < 4; i++)
         admission_throttled(&a, 0, &permits[i]);
     assert_int_equal(a.pending, 0);
-    assert_int_equal(a.limit, 12);
+    assert_int_equal(a.limit, 18);
     refuse(&a, 0);
     admission_ended(&a, 1);
     want(&a, 0);
@@ -143,29 +149,10 @@ static void test_throttled_below_the_limit(void **state) {
     admission_ended(&a, 6);
     permit = want(&a, 0);
     refuse(&a, 0);
-    admission_started(&a, &permit); /* it works again: several at once, up to the edge */
+    admission_started(&a, &permit); /* it works again: up to the edge */
     want(&a, 0);
-    want(&a, 0);
-    assert_true(a.growing);
-}
-
-static void test_probe_after_starts(void **state) {
-    (void)state;
-    struct admission a = learned(20, 0);
-    struct admission_permit permit;
-    for (int i = 0; i < 25; i++) {
-        refuse(&a, 0);
-        admission_ended(&a, 1);
-        permit = want(&a, 0);
-        assert_false(permit.probe);
-        admission_started(&a, &permit);
-    }
-    permit = want(&a, 0);
-    assert_true(permit.probe);
-    refuse(&a, INT64_MAX / 2);
-    admission_throttled(&a, 0, &permit);
-    assert_int_equal(a.limit, 20);
     refuse(&a, 0);
+    assert_true(a.growing);
 }
 
 /* `n` more end and as many are started, none of them as a probe. */
@@ -179,70 +166,126 @@ static void replace(struct admission *a, int n) {
     }
 }
 
-/* Probes that fail are made less often: after 8 starts, 13, 21, 25. */
-static void test_failed_probes_widen_the_gap(void **state) {
+static void test_probe_after_starts(void **state) {
     (void)state;
-    static const int gaps[] = {8, 13, 21, 25, 25};
-    struct admission a = learned(5, 0);
-    replace(&a, 25);
+    struct admission a = learned(20, 0);
+    replace(&a, 30);
     struct admission_permit permit = want(&a, 0);
-    admission_started(&a, &permit);
-    admission_sweep_begins(&a);
-    admission_swept(&a, 6);
-    for (int i = 0; i < 2; i++) {
-        permit = want(&a, 0);
-        admission_started(&a, &permit);
-    }
-    permit = want(&a, 0);
+    assert_true(permit.probe);
+    refuse(&a, INT64_MAX / 2);
+    admission_ended(&a, 2);
     admission_throttled(&a, 0, &permit);
+    assert_int_equal(a.limit, 20); /* of the others nothing is known */
+    want(&a, 0);
+    want(&a, 0);
+    refuse(&a, 0);
+}
+
+/* Somebody takes one slot of `limit`. */
+static void lose_one(struct admission *a, int limit) {
+    assert_int_equal(a->limit, limit);
+    admission_ended(a, 1);
+    struct admission_permit permit = want(a, 0);
+    admission_throttled(a, 0, &permit);
+    assert_int_equal(a->limit, limit - 1);
+    admission_ended(a, 1);
+    permit = want(a, 0);
+    admission_started(a, &permit);
+}
+
+static void refuse_probe(struct admission *a) {
+    struct admission_permit permit = want(a, 0);
+    assert_true(permit.probe);
+    admission_throttled(a, 0, &permit);
+}
+
+/* After a loss the edge is looked for soon, and less and less often while it stays. */
+static void test_gap_after_a_loss(void **state) {
+    (void)state;
+    static const int gaps[] = {6, 7, 8, 8, 9, 10, 11, 12, 13, 15, 16, 18, 19, 21, 23, 26, 28, 30};
+    struct admission a = learned(20, 0);
+    lose_one(&a, 20);
     for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
-        replace(&a, gaps[i]);
-        permit = want(&a, 0);
-        assert_true(permit.probe);
-        admission_throttled(&a, 0, &permit);
+        replace(&a, gaps[i] - (i == 0)); /* one start came after the loss */
+        refuse_probe(&a);
+    }
+    for (int i = 0; i < 3; i++) {
+        replace(&a, 30);
+        refuse_probe(&a);
     }
 }
 
-/* A probe that was never answered counts as one all the same. */
+static void find(struct admission *a, int from, int to) {
+    struct admission_permit permit;
+    for (int i = from; i < to; i++) {
+        permit = want(a, 0);
+        assert_true(permit.probe);
+        admission_started(a, &permit);
+    }
+    refuse_probe(a);
+    admission_sweep_begins(a);
+    admission_swept(a, to);
+    assert_int_equal(a->limit, to);
+    assert_false(a->growing); /* the edge is known: none is refused once more to find it */
+}
+
+/* What was taken is back: no need to look so often. */
+static void test_gap_when_all_is_back(void **state) {
+    (void)state;
+    struct admission a = learned(20, 0);
+    lose_one(&a, 20);
+    lose_one(&a, 19);
+    replace(&a, 5);
+    find(&a, 18, 19);
+    replace(&a, 6);
+    find(&a, 19, 20);
+    replace(&a, 30);
+    refuse_probe(&a);
+}
+
+/* A probe that was not answered is made again: nothing was lost by it. */
 static void test_cancelled_probe(void **state) {
     (void)state;
     struct admission a = learned(5, 0);
-    replace(&a, 25);
+    replace(&a, 30);
     assert_true(want(&a, 0).probe);
+    refuse(&a, 0);
     admission_cancelled(&a);
-    replace(&a, 25);
     assert_true(want(&a, 0).probe);
 }
 
-/* After a loss of slots the edge is looked for sooner. */
-static void test_gap_after_a_loss(void **state) {
+/* Probes that start something follow each other, one call at a time, until a sweep tells. */
+static void test_probes_that_work(void **state) {
     (void)state;
-    struct admission a = learned(20, 0);
-    struct admission_permit permit;
-    for (int i = 0; i < 2; i++) {
-        admission_ended(&a, 1);
-        permit = want(&a, 0);
-        admission_throttled(&a, 0, &permit);
+    struct admission a = learned(5, 0);
+    replace(&a, 30);
+    for (int i = 0; i < 3; i++) {
+        struct admission_permit permit = want(&a, 0);
+        assert_true(permit.probe);
+        refuse(&a, 0);
+        admission_started(&a, &permit);
     }
-    assert_int_equal(a.limit, 13);
-    admission_ended(&a, 6);
-    permit = want(&a, 0);
-    admission_started(&a, &permit);
-    permit = want(&a, 0);
-    admission_throttled(&a, 0, &permit);
-    replace(&a, 13);
-    assert_true(want(&a, 0).probe);
+    admission_sweep_begins(&a);
+    admission_ended(&a, 2);
+    admission_swept(&a, 5); /* they took the places of some that had ended */
+    assert_int_equal(a.limit, 5);
+    assert_int_equal(a.above, 1);
+    refuse_probe(&a);
+    refuse(&a, 0);
 }
 
 static void test_probe_after_time(void **state) {
     (void)state;
     struct admission a = learned(5, 1000);
-    refuse(&a, 20999);
-    struct admission_permit permit = want(&a, 21000);
-    assert_true(permit.probe);
-    admission_cancelled(&a);
-    refuse(&a, 40999);
-    assert_true(want(&a, 41000).probe);
+    int64_t now_ms = 1000;
+    static const int64_t waits_ms[] = {30000, 60000, 120000, 240000, 240000};
+    for (size_t i = 0; i < sizeof waits_ms / sizeof *waits_ms; i++) {
+        refuse(&a, now_ms + waits_ms[i] - 1);
+        now_ms += waits_ms[i];
+        struct admission_permit permit = want(&a, now_ms);
+        assert_true(permit.probe);
+        admission_throttled(&a, now_ms, &permit);
+    }
 }
 
 static void test_probe_when_idle(void **state) {
@@ -263,7 +306,7 @@ static void test_probe_when_idle(void **state) {
 static void test_probe_needs_a_real_rise(void **state) {
     (void)state;
     struct admission a = learned(5, 0);
-    struct admission_permit permit = want(&a, 20000);
+    struct admission_permit permit = want(&a, 30000);
     admission_sweep_begins(&a); /* before the probe was answered: tells nothing of it */
     admission_started(&a, &permit);
     admission_swept(&a, 6);
@@ -277,14 +320,21 @@ static void test_probe_needs_a_real_rise(void **state) {
     assert_int_equal(a.limit, 5);
 
     admission_ended(&a, 1);
-    permit = want(&a, 40000);
+    permit = want(&a, 60000);
     admission_started(&a, &permit);
     admission_sweep_begins(&a);
     admission_swept(&a, 6);
     assert_int_equal(a.limit, 6);
     assert_true(a.growing);
-    want(&a, 40000); /* on, one call at a time */
-    refuse(&a, 40000);
+    for (int i = 0; i < 8; i++) { /* on, one call at a time, … */
+        permit = want(&a, 60000);
+        assert_false(permit.probe);
+        refuse(&a, 60000);
+        admission_started(&a, &permit);
+    }
+    want(&a, 60000); /* … and faster the further it goes */
+    want(&a, 60000);
+    refuse(&a, 60000);
 }
 
 /* The limit at the edge is what ran when the last one was submitted, not what we hold now. */
@@ -378,8 +428,8 @@ static void test_clock_goes_back(void **state) {
     (void)state;
     struct admission a = learned(5, 3600000);
     refuse(&a, 1000);
-    refuse(&a, 20999);
-    assert_true(want(&a, 21000).probe);
+    refuse(&a, 30999);
+    assert_true(want(&a, 31000).probe);
 }
 
 /* --- at random: the books balance whatever comes ---------------------------------------------- */
@@ -411,7 +461,8 @@ static void random_walk(uint64_t seed) {
         if (what < 4 && pending < PERMITS_MOST &&
             admission_want(&a, now_ms, LONG, &permits[pending])) {
             pending++;
-            assert_true(a.growing || held + pending <= a.limit + 1);
+            assert_true(a.growing || held + pending <= a.limit + a.above + 1);
+            assert_true(!permits[pending - 1].probe || pending == 1);
             assert_true(a.pending <= 4);
             assert_true(a.cold || !a.growing || held + pending <= a.limit + 4);
         } else if (what >= 4 && what < 8 && pending > 0) {
@@ -460,13 +511,14 @@ static void test_random_walks(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_four_calls_while_cold),
+        cmocka_unit_test(test_calls_while_cold),
         cmocka_unit_test(test_no_probe_at_the_end_of_a_backlog),
         cmocka_unit_test(test_governed),
         cmocka_unit_test(test_throttles_from_before_are_no_news),
         cmocka_unit_test(test_throttled_below_the_limit),
         cmocka_unit_test(test_probe_after_starts),
-        cmocka_unit_test(test_failed_probes_widen_the_gap),
+        cmocka_unit_test(test_gap_when_all_is_back),
+        cmocka_unit_test(test_probes_that_work),
         cmocka_unit_test(test_cancelled_probe),
         cmocka_unit_test(test_gap_after_a_loss),
         cmocka_unit_test(test_probe_after_time),
