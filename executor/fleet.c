@@ -3,7 +3,8 @@
 #include <string.h>
 
 enum {
-    CLAIM_AGAIN_MS = 2000
+    CLAIM_AGAIN_MS = 2000,
+    DEAF_MS = 3000, /* it reports once a second */
 };
 
 static void set_id(char out[FLEET_ID_MAX], const char *id) {
@@ -91,9 +92,22 @@ void fleet_heard_grant(struct fleet *f, const struct fleet_grant *grant, int64_t
         f->heard_ms = now_ms;
 }
 
+static bool hears_itself(const struct fleet *f, int64_t now_ms) {
+    return now_ms - f->heard_self_ms < DEAF_MS;
+}
+
+/* What the others wrote while the leader slept, or was cut off, it has read before this. */
+static void hear_myself(struct fleet *f, int64_t now_ms) {
+    for (size_t i = 0; i < f->count && !hears_itself(f, now_ms); i++)
+        f->member_heard_ms[i] = now_ms;
+    f->heard_self_ms = now_ms;
+}
+
 void fleet_heard_report(struct fleet *f, const struct fleet_report *report, int64_t now_ms) {
     if (!f->leads)
         return;
+    if (is_me(f, report->id))
+        hear_myself(f, now_ms);
     size_t i = find_member(f, report->id);
     if (i == f->count && (i = add_member(f, report->id, now_ms)) == FLEET_MEMBERS_MAX)
         return;
@@ -239,7 +253,7 @@ static void take_office(struct fleet *f, const struct admission a[LANES], int64_
     f->leads = f->grant_due = true;
     f->count = 0;
     f->led = f->grant;
-    f->led_ms = now_ms;
+    f->led_ms = f->heard_self_ms = now_ms;
     for (int lane = 0; lane < LANES; lane++)
         resume_quota(f, lane, &a[lane], now_ms);
     /* What the last leader has granted holds until each has said what it does, or is gone. */
@@ -252,7 +266,8 @@ static void take_office(struct fleet *f, const struct admission a[LANES], int64_
 }
 
 static void expire(struct fleet *f, int64_t now_ms, struct fleet_due *due) {
-    for (size_t i = 0; i < f->count && !due->bury; i++)
+    /* Deaf, it would take its own silence for theirs; and another may lead by now. */
+    for (size_t i = 0; i < f->count && !due->bury && hears_itself(f, now_ms); i++)
         if (now_ms - f->member_heard_ms[i] >= FLEET_GONE_MS) {
             due->bury = true;
             memcpy(due->buried, f->ids[i], sizeof due->buried);

@@ -92,6 +92,7 @@ struct fleet {
     bool leads, grant_due;
     struct fleet_grant led; /* the last one written */
     int64_t led_ms;
+    int64_t heard_self_ms; /* when its own report, or the claim, was read back */
     struct quota quota[LANES];
     size_t count;
     char ids[FLEET_MEMBERS_MAX][FLEET_ID_MAX];

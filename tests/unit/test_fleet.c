@@ -145,6 +145,7 @@ static void test_deposed_leader_is_not_heeded(void **state) {
         const struct fleet_work work[LANES] = {{50, 50}, {0, 0}};
         fleet_step(&sleeper->fleet, m->now_ms, sleeper->a, work, &due);
         assert_true(due.grant && sleeper->fleet.leads);
+        assert_false(due.bury); /* it has heard of nobody, of itself neither */
         append(m, RECORD_GRANT, sleeper->fleet.id, &sleeper->fleet.led, sizeof sleeper->fleet.led);
         sleeper->cut_off = false;
         fleet_owns(&sleeper->fleet, false, false);
