@@ -185,6 +185,7 @@ static void rise(struct admission *a, int peak) {
     a->limit = peak;
     a->growing = !a->met;
     a->grown = 0;
+    probing_risen(&a->probing);
     if (a->met)
         probing_found(&a->probing, a->probing.last_ms, peak);
 }

@@ -183,6 +183,7 @@ void dispatch_run(struct executor *x) {
         idle = began ? 0 : idle + 1;
     }
     fleet_link_step(x->fleet); /* what still waits */
+    learning_tell(x);
     bool waits = !TAILQ_EMPTY(&x->again) || dispatch_any_waits(x);
     if (waits && !x->stopping && x->dispatch_timer.place == 0)
         loop_timer_set(x->loop, &x->dispatch_timer, LOOK_AGAIN_MS, on_dispatch_timer, x);

@@ -21,6 +21,7 @@
 #include "executor/fleet_link.h"
 #include "executor/gate.h"
 #include "executor/job.h"
+#include "executor/learning.h"
 #include "executor/partitions.h"
 #include "executor/repair.h"
 #include "executor/start_request.h"
@@ -44,6 +45,7 @@ struct executor {
     int turn;                    /* lanes take turns, too, and what is asked again */
     struct job_list again;       /* perhaps started: to be asked again */
     struct admission admission[LANES];
+    struct learning learning[LANES];
     struct pace pace;
     struct gate gate;
     int calls;          /* of StartQueryExecution under way */

@@ -32,6 +32,16 @@
 #define ANSWERS(outcome)                                                                           \
     LABELED("athena_query_start_answers_total", "outcome=\"" outcome "\"",                         \
             "What StartQueryExecution was answered.")
+#define NEWS(at, lane, why)                                                                        \
+    [METRIC_NEWS + (at)] =                                                                         \
+        LABELED("athena_query_limit_news_total", "lane=\"" lane "\",why=\"" why "\"",              \
+                "What was learned of the limit: found by raising it, taken by others, a probe "    \
+                "refused, risen.")
+#define NEWS_OF(lane, name)                                                                        \
+    NEWS((lane)*PROBING_NEWS + PROBING_FOUND, name, "found"),                                      \
+        NEWS((lane)*PROBING_NEWS + PROBING_TAKEN, name, "taken"),                                  \
+        NEWS((lane)*PROBING_NEWS + PROBING_REFUSED, name, "refused"),                              \
+        NEWS((lane)*PROBING_NEWS + PROBING_RISEN, name, "risen")
 #define ENDED(state)                                                                               \
     LABELED("athena_query_ended_total", "state=\"" state "\"", "Queries that have ended.")
 
@@ -77,6 +87,8 @@ void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]) {
                                    "How much of the limit is this executor's."),
         [METRIC_SHARE_DDL] = GAUGE("athena_query_share", "lane=\"ddl\"",
                                    "How much of the limit is this executor's."),
+        NEWS_OF(LANE_DML, "dml"),
+        NEWS_OF(LANE_DDL, "ddl"),
         [METRIC_LEADS] = GAUGE("athena_query_fleet_leader", NULL,
                                "1 where this executor learns the limit for all."),
         [METRIC_HELD_DML] =

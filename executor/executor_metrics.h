@@ -6,6 +6,8 @@
 
 #include "common/buffer.h"
 #include "common/metrics.h"
+#include "executor/lane.h"
+#include "executor/probing.h"
 
 enum executor_metric {
     METRIC_STARTS,
@@ -29,6 +31,8 @@ enum executor_metric {
     METRIC_LIMIT_DDL,
     METRIC_SHARE_DML,
     METRIC_SHARE_DDL,
+    METRIC_NEWS, /* + lane * PROBING_NEWS + enum probing_news: one row each */
+    METRIC_NEWS_LAST = METRIC_NEWS + LANES * PROBING_NEWS - 1,
     METRIC_LEADS,
     METRIC_HELD_DML,
     METRIC_HELD_DDL,

@@ -266,3 +266,11 @@ int fleet_link_limit(const struct fleet_link *l, int lane) {
 bool fleet_link_leads(const struct fleet_link *l) {
     return l->fleet.leads;
 }
+
+const struct probing *fleet_link_learns(const struct fleet_link *l, int lane) {
+    const struct fleet *f = &l->fleet;
+    const struct admission *a = &l->x->admission[lane];
+    if (!a->governed)
+        return &a->probing;
+    return f->leads ? &f->quota[lane].probing : NULL;
+}

@@ -10,6 +10,7 @@
 #include <stddef.h>
 
 struct executor;
+struct probing;
 struct fleet_link;
 
 /* NULL: see `error`. */
@@ -29,5 +30,7 @@ void fleet_link_swept(struct fleet_link *l);
 /* What may run, by the fleet's leader where there is one. */
 int fleet_link_limit(const struct fleet_link *l, int lane);
 bool fleet_link_leads(const struct fleet_link *l);
+/* What this executor learns with, alone or as the leader; NULL: another one learns for it. */
+const struct probing *fleet_link_learns(const struct fleet_link *l, int lane);
 
 #endif

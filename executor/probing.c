@@ -38,6 +38,7 @@ static void refused(struct probing *p, int64_t now_ms) {
 
 void probing_refused(struct probing *p, int64_t now_ms) {
     refused(p, now_ms);
+    p->news[PROBING_REFUSED]++;
     p->wait_ms = least(2 * p->wait_ms, WAIT_MOST_MS);
     p->gap *= gap_growth;
     if (p->gap < gap_most)
@@ -48,6 +49,7 @@ void probing_refused(struct probing *p, int64_t now_ms) {
 
 void probing_taken(struct probing *p, int64_t now_ms, int limit) {
     refused(p, now_ms);
+    p->news[PROBING_TAKEN]++;
     p->wait_ms = WAIT_MS;
     p->gap = gap_least;
     if (p->before < limit)
@@ -56,8 +58,13 @@ void probing_taken(struct probing *p, int64_t now_ms, int limit) {
 
 void probing_found(struct probing *p, int64_t now_ms, int limit) {
     refused(p, now_ms);
+    p->news[PROBING_FOUND]++;
     p->wait_ms = WAIT_MS;
     p->gap = limit < p->before ? gap_least : gap_most;
+}
+
+void probing_risen(struct probing *p) {
+    p->news[PROBING_RISEN]++;
 }
 
 int probing_limit_after_throttle(int limit, int held, int streak) {

@@ -12,12 +12,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What became known of a limit, and why it is as it is. */
+enum probing_news {
+    PROBING_FOUND,   /* a start was refused after the limit had been raised: there it is */
+    PROBING_TAKEN,   /* one was refused below it: others have taken slots */
+    PROBING_REFUSED, /* a probe was refused: it is as it was */
+    PROBING_RISEN,   /* probes found room */
+    PROBING_NEWS,
+};
+
 struct probing {
     double gap;      /* own starts from a refused start to the next probe */
     int64_t since;   /* own starts since the last one was refused */
     int64_t last_ms; /* of the last probe or refused start */
     int64_t wait_ms; /* after it a probe is due whatever the gap and the backlog */
     int before;      /* the limit before others took of it; 0: it is not known, or long ago */
+    int64_t news[PROBING_NEWS]; /* how often each was the case */
 };
 
 void probing_init(struct probing *p, int64_t now_ms);
@@ -32,6 +42,8 @@ void probing_refused(struct probing *p, int64_t now_ms);
 void probing_taken(struct probing *p, int64_t now_ms, int limit);
 /* The limit was raised, to this one, until a start was refused. */
 void probing_found(struct probing *p, int64_t now_ms, int limit);
+/* Probes found room above the limit. */
+void probing_risen(struct probing *p);
 
 /* The limit after a throttle; `streak`: those below the limit, one after the other. */
 int probing_limit_after_throttle(int limit, int held, int streak);

@@ -109,6 +109,7 @@ static bool counted(struct quota *q, const struct quota_member *members, size_t 
     } else if (q->check_probe && active > q->limit) {
         q->growing = true;
         q->limit = active;
+        probing_risen(&q->probing);
     }
     return true;
 }

@@ -95,7 +95,8 @@ CASES = [
     Case("four-even", "four executors", **FOUR, by_ideal=1.10, wasted=5),
     Case("four-uneven", "four executors, 70/10/10/10 %", executors=4,
          shares=UNEVEN, by_ideal=1.10, wasted=5),
-    Case("moving", "halved and doubled", shares=ONE, moving_s=10,
+    # Long enough that one redrive pass at the end does not decide.
+    Case("moving", "halved and doubled every 10 s", count=1200, shares=ONE, moving_s=10,
          by_greedy=1.10),
     Case("heavy", "lognormal, sigma 1", sigma=1, shares=ONE, by_greedy=1.10),
     Case("users", "ten users", fair=0.8),

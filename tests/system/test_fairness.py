@@ -109,23 +109,24 @@ def test_fairness_lanes_take_turns_at_max_running(pipeline):
 
 
 def test_fairness_order_outlives_refused_credentials(pipeline):
-    """What was refused goes back to its place: many calls at once, answered in any order."""
-    p = pipeline(
-        redrivers=0, env=ONE, executor_env={"MAX_IN_FLIGHT": 8, "MAX_RUNNING": 8},
-        sim_env={"SIM_EXPIRED": 1, "SIM_DELAY_MS": 100, "SIM_QUERY_MS": 1500},
-    )  # fmt: skip
+    """What was refused goes back to its place: several calls at once, answered in any order."""
+    p = pipeline(redrivers=0, env=ONE, sim_env={"SIM_QUERY_MS": 3000, "SIM_ACTIVE_DML": 200})
+    before = burst(30, first=100)
+    inject_all(p, before)
+    wait_until(lambda: len(p.sim.ledger()) == 30, 20)
+    p.sim.set(expired=1, delay_ms=100)  # with so many that run, four calls are made at once
     queries = burst(30)
     inject_all(p, queries)
-    wait_until(lambda: p.sim.stats()["start_calls"] >= 8, 20)
-    wait_received(p, 30)
-    assert p.sim.ledger() == []
+    wait_until(lambda: p.sim.stats()["start_calls"] >= 34, 20)
+    wait_received(p, 60)
+    assert len(p.sim.ledger()) == 30
     p.sim.set(expired=0, delay_ms=0)
-    wait_until(lambda: len(p.sim.ledger()) >= 8, 20)
-    first = dict(list(queries.items())[:8])
-    assert sorted(started(p, first)) == list(range(8)), "the first eight were the first to start"
-    assert started(p, first)[0] == 0, "while nobody knows yet, they are tried one by one"
+    wait_until(lambda: len(p.sim.ledger()) >= 34, 20)
+    first = dict(list(queries.items())[:4])
+    assert sorted(started(p, first)) == [30, 31, 32, 33], "the first four were the first to start"
+    assert started(p, first)[0] == 30, "while nobody knows yet, they are tried one by one"
     wait_all(p, queries)
-    check_started_once(p, queries.values())
+    check_started_once(p, [*before.values(), *queries.values()])
     check_nowhere_else(p)
 
 

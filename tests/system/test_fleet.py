@@ -169,3 +169,29 @@ def test_fleet_does_not_probe_at_the_end_of_a_backlog(pipeline):
     wait_until(lambda: p.sim.stats()["ended"] >= 49, 30, "all but one to end")
     # One is refused while the quota is learned. 30 starts later 16 wait, under six times the limit.
     assert p.sim.stats()["throttled"] == 1
+    assert news(p.executors[0]) == {"found": 1, "taken": 0, "refused": 0, "risen": 0}
+
+
+def news(executor):
+    """What was learned of the limit, and how often."""
+    total = executor.metrics().sum
+    whys = ("found", "taken", "refused", "risen")
+    return {w: total("athena_query_limit_news_total", lane="dml", why=w) for w in whys}
+
+
+def test_fleet_of_one_says_why_the_limit_moves(pipeline):
+    p = pipeline(
+        executor_env={"LOG_LEVEL": "debug"}, sim_env={"SIM_ACTIVE_DML": 8, "SIM_QUERY_MS": 200}
+    )
+    one = p.executors[0]
+    queries = burst(500)
+    inject_all(p, queries)
+    wait_until(lambda: limit_of(one) == 8, 20, "the quota to be learned")
+    p.sim.set(active_dml=4)
+    wait_until(lambda: limit_of(one) <= 4, 20, "the cut to be followed")
+    assert news(one)["taken"] > 0
+    p.sim.set(active_dml=8)
+    wait_until(lambda: limit_of(one) == 8, 20, "the rise to be followed")
+    assert news(one)["risen"] > 0
+    one.wait_log("limit: lane=dml why=taken limit=")
+    one.wait_log("limit: lane=dml why=risen limit=")
