@@ -4,7 +4,7 @@
 enum {
     CALLS_MOST = 4, /* at once: each may be one too many */
     /* So many starts while it grows are worth one more call at once. */
-    CALL_MORE_COLD = 6,
+    CALL_MORE_COLD = 3,
     CALL_MORE_GROWN = 8,
 };
 

@@ -2,7 +2,7 @@
 
 /* Found by trying them in a model and over HTTP: ±, not magic. */
 enum {
-    WAIT_MS = 30000,
+    WAIT_MS = 60000,
     WAIT_MOST_MS = 240000,
     WAIT_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
     LONG_ROUNDS = 6,     /* of all slots: a query that is refused waits for the redriver */

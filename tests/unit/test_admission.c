@@ -41,12 +41,12 @@ static struct admission learned(int n, int64_t now_ms) {
     return a;
 }
 
-/* One more at once for each six that run: each of them may be one too many. */
+/* One more at once for each three that run: each of them may be one too many. */
 static void test_calls_while_cold(void **state) {
     (void)state;
     static const struct {
         int running, calls;
-    } rows[] = {{0, 1}, {5, 1}, {6, 2}, {12, 3}, {18, 4}, {100, 4}};
+    } rows[] = {{0, 1}, {2, 1}, {3, 2}, {6, 3}, {9, 4}, {100, 4}};
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct admission a;
         admission_init(&a);
@@ -76,8 +76,8 @@ static void test_no_probe_at_the_end_of_a_backlog(void **state) {
     assert_true(admission_want(&a, 1000, 60, &permit));
     assert_true(permit.probe);
     admission_throttled(&a, 1000, &permit);
-    assert_false(admission_want(&a, 60999, 1, &permit));
-    assert_true(admission_want(&a, 61000, 1, &permit)); /* the quota may have grown meanwhile */
+    assert_false(admission_want(&a, 120999, 1, &permit));
+    assert_true(admission_want(&a, 121000, 1, &permit)); /* the quota may have grown meanwhile */
     assert_true(permit.probe);
 }
 
@@ -278,7 +278,7 @@ static void test_probe_after_time(void **state) {
     (void)state;
     struct admission a = learned(5, 1000);
     int64_t now_ms = 1000;
-    static const int64_t waits_ms[] = {30000, 60000, 120000, 240000, 240000};
+    static const int64_t waits_ms[] = {60000, 120000, 240000, 240000};
     for (size_t i = 0; i < sizeof waits_ms / sizeof *waits_ms; i++) {
         refuse(&a, now_ms + waits_ms[i] - 1);
         now_ms += waits_ms[i];
@@ -306,7 +306,7 @@ static void test_probe_when_idle(void **state) {
 static void test_probe_needs_a_real_rise(void **state) {
     (void)state;
     struct admission a = learned(5, 0);
-    struct admission_permit permit = want(&a, 30000);
+    struct admission_permit permit = want(&a, 60000);
     admission_sweep_begins(&a); /* before the probe was answered: tells nothing of it */
     admission_started(&a, &permit);
     admission_swept(&a, 6);
@@ -320,21 +320,21 @@ static void test_probe_needs_a_real_rise(void **state) {
     assert_int_equal(a.limit, 5);
 
     admission_ended(&a, 1);
-    permit = want(&a, 60000);
+    permit = want(&a, 120000);
     admission_started(&a, &permit);
     admission_sweep_begins(&a);
     admission_swept(&a, 6);
     assert_int_equal(a.limit, 6);
     assert_true(a.growing);
     for (int i = 0; i < 8; i++) { /* on, one call at a time, … */
-        permit = want(&a, 60000);
+        permit = want(&a, 120000);
         assert_false(permit.probe);
-        refuse(&a, 60000);
+        refuse(&a, 120000);
         admission_started(&a, &permit);
     }
-    want(&a, 60000); /* … and faster the further it goes */
-    want(&a, 60000);
-    refuse(&a, 60000);
+    want(&a, 120000); /* … and faster the further it goes */
+    want(&a, 120000);
+    refuse(&a, 120000);
 }
 
 /* The limit at the edge is what ran when the last one was submitted, not what we hold now. */
@@ -428,8 +428,8 @@ static void test_clock_goes_back(void **state) {
     (void)state;
     struct admission a = learned(5, 3600000);
     refuse(&a, 1000);
-    refuse(&a, 30999);
-    assert_true(want(&a, 31000).probe);
+    refuse(&a, 60999);
+    assert_true(want(&a, 61000).probe);
 }
 
 /* --- at random: the books balance whatever comes ---------------------------------------------- */
