@@ -145,10 +145,12 @@ void admission_throttled(struct admission *a, int64_t now_ms,
     }
     if (a->growing)
         ask_sweep(a, CHECK_EDGE);
+    else if (a->check == CHECK_EDGE) /* just where it is, is not known yet: nobody took slots */
+        a->streak = 1;
     else
         a->streak++;
     a->growing = a->cold = false;
-    if (a->check == CHECK_EDGE) /* just where it is, is not known yet */
+    if (a->check == CHECK_EDGE)
         probing_found(&a->probing, now_ms, a->held);
     else
         probing_taken(&a->probing, now_ms, a->limit);
@@ -193,7 +195,7 @@ static void rise(struct admission *a, int peak) {
 void admission_swept(struct admission *a, int peak) {
     if (a->governed || !a->check_armed)
         return;
-    if (a->check == CHECK_EDGE && a->streak == 0)
+    if (a->check == CHECK_EDGE && (a->streak == 0 || peak < a->limit))
         a->limit = peak;
     else if (a->check == CHECK_PROBE && peak > a->limit)
         rise(a, peak);

@@ -7,7 +7,7 @@ enum {
     WAIT_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
     LONG_ROUNDS = 6,     /* of all slots: a query that is refused waits for the redriver */
 };
-static const double gap_least = 6, gap_most = 30, gap_growth = 1.1, cut = 0.75;
+static const double gap_least = 5, gap_most = 30, gap_growth = 1.1, cut = 0.75;
 
 static int64_t least(int64_t a, int64_t b) {
     return a < b ? a : b;

@@ -104,7 +104,7 @@ static bool counted(struct quota *q, const struct quota_member *members, size_t 
         active += members[i].last.counted;
     }
     q->check = QUOTA_CHECK_NONE;
-    if (!q->check_probe && q->streak == 0) {
+    if (!q->check_probe && (q->streak == 0 || active < q->limit)) {
         q->limit = active;
     } else if (q->check_probe && active > q->limit) {
         q->growing = true;
@@ -140,10 +140,12 @@ static void throttled(struct quota *q, const struct quota_member *members, size_
     }
     if (q->growing)
         ask(q, false, next_version, now_ms);
+    else if (q->check != QUOTA_CHECK_NONE) /* just where the edge is, is not known yet */
+        q->streak = 1;
     else
         q->streak++;
     q->growing = q->cold = false;
-    if (q->check != QUOTA_CHECK_NONE) /* just where the edge is, is not known yet */
+    if (q->check != QUOTA_CHECK_NONE)
         probing_found(&q->probing, now_ms, held);
     else
         probing_taken(&q->probing, now_ms, q->limit);

@@ -202,7 +202,8 @@ static void refuse_probe(struct admission *a) {
 /* After a loss the edge is looked for soon, and less and less often while it stays. */
 static void test_gap_after_a_loss(void **state) {
     (void)state;
-    static const int gaps[] = {6, 7, 8, 8, 9, 10, 11, 12, 13, 15, 16, 18, 19, 21, 23, 26, 28, 30};
+    static const int gaps[] = {5,  6,  7,  7,  8,  9,  9,  10, 11, 12,
+                               13, 15, 16, 18, 19, 21, 23, 26, 28, 30};
     struct admission a = learned(20, 0);
     lose_one(&a, 20);
     for (size_t i = 0; i < sizeof gaps / sizeof *gaps; i++) {
@@ -235,9 +236,9 @@ static void test_gap_when_all_is_back(void **state) {
     struct admission a = learned(20, 0);
     lose_one(&a, 20);
     lose_one(&a, 19);
-    replace(&a, 5);
+    replace(&a, 4);
     find(&a, 18, 19);
-    replace(&a, 6);
+    replace(&a, 5);
     find(&a, 19, 20);
     replace(&a, 30);
     refuse_probe(&a);
@@ -363,9 +364,20 @@ static void test_edge(void **state) {
     admission_ended(&a, 2);
     permit = want(&a, 0);
     admission_throttled(&a, 0, &permit); /* newer than what the sweep is asked for */
-    admission_sweep_begins(&a);
-    admission_swept(&a, 7);
     assert_int_equal(a.limit, 5);
+    admission_ended(&a, 1);
+    permit = want(&a, 0);
+    refuse(&a, 0);
+    admission_throttled(&a, 0, &permit); /* nobody took slots: the edge was not known */
+    assert_int_equal(a.limit, 4);
+    assert_int_equal(a.probing.news[PROBING_TAKEN], 0);
+    struct admission told = a;
+    admission_sweep_begins(&told);
+    admission_swept(&told, 7);
+    assert_int_equal(told.limit, 4);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 3);
+    assert_int_equal(a.limit, 3);
 }
 
 /* An outage does not fill the executor with queries that perhaps run. */

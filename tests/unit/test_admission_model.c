@@ -90,7 +90,7 @@ static void test_follows_the_quota(void **state) {
     static const struct {
         int quota;
         int64_t halved_ms, doubled_ms;
-    } rows[] = {{4, 4000, 9000}, {10, 4000, 5000}, {20, 3000, 6000}, {60, 4000, 3000}};
+    } rows[] = {{4, 4000, 9000}, {10, 4000, 5000}, {20, 3000, 6000}, {60, 5000, 4000}};
     for (size_t i = 0; i < COUNT(rows); i++)
         for (uint64_t seed = 1; seed <= 5; seed++) {
             struct model m;
