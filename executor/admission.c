@@ -200,7 +200,9 @@ void admission_swept(struct admission *a, int peak) {
     else if (a->check == CHECK_PROBE && peak > a->limit)
         rise(a, peak);
     a->check = CHECK_NONE;
-    a->above = admission_out(a) > a->limit ? admission_out(a) - a->limit : 0;
+    int above = a->held > a->limit ? a->held - a->limit : 0;
+    if (a->above > above)
+        a->above = above;
 }
 
 /* --- pace ------------------------------------------------------------------------------------- */

@@ -440,7 +440,7 @@ int64_t partitions_lag(const struct partitions *ps) {
 
 int64_t partitions_unread(const struct partitions *ps) {
     int64_t sum = 0;
-    const struct partition *p;
+    const struct partition *p = NULL; /* cppcheck does not know that the loop sets it */
     TAILQ_FOREACH(p, &ps->owned, link) {
         int64_t low, high;
         if (rd_kafka_get_watermark_offsets(ps->rk, ps->topic, p->id, &low, &high) !=

@@ -396,6 +396,15 @@ static void test_uncertain_ones_do_not_grow(void **state) {
     want(&a, 0);
 
     a = learned(5, 0);
+    replace(&a, 30);
+    permit = want(&a, 0);
+    assert_true(permit.probe);
+    admission_uncertain(&a);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 5);
+    refuse(&a, INT64_MAX / 2);
+
+    a = learned(5, 0);
     admission_uncertain(&a);
     a.pending = 0;
     admission_confirmed(&a);
