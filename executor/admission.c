@@ -47,6 +47,11 @@ void admission_govern(struct admission *a, int share, int64_t version) {
     a->version = version;
 }
 
+void admission_forgotten(struct admission *a) {
+    if (a->governed)
+        a->share = 0;
+}
+
 void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learned) {
     a->governed = false;
     a->limit = limit;

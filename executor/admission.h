@@ -89,6 +89,8 @@ void admission_found(struct admission *a);
 void admission_ended(struct admission *a, int n);
 /* Governed from now on, by this share; a grant that is known already changes nothing. */
 void admission_govern(struct admission *a, int share, int64_t version);
+/* Others have been given its share: it starts nothing until another version is granted. */
+void admission_forgotten(struct admission *a);
 /* Learns alone again, from this limit on; `learned`: false while nobody knows the limit. */
 void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learned);
 void admission_sweep_begins(struct admission *a);

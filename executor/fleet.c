@@ -122,6 +122,7 @@ void fleet_heard_leave(struct fleet *f, const char *id) {
     size_t i = find_member(f, id);
     if (f->leads && i < f->count)
         drop_member(f, i);
+    f->forgotten |= is_me(f, id);
     struct fleet_share *left = find_share(&f->grant, id);
     if (left != NULL)
         *left = f->grant.shares[--f->grant.count];
@@ -176,6 +177,12 @@ static void follow(struct fleet *f, struct admission a[LANES], int64_t now_ms) {
         begin_governed(f, a);
     else if (!govern && f->governed)
         begin_alone(f, a, now_ms);
+    if (f->governed && f->forgotten) {
+        for (int lane = 0; lane < LANES; lane++)
+            admission_forgotten(&a[lane]);
+        f->sent_ms = 0; /* who leads is to know at once that we are there */
+    }
+    f->forgotten = false;
     for (int lane = 0; f->governed && mine != NULL && lane < LANES; lane++)
         admission_govern(&a[lane], mine->lanes[lane], f->grant.version);
 }

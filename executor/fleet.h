@@ -72,7 +72,8 @@ struct fleet {
     bool caught_up; /* with the quota topic; until then it learns alone */
     bool owns_first, owns_all;
     bool governed;
-    int64_t epoch; /* the offset of the last claim; -1: none */
+    bool forgotten; /* it has read its own tombstone: others have its share */
+    int64_t epoch;  /* the offset of the last claim; -1: none */
     char claimant[FLEET_ID_MAX];
     int64_t claimed_ms; /* when ours was written; 0: it was not */
 

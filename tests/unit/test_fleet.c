@@ -196,6 +196,22 @@ static void test_not_listed(void **state) {
     model_close(m);
 }
 
+/* Its share is others' by then: it starts nothing before it is given another. */
+static void test_forgotten_and_back(void **state) {
+    (void)state;
+    struct model *m = model_of_four(1);
+    struct model_executor *e = &m->executors[(m->leader + 1) % 4];
+    model_run(m, 5000);
+    assert_true(e->a[0].share > 0);
+    e->mute = true;
+    model_run(m, 5000 + FLEET_GONE_MS + 2000);
+    assert_true(e->a[0].governed && e->a[0].share == 0);
+    e->mute = false;
+    model_run(m, m->now_ms + 3000);
+    assert_true(e->a[0].governed && e->a[0].share > 0);
+    model_close(m);
+}
+
 /* One that has learned alone is joined by others, one of which leads. */
 static void test_one_is_joined(void **state) {
     (void)state;
@@ -246,6 +262,7 @@ int main(void) {
         cmocka_unit_test(test_deposed_leader_is_not_heeded),
         cmocka_unit_test(test_silence),
         cmocka_unit_test(test_not_listed),
+        cmocka_unit_test(test_forgotten_and_back),
         cmocka_unit_test(test_one_is_joined),
         cmocka_unit_test(test_all_start_anew),
     };
