@@ -76,11 +76,11 @@ def kafka(tmp_path_factory):
 
 @pytest.fixture
 def own_kafka(tmp_path):
-    """own_kafka(properties=None): starts a broker for this test alone, to be killed or stopped."""
+    """own_kafka(...): starts a broker for this test alone, to be killed or stopped."""
     brokers = []
 
-    def make(properties=None):
-        broker = Kafka(tmp_path / f"kafka-{len(brokers)}", properties=properties)
+    def make(properties=None, **how):
+        broker = Kafka(tmp_path / f"kafka-{len(brokers)}", properties=properties, **how)
         brokers.append(broker)
         return broker.start()
 

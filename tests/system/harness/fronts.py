@@ -1,4 +1,5 @@
-"""What may stand between the programs and AWS: TLS of an authority of our own, a forward proxy."""
+"""What may stand between the programs and others: TLS of an authority of our own, a forward proxy,
+a wire that can be cut."""
 
 import asyncio
 import ssl
@@ -112,3 +113,63 @@ class ConnectProxy(Front):
             return
         writer.write(b"HTTP/1.1 200 Connection established\r\nX-Proxy: yes\r\n\r\n")
         await self._join(reader, writer, self._to)
+
+
+class Wire(Front):
+    """Takes every connection to port `to` of this machine, unless it is cut. Set `to` before use."""
+
+    def __init__(self, to=None):
+        super().__init__()
+        self.to = to
+        self.whole = True
+        self._writers = set()
+        self._lost = False  # what comes is taken and goes nowhere
+
+    def cut(self, silently):
+        """Silently: nothing comes through any more. Else all connections break, new ones at once."""
+        self._call(self._set, False, silently)
+
+    def mend(self):
+        """What was connected breaks; new connections work."""
+        self._call(self._set, True, False)
+
+    def _call(self, what, *args):
+        async def call():
+            what(*args)
+
+        asyncio.run_coroutine_threadsafe(call(), self._loop).result(10)
+
+    def _set(self, whole, lost):
+        self.whole, self._lost = whole, lost
+        for writer in [] if lost else self._writers:
+            writer.transport.abort()
+
+    async def _carry(self, reader, writer):
+        while piece := await reader.read(65536):
+            if not self._lost:
+                writer.write(piece)
+                await writer.drain()
+
+    async def _serve(self, reader, writer):
+        ends = {writer}
+        self._writers |= ends
+        try:
+            if self.whole:
+                there_reader, there = await asyncio.open_connection("127.0.0.1", self.to)
+                ends.add(there)
+                self._writers |= ends
+                ways = [self._carry(reader, there), self._carry(there_reader, writer)]
+                ways = [asyncio.ensure_future(way) for way in ways]
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                for way in ways:
+                    way.cancel()
+                await asyncio.gather(*ways, return_exceptions=True)
+            elif self._lost:
+                while await reader.read(65536):
+                    pass
+        except OSError:
+            pass
+        finally:
+            self._writers -= ends
+            for end in ends:
+                end.transport.abort()
