@@ -6,6 +6,7 @@ enum {
     /* So many starts while it grows are worth one more call at once. */
     CALL_MORE_COLD = 3,
     CALL_MORE_GROWN = 8,
+    CALL_SLOW_MS = 50, /* a call that takes longer does not hold up the next */
 };
 
 void admission_init(struct admission *a) {
@@ -22,14 +23,12 @@ int admission_out(const struct admission *a) {
     return a->held + a->pending;
 }
 
-static int calls_most(const struct admission *a) {
-    int most = CALLS_MOST;
+static int calls_most(const struct admission *a, int64_t now_ms) {
     if (a->streak > 0)
-        most = 1;
-    else if (a->cold)
-        most = 1 + a->held / CALL_MORE_COLD;
-    else if (a->growing)
-        most = 1 + a->grown / CALL_MORE_GROWN;
+        return 1;
+    if (!a->growing || now_ms - a->asked_ms >= CALL_SLOW_MS)
+        return CALLS_MOST;
+    int most = 1 + (a->cold ? a->held / CALL_MORE_COLD : a->grown / CALL_MORE_GROWN);
     return most < CALLS_MOST ? most : CALLS_MOST;
 }
 
@@ -75,8 +74,10 @@ static void throttled_governed(struct admission *a, const struct admission_permi
 bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
                     struct admission_permit *permit) {
     int out = admission_out(a);
-    if (now_ms < a->probing.last_ms)
-        a->probing.last_ms = now_ms; /* the clock went back */
+    if (now_ms < a->probing.last_ms) /* the clock went back */
+        a->probing.last_ms = now_ms;
+    if (now_ms < a->asked_ms)
+        a->asked_ms = now_ms;
     *permit = (struct admission_permit){false, a->epoch, a->version};
     if (a->governed) {
         if (out >= a->share || a->pending >= (a->streak > 0 ? 1 : CALLS_MOST))
@@ -88,7 +89,7 @@ bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
     /* What nobody knows of brings no news: while calls are lost it does not grow without end. */
     bool grow = a->growing && out < a->limit + CALLS_MOST;
     if (below || grow) {
-        if (a->pending >= calls_most(a))
+        if (a->pending >= calls_most(a, now_ms))
             return false;
     } else {
         if (!may_probe(a) || !probing_is_due(&a->probing, now_ms, a->limit, a->held, backlog))
@@ -96,6 +97,7 @@ bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
         permit->probe = true;
         probing_made(&a->probing, now_ms);
     }
+    a->asked_ms = now_ms;
     a->pending++;
     return true;
 }

@@ -32,9 +32,10 @@ struct admission {
     int held;    /* running, as far as we know */
     int pending; /* permits out: calls under way */
     bool cold, growing;
-    int grown;      /* starts since it began to grow */
-    int streak;     /* throttles below the limit, one after the other */
-    int above;      /* probes that have started something, which no sweep has told of yet; … */
+    int64_t asked_ms; /* when the last permit was given */
+    int grown;        /* starts since it began to grow */
+    int streak;       /* throttles below the limit, one after the other */
+    int above;        /* probes that have started something, which no sweep has told of yet; … */
     bool met;       /* … the next one was refused: the edge is met, should they tell of a rise */
     uint32_t epoch; /* one more at each throttle: permits from before it bring no news */
     struct probing probing;
