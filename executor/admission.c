@@ -16,7 +16,7 @@ void admission_init(struct admission *a) {
 
 static void ask_sweep(struct admission *a, enum admission_check check) {
     a->check = check;
-    a->check_armed = false;
+    a->check_armed = a->check_again = false;
 }
 
 int admission_out(const struct admission *a) {
@@ -119,7 +119,11 @@ void admission_started(struct admission *a, const struct admission_permit *permi
     if (permit->probe) {
         a->above++;
         a->met = false;
-        ask_sweep(a, CHECK_PROBE);
+        if (a->check == CHECK_PROBE &&
+            a->check_armed) /* of the probes before it, this sweep tells */
+            a->check_again = true;
+        else
+            ask_sweep(a, CHECK_PROBE);
     }
     if (a->streak > 1) { /* we gave up too much: find the edge again */
         a->growing = true;
@@ -157,6 +161,8 @@ void admission_throttled(struct admission *a, int64_t now_ms,
     else
         a->streak++;
     a->growing = a->cold = false;
+    if (a->check == CHECK_PROBE) /* older than what is known now */
+        a->check = CHECK_NONE;
     if (a->check == CHECK_EDGE)
         probing_found(&a->probing, now_ms, a->held);
     else
@@ -202,11 +208,14 @@ static void rise(struct admission *a, int peak) {
 void admission_swept(struct admission *a, int peak) {
     if (a->governed || !a->check_armed)
         return;
-    if (a->check == CHECK_EDGE && (a->streak == 0 || peak < a->limit))
+    bool again = a->check == CHECK_PROBE && a->check_again && peak <= a->limit;
+    if (a->check == CHECK_EDGE && (a->streak == 0 || peak < a->limit)) {
         a->limit = peak;
-    else if (a->check == CHECK_PROBE && peak > a->limit)
+        probing_edge(&a->probing, peak);
+    } else if (a->check == CHECK_PROBE && peak > a->limit) {
         rise(a, peak);
-    a->check = CHECK_NONE;
+    }
+    ask_sweep(a, again ? CHECK_PROBE : CHECK_NONE);
     int above = a->held > a->limit ? a->held - a->limit : 0;
     if (a->above > above)
         a->above = above;

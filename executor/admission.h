@@ -10,8 +10,8 @@
  *   and three quarters of it while throttles follow each other;
  * - a probe that works may only have refilled a slot whose end we had not seen: only a real rise,
  *   by the server's own time stamps, moves the limit. It has cost nothing, so the next follows it,
- *   one call at a time, until one is refused or a rise is seen. At no time more than one call is
- *   out for a slot that was not seen to be free.
+ *   one call at a time, until one is refused or a rise is seen;
+ * - while nothing is known, or slots were found, up to four calls are out at once.
  * Throttling of the API's rate never comes here: that is the pace's (below).
  *
  * Every permit is given back exactly once: by started, throttled, uncertain or cancelled.
@@ -46,6 +46,7 @@ struct admission {
         CHECK_PROBE
     } check;
     bool check_armed;
+    bool check_again; /* a probe has started something since */
     /* Governed by the fleet: at most `share` is held, and nothing is learned here. */
     bool governed;
     int share;

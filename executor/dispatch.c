@@ -169,13 +169,14 @@ bool dispatch_any_waits(const struct executor *x) {
 
 /* What waits in Kafka is of either lane. */
 int64_t dispatch_backlog(const struct executor *x, enum lane lane) {
-    return dispatch_waiting(x, lane) + partitions_unread(x->partitions);
+    return dispatch_waiting(x, lane) + x->unread;
 }
 
 void dispatch_run(struct executor *x) {
     enum {
         TURNS = LANES + 1 /* the last: what is asked again */
     };
+    x->unread = partitions_unread(x->partitions);
     fleet_link_step(x->fleet); /* what may be started now */
     /* They take turns at what they share: MAX_RUNNING, MAX_IN_FLIGHT, the pace. */
     for (int idle = 0; idle < TURNS; x->turn = (x->turn + 1) % TURNS) {

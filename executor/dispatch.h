@@ -16,7 +16,7 @@ void dispatch_run(struct executor *x);
 int dispatch_waiting(const struct executor *x, enum lane lane);
 /* Whether any waits, of either lane. */
 bool dispatch_any_waits(const struct executor *x);
-/* How many of a lane wait here, and in Kafka, about a second old. */
+/* How many of a lane wait here, and of either in Kafka, as the last dispatch found it. */
 int64_t dispatch_backlog(const struct executor *x, enum lane lane);
 
 /* The three events of executor/partitions.h; `arg` is the executor. */

@@ -42,6 +42,7 @@ struct executor {
     struct cloudwatch *cloudwatch; /* NULL: off */
 
     struct window window[LANES]; /* what waits: users take turns */
+    int64_t unread;              /* records that wait in Kafka, at the last dispatch */
     int turn;                    /* lanes take turns, too, and what is asked again */
     struct job_list again;       /* perhaps started: to be asked again */
     struct admission admission[LANES];

@@ -263,10 +263,16 @@ static void take_office(struct fleet *f, const struct admission a[LANES], int64_
     f->led_ms = f->heard_self_ms = now_ms;
     for (int lane = 0; lane < LANES; lane++)
         resume_quota(f, lane, &a[lane], now_ms);
-    /* What the last leader has granted holds until each has said what it does, or is gone. */
+    /*
+     * What the last leader has granted holds until each has said what it does, or is gone. None is
+     * before it could be heard by this one: until now nobody has listened.
+     */
+    int64_t heard_ms = now_ms - FLEET_GONE_MS + DEAF_MS;
+    if (f->grant_ms > heard_ms)
+        heard_ms = f->grant_ms;
     for (size_t i = 0; i < f->grant.count; i++) {
         const struct fleet_share *s = &f->grant.shares[i];
-        size_t m = add_member(f, s->id, f->grant_ms);
+        size_t m = add_member(f, s->id, heard_ms);
         for (int lane = 0; lane < LANES; lane++)
             quota_inherit(&f->quota[lane], &f->members[lane][m], s->lanes[lane]);
     }

@@ -19,9 +19,8 @@ static void tell(struct executor *x, enum lane lane, const struct probing *p) {
         if (more <= 0)
             continue;
         metric_add(&x->metrics[METRIC_NEWS + lane * PROBING_NEWS + i], (double)more);
-        log_debug("limit: lane=%s why=%s limit=%d was=%d held=%d gap=%.1f before=%d",
-                  lane_name(lane), why[i], limit, l->limit, x->admission[lane].held, p->gap,
-                  p->before);
+        log_debug("limit: lane=%s why=%s limit=%d was=%d gap=%.1f before=%d", lane_name(lane),
+                  why[i], limit, l->limit, p->gap, p->before);
     }
     l->limit = limit;
 }

@@ -60,6 +60,10 @@ void probing_found(struct probing *p, int64_t now_ms, int limit) {
     refused(p, now_ms);
     p->news[PROBING_FOUND]++;
     p->wait_ms = WAIT_MS;
+    probing_edge(p, limit);
+}
+
+void probing_edge(struct probing *p, int limit) {
     p->gap = limit < p->before ? gap_least : gap_most;
 }
 

@@ -42,6 +42,8 @@ void probing_refused(struct probing *p, int64_t now_ms);
 void probing_taken(struct probing *p, int64_t now_ms, int limit);
 /* The limit was raised, to this one, until a start was refused. */
 void probing_found(struct probing *p, int64_t now_ms, int limit);
+/* It is here after all, by what really ran. */
+void probing_edge(struct probing *p, int limit);
 /* Probes found room above the limit. */
 void probing_risen(struct probing *p);
 

@@ -106,6 +106,7 @@ static bool counted(struct quota *q, const struct quota_member *members, size_t 
     q->check = QUOTA_CHECK_NONE;
     if (!q->check_probe && (q->streak == 0 || active < q->limit)) {
         q->limit = active;
+        probing_edge(&q->probing, active);
     } else if (q->check_probe && active > q->limit) {
         q->growing = true;
         q->limit = active;
@@ -133,7 +134,8 @@ static void throttled(struct quota *q, const struct quota_member *members, size_
     q->probe_version = 0;
     if (q->check_probe) /* answered */
         q->check = QUOTA_CHECK_NONE;
-    int held = estimate_all(members, count);
+    /* Of this one it is known: it did not fill its share. */
+    int held = estimate_all(members, count) - estimate(&members[i]) + members[i].last.held;
     if (!q->growing && (probed || held >= q->limit)) {
         probing_refused(&q->probing, now_ms);
         return;

@@ -281,6 +281,65 @@ static void test_probes_that_work(void **state) {
     refuse(&a, 0);
 }
 
+/* Each is answered while a sweep is under way: it tells of those before it. */
+static void test_sweeps_keep_up_with_probes(void **state) {
+    (void)state;
+    struct admission a = learned(5, 0);
+    replace(&a, 30);
+    struct admission_permit permit = want(&a, 0);
+    admission_started(&a, &permit);
+    admission_sweep_begins(&a);
+    permit = want(&a, 0);
+    admission_started(&a, &permit);
+    admission_swept(&a, 5); /* it found room that nobody had seen */
+    assert_int_equal(a.limit, 5);
+    assert_false(a.growing);
+    admission_sweep_begins(&a);
+    permit = want(&a, 0);
+    admission_started(&a, &permit);
+    admission_swept(&a, 7); /* of the second, though there was a third */
+    assert_int_equal(a.limit, 7);
+    assert_true(a.growing);
+}
+
+/* What a sweep would tell of a probe is old when slots are taken meanwhile. */
+static void test_a_loss_after_a_probe(void **state) {
+    (void)state;
+    struct admission a = learned(20, 0);
+    replace(&a, 30);
+    struct admission_permit permit = want(&a, 0);
+    admission_started(&a, &permit);
+    admission_sweep_begins(&a);
+    admission_ended(&a, 3);
+    permit = want(&a, 0);
+    admission_throttled(&a, 0, &permit);
+    assert_int_equal(a.limit, 18);
+    admission_swept(&a, 21);
+    assert_int_equal(a.limit, 18);
+    assert_false(a.growing);
+}
+
+/* All that was taken is back, though it did not look so when the edge was met. */
+static void test_gap_by_the_edge_that_is_found(void **state) {
+    (void)state;
+    struct admission a = learned(20, 0);
+    lose_one(&a, 20);
+    a.growing = true;
+    struct admission_permit permit = want(&a, 0);
+    admission_started(&a, &permit);
+    permit = want(&a, 0);
+    admission_ended(&a, 1);
+    admission_throttled(&a, 0, &permit);
+    assert_true(a.limit < 20);
+    admission_sweep_begins(&a);
+    admission_swept(&a, 20);
+    assert_int_equal(a.limit, 20);
+    permit = want(&a, 0);
+    admission_started(&a, &permit);
+    replace(&a, 29);
+    refuse_probe(&a);
+}
+
 static void test_probe_after_time(void **state) {
     (void)state;
     struct admission a = learned(5, 1000);
@@ -546,6 +605,9 @@ int main(void) {
         cmocka_unit_test(test_probe_after_starts),
         cmocka_unit_test(test_gap_when_all_is_back),
         cmocka_unit_test(test_probes_that_work),
+        cmocka_unit_test(test_sweeps_keep_up_with_probes),
+        cmocka_unit_test(test_a_loss_after_a_probe),
+        cmocka_unit_test(test_gap_by_the_edge_that_is_found),
         cmocka_unit_test(test_cancelled_probe),
         cmocka_unit_test(test_gap_after_a_loss),
         cmocka_unit_test(test_probe_after_time),
