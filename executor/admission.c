@@ -24,7 +24,7 @@ int admission_out(const struct admission *a) {
 }
 
 static int calls_most(const struct admission *a, int64_t now_ms) {
-    if (a->streak > 0)
+    if (a->probing.streak > 0)
         return 1;
     if (!a->growing || now_ms - a->asked_ms >= CALL_SLOW_MS)
         return CALLS_MOST;
@@ -55,7 +55,7 @@ void admission_alone(struct admission *a, int64_t now_ms, int limit, bool learne
     a->governed = false;
     a->limit = limit;
     a->cold = a->growing = !learned;
-    a->grown = a->streak = a->above = 0;
+    a->grown = a->above = 0;
     probing_init(&a->probing, now_ms);
     a->epoch++;
     a->check = CHECK_NONE;
@@ -66,7 +66,7 @@ static void throttled_governed(struct admission *a, const struct admission_permi
     int out = admission_out(a);
     if (permit->version == a->version && a->share > out)
         a->share = out;
-    a->streak = 1;
+    a->probing.streak = 1;
 }
 
 /* --- alone ------------------------------------------------------------------------------------ */
@@ -80,7 +80,7 @@ bool admission_want(struct admission *a, int64_t now_ms, int64_t backlog,
         a->asked_ms = now_ms;
     *permit = (struct admission_permit){false, a->epoch, a->version};
     if (a->governed) {
-        if (out >= a->share || a->pending >= (a->streak > 0 ? 1 : CALLS_MOST))
+        if (out >= a->share || a->pending >= (a->probing.streak > 0 ? 1 : CALLS_MOST))
             return false;
         a->pending++;
         return true;
@@ -112,7 +112,7 @@ void admission_started(struct admission *a, const struct admission_permit *permi
     a->held++;
     a->starts++;
     if (a->governed) {
-        a->streak = 0;
+        a->probing.streak = 0;
         return;
     }
     probing_started(&a->probing, 1);
@@ -125,11 +125,10 @@ void admission_started(struct admission *a, const struct admission_permit *permi
         else
             ask_sweep(a, CHECK_PROBE);
     }
-    if (a->streak > 1) { /* we gave up too much: find the edge again */
+    if (probing_recovers(&a->probing)) {
         a->growing = true;
         a->grown = 0;
     }
-    a->streak = 0;
     if (a->growing) {
         a->grown++;
         if (a->limit < a->held)
@@ -154,20 +153,15 @@ void admission_throttled(struct admission *a, int64_t now_ms,
         probing_refused(&a->probing, now_ms);
         return;
     }
-    if (a->growing)
-        ask_sweep(a, CHECK_EDGE);
-    else if (a->check == CHECK_EDGE) /* just where it is, is not known yet: nobody took slots */
-        a->streak = 1;
-    else
-        a->streak++;
-    a->growing = a->cold = false;
     if (a->check == CHECK_PROBE) /* older than what is known now */
         a->check = CHECK_NONE;
-    if (a->check == CHECK_EDGE)
-        probing_found(&a->probing, now_ms, a->held);
-    else
-        probing_taken(&a->probing, now_ms, a->limit);
-    a->limit = probing_limit_after_throttle(a->limit, a->held, a->streak);
+    enum probing_edge edge = a->growing               ? PROBING_EDGE_MET
+                             : a->check == CHECK_EDGE ? PROBING_EDGE_SOUGHT
+                                                      : PROBING_EDGE_KNOWN;
+    if (a->growing)
+        ask_sweep(a, CHECK_EDGE);
+    a->growing = a->cold = false;
+    a->limit = probing_throttled(&a->probing, now_ms, edge, a->limit, a->held);
 }
 
 void admission_cancelled(struct admission *a) {
@@ -209,9 +203,9 @@ void admission_swept(struct admission *a, int peak) {
     if (a->governed || !a->check_armed)
         return;
     bool again = a->check == CHECK_PROBE && a->check_again && peak <= a->limit;
-    if (a->check == CHECK_EDGE && (a->streak == 0 || peak < a->limit)) {
+    if (a->check == CHECK_EDGE && (a->probing.streak == 0 || peak < a->limit)) {
         a->limit = peak;
-        probing_edge(&a->probing, peak);
+        probing_corrected(&a->probing, peak);
     } else if (a->check == CHECK_PROBE && peak > a->limit) {
         rise(a, peak);
     }

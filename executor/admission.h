@@ -34,7 +34,6 @@ struct admission {
     bool cold, growing;
     int64_t asked_ms; /* when the last permit was given */
     int grown;        /* starts since it began to grow */
-    int streak;       /* throttles below the limit, one after the other */
     int above;        /* probes that have started something, which no sweep has told of yet; … */
     bool met;       /* … the next one was refused: the edge is met, should they tell of a rise */
     uint32_t epoch; /* one more at each throttle: permits from before it bring no news */

@@ -102,8 +102,8 @@ static void tell_grant(const struct fleet *f) {
             log_debug("fleet: grant version=%lld lane=%s limit=%d members=%zu cold=%d growing=%d "
                       "streak=%d gap=%.0f since=%lld probe=%d check=%d",
                       (long long)f->led.version, lane_name((enum lane)lane), q->limit, f->count,
-                      q->cold, q->growing, q->streak, q->probing.gap, (long long)q->probing.since,
-                      q->probe_version != 0, (int)q->check);
+                      q->cold, q->growing, q->probing.streak, q->probing.gap,
+                      (long long)q->probing.since, q->probe_version != 0, (int)q->check);
     }
 }
 

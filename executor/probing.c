@@ -47,7 +47,7 @@ void probing_refused(struct probing *p, int64_t now_ms) {
     p->before = 0;
 }
 
-void probing_taken(struct probing *p, int64_t now_ms, int limit) {
+static void taken(struct probing *p, int64_t now_ms, int limit) {
     refused(p, now_ms);
     p->news[PROBING_TAKEN]++;
     p->wait_ms = WAIT_MS;
@@ -60,18 +60,31 @@ void probing_found(struct probing *p, int64_t now_ms, int limit) {
     refused(p, now_ms);
     p->news[PROBING_FOUND]++;
     p->wait_ms = WAIT_MS;
-    probing_edge(p, limit);
+    probing_corrected(p, limit);
 }
 
-void probing_edge(struct probing *p, int limit) {
+int probing_throttled(struct probing *p, int64_t now_ms, enum probing_edge edge, int limit,
+                      int held) {
+    if (edge == PROBING_EDGE_KNOWN) {
+        p->streak++;
+        taken(p, now_ms, limit);
+    } else {
+        p->streak = edge == PROBING_EDGE_SOUGHT;
+        probing_found(p, now_ms, held);
+    }
+    return (int)least(limit, p->streak < 2 ? held : (int)(held * cut));
+}
+
+bool probing_recovers(struct probing *p) {
+    bool recovers = p->streak > 1;
+    p->streak = 0;
+    return recovers;
+}
+
+void probing_corrected(struct probing *p, int limit) {
     p->gap = limit < p->before ? gap_least : gap_most;
 }
 
 void probing_risen(struct probing *p) {
     p->news[PROBING_RISEN]++;
-}
-
-int probing_limit_after_throttle(int limit, int held, int streak) {
-    int found = streak < 2 ? held : (int)(held * cut);
-    return found < limit ? found : limit;
 }

@@ -21,7 +21,15 @@ enum probing_news {
     PROBING_NEWS,
 };
 
+/* What is known of the edge, the most that may run, when a start is refused. */
+enum probing_edge {
+    PROBING_EDGE_KNOWN,  /* it is the limit: others have taken slots */
+    PROBING_EDGE_MET,    /* the limit was being raised */
+    PROBING_EDGE_SOUGHT, /* it was met; just where, a check is still to tell */
+};
+
 struct probing {
+    int streak;      /* starts refused below the limit, one after the other */
     double gap;      /* own starts from a refused start to the next probe */
     int64_t since;   /* own starts since the last one was refused */
     int64_t last_ms; /* of the last probe or refused start */
@@ -38,16 +46,19 @@ void probing_made(struct probing *p, int64_t now_ms);
 void probing_started(struct probing *p, int64_t starts);
 /* A probe was refused. */
 void probing_refused(struct probing *p, int64_t now_ms);
-/* A start below the limit was refused: others have taken slots. */
-void probing_taken(struct probing *p, int64_t now_ms, int limit);
+/*
+ * A start that was no probe was refused. Returns the limit as it is now: `held`, and three quarters
+ * of it while others go on taking slots.
+ */
+int probing_throttled(struct probing *p, int64_t now_ms, enum probing_edge edge, int limit,
+                      int held);
+/* A start went well. True: too much was given up, the limit is to be raised again. */
+bool probing_recovers(struct probing *p);
 /* The limit was raised, to this one, until a start was refused. */
 void probing_found(struct probing *p, int64_t now_ms, int limit);
 /* It is here after all, by what really ran. */
-void probing_edge(struct probing *p, int limit);
+void probing_corrected(struct probing *p, int limit);
 /* Probes found room above the limit. */
 void probing_risen(struct probing *p);
-
-/* The limit after a throttle; `streak`: those below the limit, one after the other. */
-int probing_limit_after_throttle(int limit, int held, int streak);
 
 #endif

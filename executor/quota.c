@@ -104,9 +104,9 @@ static bool counted(struct quota *q, const struct quota_member *members, size_t 
         active += members[i].last.counted;
     }
     q->check = QUOTA_CHECK_NONE;
-    if (!q->check_probe && (q->streak == 0 || active < q->limit)) {
+    if (!q->check_probe && (q->probing.streak == 0 || active < q->limit)) {
         q->limit = active;
-        probing_edge(&q->probing, active);
+        probing_corrected(&q->probing, active);
     } else if (q->check_probe && active > q->limit) {
         q->growing = true;
         q->limit = active;
@@ -140,18 +140,13 @@ static void throttled(struct quota *q, const struct quota_member *members, size_
         probing_refused(&q->probing, now_ms);
         return;
     }
+    enum probing_edge edge = q->growing                     ? PROBING_EDGE_MET
+                             : q->check != QUOTA_CHECK_NONE ? PROBING_EDGE_SOUGHT
+                                                            : PROBING_EDGE_KNOWN;
     if (q->growing)
         ask(q, false, next_version, now_ms);
-    else if (q->check != QUOTA_CHECK_NONE) /* just where the edge is, is not known yet */
-        q->streak = 1;
-    else
-        q->streak++;
     q->growing = q->cold = false;
-    if (q->check != QUOTA_CHECK_NONE)
-        probing_found(&q->probing, now_ms, held);
-    else
-        probing_taken(&q->probing, now_ms, q->limit);
-    q->limit = probing_limit_after_throttle(q->limit, held, q->streak);
+    q->limit = probing_throttled(&q->probing, now_ms, edge, q->limit, held);
 }
 
 static int running_all(const struct quota_member *members, size_t count) {
@@ -173,9 +168,7 @@ static bool started(struct quota *q, const struct quota_member *members, size_t 
         q->probe_version = 0;
         ask(q, true, next_version, now_ms);
     }
-    if (q->streak > 1) /* we gave up too much: find the edge again */
-        q->growing = true;
-    q->streak = 0;
+    q->growing |= probing_recovers(&q->probing);
     q->news = true;
     return found;
 }

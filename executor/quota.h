@@ -54,8 +54,7 @@ enum quota_check {
 struct quota {
     int limit;
     bool cold, growing;
-    bool news;  /* something has started since the limit grew last */
-    int streak; /* as in admission.h */
+    bool news; /* something has started since the limit grew last */
     struct probing probing;
     /* What the last leader's members may hold beyond its last grant, until each has reported. */
     int reserve;
