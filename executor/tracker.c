@@ -102,6 +102,8 @@ static void call_in(struct executor *x, int64_t delay_ms) {
     int64_t rested_ms = loop_now(x->loop) - t->rests_since_ms;
     if (delay_ms < t->spacing_ms - rested_ms)
         delay_ms = t->spacing_ms - rested_ms;
+    if (delay_ms < 0)
+        delay_ms = 0;
     loop_timer_set(x->loop, &t->timer, delay_ms, on_timer, x);
 }
 
@@ -303,12 +305,13 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
         gate_worked(x);
     }
     t->batch_count = 0;
-    /* The rest of this sweep follows at once, the next sweep after a while. */
+    /* The rest of this sweep follows at once, the next sweep so long after this call was made. */
     bool goes_on = sweep_goes_on(t);
+    int64_t rested_ms = loop_now(x->loop) - t->rests_since_ms;
     if (!goes_on)
         end_sweep(x);
     if (t->count > 0)
-        call_in(x, goes_on ? 0 : sweep_interval_ms(x));
+        call_in(x, goes_on ? 0 : sweep_interval_ms(x) - rested_ms);
     dispatch_run(x);
 }
 

@@ -220,7 +220,7 @@ static void model_swept(struct model *m, int unused) {
         m->sweep++;
     }
     if (goes_on || model_sweep_goes_on(m))
-        model_sweep_in(m, goes_on ? 0 : model_sweep_ms(m));
+        model_sweep_in(m, goes_on ? 0 : model_sweep_ms(m) - (m->now_us - m->swept_us) / 1000);
     model_dispatch(m);
 }
 
