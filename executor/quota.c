@@ -38,7 +38,7 @@ void quota_inherit(struct quota *q, struct quota_member *m, int share) {
 }
 
 int quota_bound(const struct quota_member *m) {
-    return most(m->share_most, m->last.held);
+    return most(most(m->share_most, m->last.share), m->last.held);
 }
 
 /* --- what is held ----------------------------------------------------------------------------- */
@@ -192,8 +192,6 @@ bool quota_heard(struct quota *q, struct quota_member *members, size_t count, si
     m->reported = true;
     if (version == next_version - 1)
         m->share_most = least(m->share, report->share);
-    else if (!known)
-        m->share_most = most(m->share_most, report->share);
     if (!known)
         believe(q, report);
     bool news = report->throttles > was.throttles && report->throttled_version >= q->cut_version;

@@ -42,7 +42,7 @@ struct quota_member {
     int64_t version; /* of the grant that `last` was made under */
     bool reported;   /* to this leader */
     int share, next; /* granted; to be granted next */
-    int share_most;  /* of the grants that it may obey, the last one it was seen to obey included */
+    int share_most;  /* of the grants that it was not seen to obey, and may */
 };
 
 enum quota_check {
