@@ -33,7 +33,8 @@ void quota_resume(struct quota *q, int64_t now_ms, int limit, bool learned) {
  * still hold beyond its last share can only be of what nobody was granted.
  */
 void quota_inherit(struct quota *q, struct quota_member *m, int share) {
-    *m = (struct quota_member){.share = share, .share_most = share, .next = share};
+    *m = (struct quota_member){
+        .share = share, .share_most = share, .next = share, .inherited = true};
     q->reserve -= share;
 }
 
@@ -193,6 +194,10 @@ bool quota_heard(struct quota *q, struct quota_member *members, size_t count, si
     if (version == next_version - 1)
         m->share_most = least(m->share, report->share);
     if (!known)
+        m->returns = !m->inherited && version > 0;
+    else if (version == next_version - 1)
+        m->returns = false;
+    if (!known)
         believe(q, report);
     bool news = report->throttles > was.throttles && report->throttled_version >= q->cut_version;
     if (news)
@@ -320,7 +325,7 @@ static bool fit(const struct quota *q, struct quota_member *members, size_t coun
         struct quota_member *m = &members[i];
         if (frozen)
             m->next = least(m->next, estimate(m));
-        int more = m->next - quota_bound(m);
+        int more = m->next - (m->returns ? m->share : quota_bound(m));
         waits |= m->last.waiting > 0 && m->next > m->share;
         if (more > 0) {
             int granted = least(more, most(room, 0));

@@ -41,6 +41,8 @@ struct quota_member {
     struct quota_report last;
     int64_t version; /* of the grant that `last` was made under */
     bool reported;   /* to this leader */
+    bool inherited;  /* from the last leader's grant */
+    bool returns;    /* it was governed, and forgotten: what it obeys is not granted any more */
     int share, next; /* granted; to be granted next */
     int share_most;  /* of the grants that it was not seen to obey, and may */
 };

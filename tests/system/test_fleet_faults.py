@@ -196,7 +196,7 @@ def test_fleet_leader_that_slept_buries_nobody(pipeline, watch):
 
     def is_back(t):
         mine = t.reports.get(slept)
-        return mine and slept in t.grant.shares and mine["version"] == t.grant.version
+        return mine and t.grant and slept in t.grant.shares and mine["version"] == t.grant.version
 
     assert topic.until(is_back, 20), "it was not governed again"
     wait_all(p, queries | more)

@@ -220,16 +220,17 @@ static void test_forgotten_and_back(void **state) {
 static void test_what_was_forgotten_is_not_kept(void **state) {
     (void)state;
     struct quota q;
-    struct quota_member members[2];
+    struct quota_member members[2] = {{.share = 0}};
     quota_resume(&q, 0, 6, true);
     quota_inherit(&q, &members[0], 6);
-    quota_inherit(&q, &members[1], 0);
     const struct quota_report all = {.share = 6, .held = 6, .waiting = 40, .backlog = 40};
     const struct quota_report back = {.share = 2, .held = 1, .waiting = 40, .backlog = 40};
     const struct quota_report aware = {.share = 0, .held = 0, .waiting = 40, .backlog = 40};
     quota_heard(&q, members, 2, 0, &all, 18, 19, 0);
     quota_heard(&q, members, 2, 1, &back, 7, 19, 0);
     assert_int_equal(quota_bound(&members[1]), 2);
+    quota_share(&q, members, 2, 19, 0);
+    assert_int_equal(members[1].next, 0);
     quota_heard(&q, members, 2, 1, &aware, 7, 19, 0);
     assert_int_equal(quota_bound(&members[1]), 0);
     quota_share(&q, members, 2, 19, 0);
