@@ -142,6 +142,8 @@ def test_fleet_leader_killed(pipeline, watch, phase):
     bursts = Bursts(p, uneven if phase == "moved" else lambda p, q: spread(p, q, 6))
     if not at_office:
         p.topics.wait_members(p.executor_group, 3)
+        for executor in p.executors:  # one that learns alone until then would bring what it knows
+            executor.wait_log("fleet: governed by its leader", 30)
     bursts()
     if at_office:
         p.add_executor(SLOW_READERS)
