@@ -119,8 +119,8 @@ void admission_started(struct admission *a, const struct admission_permit *permi
     if (permit->probe) {
         a->above++;
         a->met = false;
-        if (a->check == CHECK_PROBE &&
-            a->check_armed) /* of the probes before it, this sweep tells */
+        /* A sweep under way tells of the probes before this one. */
+        if (a->check == CHECK_PROBE && a->check_armed)
             a->check_again = true;
         else
             ask_sweep(a, CHECK_PROBE);

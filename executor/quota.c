@@ -193,12 +193,12 @@ bool quota_heard(struct quota *q, struct quota_member *members, size_t count, si
     m->reported = true;
     if (version == next_version - 1)
         m->share_most = least(m->share, report->share);
-    if (!known)
+    if (!known) {
         m->returns = !m->inherited && version > 0;
-    else if (version == next_version - 1)
-        m->returns = false;
-    if (!known)
         believe(q, report);
+    } else if (version == next_version - 1) {
+        m->returns = false;
+    }
     bool news = report->throttles > was.throttles && report->throttled_version >= q->cut_version;
     if (news)
         throttled(q, members, count, i, next_version, now_ms);
