@@ -58,19 +58,20 @@ LINK = $(CC) $(HARDENING) $(CFLAGS) -pie -pthread -Wl,--gc-sections -Wl,--as-nee
 
 # --- Sources ------------------------------------------------------------------------------------
 
-COMMON_SRC := $(wildcard common/*.c common/aws/*.c)
-RECEIVER_SRC := $(wildcard receiver/*.c)
-EXECUTOR_SRC := $(wildcard executor/*.c)
-REDRIVER_SRC := $(wildcard redriver/*.c)
-SIM_SRC := $(wildcard tests/standins/athena_sim*.c)
-DEV_BROKER_SRC := tests/standins/dev_broker.c
-UNIT_SRC := $(wildcard tests/unit/test_*.c)
-TOOL_SRC := $(wildcard tests/tools/*.c)
+sources = $(sort $(shell find $(1) -name '*.c'))
+COMMON_SRC := $(call sources,common)
+RECEIVER_SRC := $(call sources,receiver)
+EXECUTOR_SRC := $(call sources,executor)
+REDRIVER_SRC := $(call sources,redriver)
+SIM_SRC := $(call sources,standins/athena_sim)
+DEV_BROKER_SRC := $(call sources,standins/dev_broker)
+UNIT_SRC := $(call sources,tests/unit)
+TOOL_SRC := $(call sources,tests/tools)
 ALL_SRC := $(COMMON_SRC) $(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC) \
   $(DEV_BROKER_SRC) $(UNIT_SRC) $(TOOL_SRC)
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
-not_main = $(filter-out %/main.c %/athena_sim.c,$(1))
+not_main = $(filter-out %/main.c,$(1))
 
 COMMON_LIB := $(B)/lib/libcommon.a
 # What unit tests link besides: every object of the programs but those with a main() in them.
@@ -213,7 +214,7 @@ lint: ## cppcheck, where it is installed
 	@if command -v cppcheck >/dev/null; then \
 	  cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr --quiet \
 	    --suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE \
-	    common receiver executor redriver tests/standins; \
+	    common receiver executor redriver standins; \
 	else echo 'lint: cppcheck is not installed, nothing was checked'; fi
 
 clean: ## remove build/

@@ -2,8 +2,8 @@
 
 #include <stddef.h>
 
-#include "common/kafka.h"
-#include "executor/start_request.h"
+#include "common/kafka/handle.h"
+#include "executor/query/start_request.h"
 
 AWS_OPTIONS_IN(struct executor_config);
 

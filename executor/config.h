@@ -7,8 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/aws/aws_options.h"
-#include "common/options.h"
+#include "common/aws/options.h"
+#include "common/base/options.h"
 
 struct executor_config {
     struct options_common common;

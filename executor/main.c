@@ -6,16 +6,16 @@
 #include <librdkafka/rdkafka.h>
 #include <string.h>
 
-#include "common/admin.h"
-#include "common/aws/credentials_chain.h"
+#include "common/aws/credentials/chain.h"
 #include "common/aws/whoami.h"
-#include "common/kafka_iam.h"
-#include "common/log.h"
+#include "common/base/http/admin.h"
+#include "common/base/log.h"
+#include "common/kafka/iam.h"
 #include "executor/config.h"
-#include "executor/dispatch.h"
 #include "executor/executor.h"
-#include "executor/gate.h"
-#include "executor/repair.h"
+#include "executor/query/repair.h"
+#include "executor/turn/dispatch.h"
+#include "executor/turn/gate.h"
 
 enum {
     SEND_TIMEOUT_MS = 30000,  /* then a record is reported as failed, and sent again */

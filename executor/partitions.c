@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/kafka.h"
-#include "common/kafka_group.h"
-#include "common/log.h"
-#include "common/memory.h"
-#include "executor/job.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/group.h"
+#include "common/kafka/handle.h"
+#include "executor/query/job.h"
 
 enum {
     RECORDS_A_TURN = 200,

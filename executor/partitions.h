@@ -3,7 +3,7 @@
  *
  * A partition that is taken away is not let go at once: the group waits (bounded) while what is
  * under way for it is finished and committed, and what still runs in Athena is left to the next
- * owner. Finished offsets are committed with the metadata of common/offsets.h.
+ * owner. Finished offsets are committed with the metadata of common/kafka/offsets.h.
  *
  * All from the loop's thread.
  */
@@ -16,10 +16,10 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "common/buffer.h"
-#include "common/loop.h"
-#include "common/offsets.h"
-#include "common/options.h"
+#include "common/base/buffer.h"
+#include "common/base/loop.h"
+#include "common/base/options.h"
+#include "common/kafka/offsets.h"
 
 TAILQ_HEAD(job_list, job);
 

@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#include "common/kafka.h"
-#include "receiver/api_keys.h"
-#include "receiver/http_tls.h"
+#include "common/base/http/tls.h"
+#include "common/kafka/handle.h"
+#include "receiver/auth/api_keys.h"
 
 AWS_OPTIONS_IN(struct config);
 

@@ -4,11 +4,11 @@
 #ifndef RECEIVER_CONFIG_H
 #define RECEIVER_CONFIG_H
 
-#include "common/aws/aws_options.h"
-#include "common/options.h"
+#include "common/aws/options.h"
+#include "common/base/options.h"
 
 struct config {
-    struct options_common common; /* first: see common/options.h */
+    struct options_common common; /* first: see common/base/options.h */
     struct aws_options aws;       /* second; for AWS_MSK_IAM only */
     const char *listen;
     const char *api_keys_file;

@@ -6,10 +6,10 @@
 #include <string.h>
 #include <sys/resource.h>
 
-#include "common/admin.h"
-#include "common/aws/credentials_chain.h"
-#include "common/kafka_iam.h"
-#include "common/log.h"
+#include "common/aws/credentials/chain.h"
+#include "common/base/http/admin.h"
+#include "common/base/log.h"
+#include "common/kafka/iam.h"
 #include "receiver/service.h"
 
 enum {

@@ -3,8 +3,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/memory.h"
-#include "common/record.h"
+#include "common/base/memory.h"
+#include "common/model/record.h"
 
 /* One query under way; freed with its delivery report, which always comes. */
 struct flight {

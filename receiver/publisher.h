@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/loop.h"
-#include "common/producer.h"
-#include "receiver/intake.h"
+#include "common/base/loop.h"
+#include "common/kafka/producer.h"
+#include "receiver/api/intake.h"
 
 struct publisher;
 

@@ -12,9 +12,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/producer.h"
-#include "common/status_view.h"
-#include "receiver/intake.h"
+#include "common/kafka/producer.h"
+#include "common/model/status_view.h"
+#include "receiver/api/intake.h"
 
 struct queued;
 

@@ -5,15 +5,15 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "common/log.h"
-#include "common/memory.h"
-#include "receiver/intake.h"
-#include "receiver/openapi.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/model/trace_context.h"
+#include "receiver/api/intake.h"
+#include "receiver/api/openapi.h"
+#include "receiver/api/router.h"
+#include "receiver/metrics.h"
 #include "receiver/publisher.h"
 #include "receiver/queued.h"
-#include "receiver/receiver_metrics.h"
-#include "receiver/router.h"
-#include "receiver/trace_context.h"
 
 enum {
     RANDOM_POOL = 4096,

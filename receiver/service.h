@@ -1,7 +1,7 @@
 /*
  * What is done with a request: keys, routes, queries into the topic, look-ups out of the view.
  *
- * Between receiver/http_server.h, which it serves, and Kafka. Everything it is given stays the
+ * Between common/base/http/server.h, which it serves, and Kafka. Everything it is given stays the
  * caller's.
  */
 #ifndef RECEIVER_SERVICE_H
@@ -9,15 +9,15 @@
 
 #include <stdbool.h>
 
-#include "common/buffer.h"
-#include "common/loop.h"
-#include "common/producer.h"
-#include "common/status_reader.h"
-#include "common/status_view.h"
-#include "common/topics.h"
-#include "receiver/api_keys.h"
+#include "common/base/buffer.h"
+#include "common/base/http/server.h"
+#include "common/base/loop.h"
+#include "common/kafka/producer.h"
+#include "common/kafka/status_reader.h"
+#include "common/kafka/topics.h"
+#include "common/model/status_view.h"
+#include "receiver/auth/api_keys.h"
 #include "receiver/config.h"
-#include "receiver/http_server.h"
 
 struct service;
 

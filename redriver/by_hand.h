@@ -6,7 +6,7 @@
 
 #include <stdint.h>
 
-#include "common/buffer.h"
+#include "common/base/buffer.h"
 #include "redriver/letter.h"
 #include "redriver/pass.h"
 

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 #include <utlist.h>
 
-#include "common/backoff.h"
-#include "common/log.h"
-#include "common/memory.h"
+#include "common/base/backoff.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
 
 enum {
     FULL_WAIT_MS = 20,

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/producer.h"
+#include "common/kafka/producer.h"
 #include "redriver/letter.h"
 
 enum {

@@ -6,22 +6,22 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/admin.h"
-#include "common/aws/aws_client.h"
+#include "common/aws/client.h"
 #include "common/aws/cloudwatch.h"
-#include "common/aws/credentials_chain.h"
-#include "common/kafka_iam.h"
-#include "common/log.h"
-#include "common/loop.h"
-#include "common/memory.h"
-#include "common/producer.h"
-#include "common/topics.h"
+#include "common/aws/credentials/chain.h"
+#include "common/base/http/admin.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
+#include "common/base/memory.h"
+#include "common/kafka/iam.h"
+#include "common/kafka/producer.h"
+#include "common/kafka/topics.h"
 #include "redriver/by_hand.h"
+#include "redriver/config.h"
 #include "redriver/member.h"
+#include "redriver/metrics.h"
 #include "redriver/pass.h"
 #include "redriver/reader.h"
-#include "redriver/redriver_config.h"
-#include "redriver/redriver_metrics.h"
 
 enum {
     SEND_TIMEOUT_MS = 30000,

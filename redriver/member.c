@@ -4,10 +4,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/kafka.h"
-#include "common/kafka_group.h"
-#include "common/log.h"
-#include "common/memory.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/group.h"
+#include "common/kafka/handle.h"
 
 enum {
     POLL_EVERY_MS = 500, /* well within max.poll.interval.ms, and the paused queue needs no more */

@@ -12,8 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/loop.h"
-#include "common/options.h"
+#include "common/base/loop.h"
+#include "common/base/options.h"
 
 struct member;
 

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/log.h"
-#include "common/memory.h"
-#include "common/offsets.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/offsets.h"
 #include "redriver/flight.h"
 
 enum {

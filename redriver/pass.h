@@ -13,8 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/loop.h"
-#include "common/producer.h"
+#include "common/base/loop.h"
+#include "common/kafka/producer.h"
 #include "redriver/decide.h"
 #include "redriver/letter.h"
 #include "redriver/member.h"

@@ -4,9 +4,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/kafka.h"
-#include "common/log.h"
-#include "common/memory.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/handle.h"
 
 enum {
     SERVE_EVERY_MS = 500,

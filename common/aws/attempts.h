@@ -9,8 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/http_client.h"
-#include "common/loop.h"
+#include "common/base/http/client.h"
+#include "common/base/loop.h"
 
 struct attempts;
 

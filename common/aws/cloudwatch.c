@@ -6,10 +6,10 @@
 #include <uthash.h>
 
 #include "common/aws/attempts.h"
-#include "common/aws/aws_error.h"
-#include "common/buffer.h"
-#include "common/log.h"
-#include "common/memory.h"
+#include "common/aws/error.h"
+#include "common/base/buffer.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
 
 enum {
     METRICS_A_CALL = 1000,

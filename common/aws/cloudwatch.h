@@ -21,8 +21,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/aws/aws_client.h"
-#include "common/loop.h"
+#include "common/aws/client.h"
+#include "common/base/loop.h"
 
 #define CLOUDWATCH_OTHER "other databases"
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "common/aws/sigv4.h"
-#include "common/memory.h"
+#include "common/base/memory.h"
 
 enum {
     HOST_MAX = 128

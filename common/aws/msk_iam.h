@@ -11,8 +11,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "common/aws/credentials.h"
-#include "common/buffer.h"
+#include "common/aws/credentials/provider.h"
+#include "common/base/buffer.h"
 
 enum {
     MSK_IAM_LIFETIME_S = 900 /* what X-Amz-Expires says, and the most that MSK takes */

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "common/memory.h"
+#include "common/base/memory.h"
 
 enum section_type {
     SECTION_DEFAULT, /* [default] of the config file */

@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/aws/aws_options.h"
-#include "common/aws/fetch.h"
-#include "common/memory.h"
+#include "common/aws/credentials/fetch.h"
+#include "common/aws/options.h"
+#include "common/base/memory.h"
 
 enum {
     PATH_BYTES_MAX = 4096

@@ -9,8 +9,8 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/hex.h"
-#include "common/memory.h"
+#include "common/base/hex.h"
+#include "common/base/memory.h"
 
 #define ALGORITHM  "AWS4-HMAC-SHA256"
 #define TERMINATOR "aws4_request"

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "common/buffer.h"
+#include "common/base/buffer.h"
 
 /* Without the body, of which only the hash counts. */
 #define SIGV4_CANONICAL_MAX ((size_t)64 * 1024)

@@ -4,13 +4,13 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/aws/aws_client.h"
-#include "common/aws/aws_place.h"
-#include "common/aws/credentials_chain.h"
-#include "common/aws/sts.h"
-#include "common/aws/sts_answer.h"
-#include "common/log.h"
-#include "common/loop.h"
+#include "common/aws/client.h"
+#include "common/aws/credentials/chain.h"
+#include "common/aws/credentials/sts.h"
+#include "common/aws/credentials/sts_answer.h"
+#include "common/aws/region.h"
+#include "common/base/log.h"
+#include "common/base/loop.h"
 
 enum {
     PATIENCE_MS = 60000 /* of a role of a role of a process, each with its repetitions */

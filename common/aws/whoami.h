@@ -7,7 +7,7 @@
 
 #include <stdbool.h>
 
-#include "common/aws/aws_options.h"
+#include "common/aws/options.h"
 
 /* Runs a loop of its own to the end. False: the reason has been written to stderr. */
 bool whoami_print(const struct aws_options *options);

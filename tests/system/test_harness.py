@@ -224,7 +224,7 @@ def test_program_that_stops_with_a_wrong_exit_code_is_trouble(script):
     [
         "==12==ERROR: AddressSanitizer: heap-use-after-free on address 0x602",
         "==12==ERROR: LeakSanitizer: detected memory leaks",
-        "common/buffer.c:12:3: runtime error: signed integer overflow",
+        "common/base/buffer.c:12:3: runtime error: signed integer overflow",
         "WARNING: ThreadSanitizer: data race (pid=12)",
     ],
 )

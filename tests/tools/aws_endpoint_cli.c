@@ -1,11 +1,11 @@
 /*
- * Where services of AWS are, so that a test can hold common/aws/aws_endpoint.h against another
+ * Where services of AWS are, so that a test can hold common/aws/endpoint.h against another
  * client. In, a line each: host prefix, region, 0 or 1 for FIPS, 0 or 1 for dual-stack. Out, a line
  * each: the URL. Exit status 100: a line could not be read.
  */
 #include <stdio.h>
 
-#include "common/aws/aws_endpoint.h"
+#include "common/aws/endpoint.h"
 
 int main(void) {
     char prefix[64], region[64];

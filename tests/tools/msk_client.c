@@ -12,11 +12,11 @@
 #include <string.h>
 #include <time.h>
 
-#include "common/aws/credentials.h"
-#include "common/kafka.h"
-#include "common/kafka_iam.h"
-#include "common/log.h"
-#include "common/memory.h"
+#include "common/aws/credentials/provider.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/handle.h"
+#include "common/kafka/iam.h"
 
 enum {
     LIFETIME_S = 12, /* librdkafka looks once a second whether 80 % of it are over */

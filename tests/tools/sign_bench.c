@@ -24,7 +24,7 @@
 #include <unistd.h>
 
 #include "common/aws/sigv4.h"
-#include "common/memory.h"
+#include "common/base/memory.h"
 
 enum {
     REQUESTS = 4000,

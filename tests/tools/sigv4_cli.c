@@ -14,7 +14,7 @@
 #include <string.h>
 
 #include "common/aws/sigv4.h"
-#include "common/memory.h"
+#include "common/base/memory.h"
 
 #define HEADERS_MAX 64
 

@@ -1,0 +1,80 @@
+/*
+ * The options of what calls AWS. The configuration of each program begins with
+ *
+ *     struct options_common common;
+ *     struct aws_options aws;
+ *
+ * and says so with AWS_OPTIONS_IN(struct …_config); then `options_aws` is among its tables and
+ * aws_options_check() called by its check.
+ */
+#ifndef COMMON_AWS_OPTIONS_H
+#define COMMON_AWS_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buffer.h"
+#include "common/base/options.h"
+
+/* The variables of the SDKs that tell of credentials; docs/credentials.md says in which order. */
+struct aws_credential_options {
+    const char *access_key_id, *secret_access_key, *session_token; /* credentials_environment() */
+    const char *profile, *credentials_file, *config_file;
+    const char *web_identity_token_file, *role_arn, *role_session_name;
+    const char *container_relative_uri, *container_full_uri, *container_token,
+        *container_token_file;
+    bool imds_disabled;
+    const char *imds_endpoint;
+};
+
+/* Strings are borrowed; NULL = not set. */
+struct aws_options {
+    const char *region, *default_region; /* read with aws_options_region() */
+    const char *endpoint, *endpoint_athena, *endpoint_cloudwatch, *endpoint_sts;
+    bool fips, dual_stack; /* of AWS's own endpoints: aws_options_variant() */
+    const char *ca_bundle;
+    const char *database, *catalog, *work_group, *output_location; /* ATHENA_… */
+    bool cloudwatch;                                               /* CLOUDWATCH_METRICS */
+    int64_t cloudwatch_interval_ms;
+    struct aws_credential_options credentials;
+};
+
+/* How a configuration begins, for the table's offsets. */
+struct aws_options_place {
+    struct options_common common;
+    struct aws_options aws;
+};
+
+#define AWS_OPTIONS_IN(config)                                                                     \
+    _Static_assert(offsetof(config, common) == offsetof(struct aws_options_place, common) &&       \
+                       offsetof(config, aws) == offsetof(struct aws_options_place, aws),           \
+                   #config " must begin with its options_common and its aws_options")
+
+/* AWS_…: of all programs, for the receiver with KAFKA_SASL_MECHANISM=AWS_MSK_IAM only. */
+extern const struct option_table options_aws;
+/* ATHENA_… and CLOUDWATCH_… */
+extern const struct option_table options_athena;
+
+/*
+ * Faults, a line each; `calls_athena`: whether the program needs to know where Athena is. Reads
+ * whether AWS_CA_BUNDLE holds a certificate.
+ */
+void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults);
+/* The same for AWS_MSK_IAM, which signs for a region. */
+void aws_options_check_msk(const struct aws_options *o, const struct options_common *common,
+                           struct buffer *faults);
+
+/*
+ * AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1 where there is an endpoint of our own (its
+ * signatures need some region); else NULL, which aws_options_check() complains of.
+ */
+const char *aws_options_region(const struct aws_options *o);
+
+/* For aws_endpoint_of_region(). */
+unsigned aws_options_variant(const struct aws_options *o);
+
+/* Whether it may be a region: it becomes a part of a host's name. */
+bool aws_options_is_region(const char *region);
+
+#endif

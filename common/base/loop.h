@@ -1,0 +1,60 @@
+/*
+ * One event loop a process, in one thread: epoll, timers, and libraries that want a turn.
+ *
+ * Nothing here may be called from another thread. Other threads (librdkafka's) wake the loop
+ * through an eventfd that it watches.
+ */
+#ifndef COMMON_BASE_LOOP_H
+#define COMMON_BASE_LOOP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+
+typedef void loop_fd_fn(void *arg, uint32_t epoll_events);
+typedef void loop_fn(void *arg);
+/* Called before each wait. Returns the longest time to wait, in ms; -1: as long as you like. */
+typedef int64_t loop_turn_fn(void *arg);
+
+/* Embedded by its owner; zeroed = not set. */
+struct loop_timer {
+    int64_t due_ms; /* loop_now() clock */
+    size_t place;   /* in the heap, from 1; 0: not set */
+    loop_fn *fn;
+    void *arg;
+};
+
+struct loop *loop_open(void); /* NULL: errno says why */
+void loop_close(struct loop *loop);
+
+/* Monotonic milliseconds, read once a turn; loop_wall() is UTC since the epoch. */
+int64_t loop_now(const struct loop *loop);
+int64_t loop_wall(void);
+
+/* The descriptor stays the caller's. An fd is watched once; a second call changes its events. */
+bool loop_watch(struct loop *loop, int fd, uint32_t epoll_events, loop_fd_fn *fn, void *arg);
+void loop_unwatch(struct loop *loop, int fd);
+
+/* Sets or moves a timer; it fires once, `delay_ms` from now. */
+void loop_timer_set(struct loop *loop, struct loop_timer *t, int64_t delay_ms, loop_fn *fn,
+                    void *arg);
+void loop_timer_cancel(struct loop *loop, struct loop_timer *t);
+
+void loop_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
+void loop_not_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
+
+/* Waits once and serves what came. Returns false when epoll itself failed (errno). */
+bool loop_run_once(struct loop *loop);
+
+/*
+ * Signals: the first SIGTERM or SIGINT makes loop_stopping() true and wakes the loop, a second one
+ * ends the process at once with 111, even while the loop is stuck in a library. SIGHUP makes
+ * loop_hangup() true once. SIGPIPE is ignored. Call before any library starts a thread.
+ */
+bool loop_catch_signals(struct loop *loop);
+bool loop_stopping(void);
+bool loop_hangup(void);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * Memory that is always there.
+ *
+ * Each of these ends the process with 111 when memory has run out. That is safe here and nowhere
+ * else to be copied: a killed process loses no query (docs/architecture.md, "A crash at every
+ * arrow"), while code that half works without memory might. What a stranger can make large is
+ * bounded before it is allocated.
+ *
+ * The caller frees with free().
+ */
+#ifndef COMMON_BASE_MEMORY_H
+#define COMMON_BASE_MEMORY_H
+
+#include <stddef.h>
+
+void *mem_alloc(size_t size); /* not cleared; size 0 gives a valid pointer */
+void *mem_zero(size_t size);  /* cleared */
+void *mem_resize(void *p, size_t count, size_t size); /* checks count * size for overflow */
+char *mem_string(const char *s);                      /* a copy; NULL gives NULL */
+char *mem_bytes(const void *p, size_t n);             /* a copy with a NUL behind it */
+void mem_wipe_free(void *p, size_t n);                /* for secrets: overwritten, then freed */
+
+#endif

@@ -1,0 +1,87 @@
+#include "common/kafka/status_reader.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/topic_reader.h"
+
+struct status_reader {
+    struct topic_reader *topic;
+    struct status_view *view;
+    loop_fn *changed;
+    void *arg;
+    status_covered_fn *covered;
+    void *covered_arg;
+    bool told; /* that it has caught up */
+};
+
+static void take_tombstone(struct status_reader *r, const rd_kafka_message_t *message) {
+    char user_id[QUERY_ID_MAX + 1], query_id[QUERY_ID_MAX + 1];
+    if (status_key_read(message->key, message->key_len, user_id, query_id))
+        status_view_forget(r->view, user_id, query_id);
+}
+
+static void take_record(void *arg, const rd_kafka_message_t *message) {
+    struct status_reader *r = arg;
+    struct status s;
+    if (message->payload == NULL) {
+        take_tombstone(r, message);
+        return;
+    }
+    if (!status_read(message->payload, message->len, &s)) {
+        log_debug("not a status: partition=%d offset=%lld", (int)message->partition,
+                  (long long)message->offset);
+        return;
+    }
+    bool applied = status_view_apply(r->view, &s);
+    if (!applied && r->covered != NULL && status_reader_caught_up(r))
+        r->covered(r->covered_arg, &s);
+    status_free(&s);
+}
+
+static void take_batch(void *arg) {
+    struct status_reader *r = arg;
+    if (!r->told && status_reader_caught_up(r)) {
+        r->told = true;
+        log_info("status view has caught up entries=%zu", status_view_count(r->view));
+    }
+    if (r->changed != NULL)
+        r->changed(r->arg);
+}
+
+struct status_reader *status_reader_open(struct loop *loop, const struct options_common *common,
+                                         struct status_view *view, loop_fn *changed, void *arg,
+                                         char *error, size_t error_size) {
+    struct status_reader *r = mem_zero(sizeof *r);
+    const struct topic_reader_events events = {take_record, take_batch, r};
+    r->view = view;
+    r->changed = changed;
+    r->arg = arg;
+    r->topic = topic_reader_open(loop, common, common->status_topic, &events, error, error_size);
+    if (r->topic == NULL) {
+        free(r);
+        return NULL;
+    }
+    return r;
+}
+
+void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg) {
+    r->covered = covered;
+    r->covered_arg = arg;
+}
+
+bool status_reader_start(struct status_reader *r, int32_t partitions) {
+    return topic_reader_start(r->topic, partitions);
+}
+
+bool status_reader_caught_up(const struct status_reader *r) {
+    return topic_reader_caught_up(r->topic);
+}
+
+void status_reader_close(struct status_reader *r) {
+    if (r == NULL)
+        return;
+    topic_reader_close(r->topic);
+    free(r);
+}

@@ -1,0 +1,148 @@
+#include "common/kafka/topic_reader.h"
+
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/handle.h"
+
+enum {
+    RECORDS_A_TURN = 1000,
+    METADATA_TIMEOUT_MS = 500
+};
+
+struct topic_reader {
+    struct kafka_owner owner; /* first: the handle's opaque */
+    struct loop *loop;
+    const char *name;
+    struct topic_reader_events events;
+    rd_kafka_t *rk;
+    rd_kafka_queue_t *main_queue; /* statistics, errors */
+    rd_kafka_queue_t *records;    /* of all partitions */
+    struct kafka_wakeup *main_wakeup, *records_wakeup;
+    rd_kafka_topic_t *topic;
+    int32_t partitions; /* being read */
+    bool *at_end;       /* by partition: its end was seen once */
+    int32_t behind;     /* partitions whose end was not yet seen */
+};
+
+static void take_end(struct topic_reader *r, int32_t partition) {
+    if (partition < 0 || partition >= r->partitions || r->at_end[partition])
+        return;
+    r->at_end[partition] = true;
+    r->behind--;
+}
+
+static void take(struct topic_reader *r, const rd_kafka_message_t *message) {
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_NO_ERROR:
+        r->events.record(r->events.arg, message);
+        break;
+    case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+        take_end(r, message->partition);
+        break;
+    default: /* librdkafka goes on by itself */
+        log_warn("topic %s: %s", r->name, rd_kafka_message_errstr(message));
+    }
+}
+
+static void on_records(void *arg) {
+    struct topic_reader *r = arg;
+    int32_t behind = r->behind;
+    int taken = 0;
+    rd_kafka_message_t *message;
+    while (taken < RECORDS_A_TURN && (message = rd_kafka_consume_queue(r->records, 0)) != NULL) {
+        take(r, message);
+        rd_kafka_message_destroy(message);
+        taken++;
+    }
+    if (taken == RECORDS_A_TURN || rd_kafka_queue_length(r->records) > 0)
+        kafka_wakeup_again(r->records_wakeup);
+    if (taken > 0 || behind != r->behind)
+        r->events.batch(r->events.arg);
+}
+
+static void on_main(void *arg) {
+    struct topic_reader *r = arg;
+    rd_kafka_poll(r->rk, 0);
+}
+
+struct topic_reader *topic_reader_open(struct loop *loop, const struct options_common *common,
+                                       const char *topic, const struct topic_reader_events *events,
+                                       char *error, size_t error_size) {
+    struct topic_reader *r = mem_zero(sizeof *r);
+    r->loop = loop;
+    r->name = topic;
+    r->events = *events;
+    rd_kafka_conf_t *conf = kafka_conf(common);
+    kafka_set(conf, "enable.partition.eof", "true");
+    kafka_set(conf, "auto.offset.reset", "earliest");
+    /* What is made of it is small; what waits for that must be as well (this is a partition). */
+    kafka_set(conf, "queued.max.messages.kbytes", "1024");
+    /* The end of an empty partition is only told when this has passed, and all wait for it. */
+    kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
+    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &r->owner, error, error_size);
+    if (r->rk == NULL) {
+        free(r);
+        return NULL;
+    }
+    r->main_queue = rd_kafka_queue_get_main(r->rk);
+    r->records = rd_kafka_queue_new(r->rk);
+    r->main_wakeup = kafka_wakeup_open(loop, r->main_queue, on_main, r);
+    r->records_wakeup = kafka_wakeup_open(loop, r->records, on_records, r);
+    r->topic = rd_kafka_topic_new(r->rk, topic, NULL);
+    if (r->main_wakeup == NULL || r->records_wakeup == NULL || r->topic == NULL) {
+        snprintf(error, error_size, "the reader of %s cannot be set up", topic);
+        topic_reader_close(r);
+        return NULL;
+    }
+    return r;
+}
+
+/*
+ * Where this handle looked before the topic was made, it would look again a second later. Waits for
+ * a broker that has just answered; without its answer it goes on all the same.
+ */
+static void learn_of_topic(struct topic_reader *r) {
+    const struct rd_kafka_metadata *metadata;
+    if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, METADATA_TIMEOUT_MS) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        rd_kafka_metadata_destroy(metadata);
+}
+
+bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
+    learn_of_topic(r);
+    r->at_end = mem_zero((size_t)partitions * sizeof *r->at_end);
+    r->behind = partitions;
+    for (; r->partitions < partitions; r->partitions++)
+        if (rd_kafka_consume_start_queue(r->topic, r->partitions, RD_KAFKA_OFFSET_BEGINNING,
+                                         r->records) != 0) {
+            log_error("topic %s: partition %d cannot be read: %s", r->name, (int)r->partitions,
+                      rd_kafka_err2str(rd_kafka_last_error()));
+            return false;
+        }
+    return true;
+}
+
+bool topic_reader_caught_up(const struct topic_reader *r) {
+    return r->partitions > 0 && r->behind == 0;
+}
+
+void topic_reader_close(struct topic_reader *r) {
+    if (r == NULL)
+        return;
+    for (int32_t p = 0; p < r->partitions; p++)
+        rd_kafka_consume_stop(r->topic, p);
+    kafka_wakeup_close(r->records_wakeup);
+    kafka_wakeup_close(r->main_wakeup);
+    rd_kafka_queue_destroy(r->records);
+    rd_kafka_queue_destroy(r->main_queue);
+    if (r->topic != NULL)
+        rd_kafka_topic_destroy(r->topic);
+    kafka_close(&r->owner, r->rk, 0);
+    free(r->at_end);
+    free(r);
+}

@@ -1,0 +1,317 @@
+#include "common/model/status.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "common/base/hex.h"
+#include "common/base/json.h"
+#include "common/base/memory.h"
+
+/* --- states ----------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    int rank;
+} states[] = {
+    [STATUS_NONE] = {"", 0},
+    [STATUS_QUEUED] = {"QUEUED", 1},
+    [STATUS_THROTTLED] = {"THROTTLED", 2},
+    [STATUS_REJECTED] = {"REJECTED", 3},
+    [STATUS_STARTED] = {"STARTED", 4},
+    [STATUS_SUCCEEDED] = {"SUCCEEDED", 5},
+    [STATUS_FAILED] = {"FAILED", 5},
+    [STATUS_CANCELLED] = {"CANCELLED", 5},
+};
+
+enum {
+    STATES = sizeof states / sizeof *states,
+    RANK_FINAL = 5
+};
+
+const char *status_state_name(enum status_state state) {
+    return states[state].name;
+}
+
+enum status_state status_state_parse(const char *name, size_t n) {
+    for (size_t i = STATUS_NONE + 1; i < STATES; i++)
+        if (strlen(states[i].name) == n && memcmp(states[i].name, name, n) == 0)
+            return (enum status_state)i;
+    return STATUS_NONE;
+}
+
+bool status_is_final(enum status_state state) {
+    return states[state].rank == RANK_FINAL;
+}
+
+bool status_is_same_text(const struct status *a, const struct status *b) {
+    if (!a->has_sha256 || !b->has_sha256)
+        return a->has_sha256 == b->has_sha256;
+    return memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
+}
+
+/* Of a query that Athena has taken: the pair is that query's then, whatever its text. */
+static bool is_execution(const struct status *s) {
+    return s->state >= STATUS_STARTED && s->query_execution_id != NULL;
+}
+
+bool status_may_follow(const struct status *known, const struct status *next) {
+    if (next->state == STATUS_NONE)
+        return false;
+    if (known == NULL || known->state == STATUS_NONE)
+        return true;
+    if (states[next->state].rank < states[known->state].rank)
+        return false;
+    if (!is_execution(next) && !status_is_same_text(known, next) &&
+        !(known->state == STATUS_REJECTED && next->state == STATUS_REJECTED))
+        return false;
+    return !status_is_final(known->state) || next->updated_at_ms >= known->updated_at_ms;
+}
+
+/* --- keys ------------------------------------------------------------------------------------- */
+
+void status_key(const char *user_id, const char *query_id, char out[STATUS_KEY_MAX]) {
+    struct buffer b;
+    buffer_init(&b, STATUS_KEY_MAX - 1);
+    buffer_percent_encode(&b, user_id, strnlen(user_id, QUERY_ID_MAX));
+    buffer_putc(&b, '/');
+    buffer_percent_encode(&b, query_id, strnlen(query_id, QUERY_ID_MAX));
+    memcpy(out, buffer_text(&b), b.len + 1);
+    buffer_free(&b);
+}
+
+static bool decode_part(const char *s, size_t n, char out[QUERY_ID_MAX + 1]) {
+    int len = hex_percent_decode(s, n, out, QUERY_ID_MAX);
+    return len == 0 || (len > 0 && query_id_valid(out, (size_t)len));
+}
+
+bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
+                     char query_id[QUERY_ID_MAX + 1]) {
+    const char *s = key, *slash = n > 0 ? memchr(s, '/', n) : NULL;
+    char again[STATUS_KEY_MAX];
+    if (slash == NULL || !decode_part(s, (size_t)(slash - s), user_id) ||
+        !decode_part(slash + 1, n - (size_t)(slash - s) - 1, query_id) || query_id[0] == '\0')
+        return false;
+    /* One pair has one key: what could be written otherwise is not ours. */
+    status_key(user_id, query_id, again);
+    return strlen(again) == n && memcmp(again, s, n) == 0;
+}
+
+/* --- moments: 2026-01-02T03:04:05.678Z -------------------------------------------------------- */
+
+enum {
+    MOMENT_LEN = 24
+};
+#define MOMENT_MAX INT64_C(253402300799999) /* the end of the year 9999 */
+
+static void write_moment(int64_t ms, char out[MOMENT_LEN + 1]) {
+    ms = ms < 0 ? 0 : ms > MOMENT_MAX ? MOMENT_MAX : ms;
+    time_t seconds = (time_t)(ms / 1000);
+    struct tm tm;
+    gmtime_r(&seconds, &tm);
+    size_t n = strftime(out, MOMENT_LEN + 1, "%Y-%m-%dT%H:%M:%S", &tm);
+    snprintf(out + n, MOMENT_LEN + 1 - n, ".%03dZ", (int)(ms % 1000));
+}
+
+static bool read_moment(const char *s, size_t n, int64_t *ms) {
+    struct tm tm = {0};
+    if (n != MOMENT_LEN)
+        return false;
+    const char *end = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
+    if (end != s + MOMENT_LEN - 5)
+        return false;
+    int thousandths = (int)strtol(end + 1, NULL, 10);
+    *ms = (int64_t)timegm(&tm) * 1000 + thousandths;
+    /* Written again it must be the same: so the 30th of February is none, nor is `+1` a digit. */
+    char again[MOMENT_LEN + 1];
+    write_moment(*ms, again);
+    return memcmp(s, again, MOMENT_LEN) == 0;
+}
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* At most `max` bytes of sound UTF-8. */
+static char *clean_text(const char *s, size_t max) {
+    static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
+    size_t n = strlen(s), len = 0;
+    char *out = mem_alloc(max + 1);
+    while (n > 0) {
+        size_t take = json_utf8_sequence(s, n);
+        const char *from = take > 0 ? s : replacement;
+        size_t put = take > 0 ? take : sizeof replacement - 1;
+        if (put > max - len)
+            break;
+        memcpy(out + len, from, put);
+        len += put;
+        s += take > 0 ? take : 1;
+        n -= take > 0 ? take : 1;
+    }
+    out[len] = '\0';
+    return out;
+}
+
+static void write_text(struct buffer *out, const char *name, const char *text, size_t max) {
+    buffer_putc(out, '"');
+    buffer_puts(out, name);
+    buffer_puts(out, "\":");
+    if (text == NULL) {
+        buffer_puts(out, "null");
+        return;
+    }
+    char *clean = clean_text(text, max);
+    buffer_json_string(out, clean, strlen(clean));
+    free(clean);
+}
+
+static void write_sha256(const struct status *s, struct buffer *out) {
+    buffer_puts(out, ",\"sha256\":");
+    if (!s->has_sha256) {
+        buffer_puts(out, "null");
+        return;
+    }
+    char hex[2 * sizeof s->sha256 + 1];
+    hex_write(s->sha256, sizeof s->sha256, hex);
+    buffer_putc(out, '"');
+    buffer_puts(out, hex);
+    buffer_putc(out, '"');
+}
+
+void status_write(const struct status *s, bool with_sha256, struct buffer *out) {
+    char moment[MOMENT_LEN + 1];
+    write_moment(s->updated_at_ms, moment);
+    const char *user_id = s->user_id != NULL && s->user_id[0] != '\0' ? s->user_id : NULL;
+    buffer_putc(out, '{');
+    write_text(out, "queryId", s->query_id, QUERY_ID_MAX);
+    buffer_putc(out, ',');
+    write_text(out, "userId", user_id, QUERY_ID_MAX);
+    buffer_printf(out, ",\"state\":\"%s\",", status_state_name(s->state));
+    write_text(out, "queryExecutionId", s->query_execution_id, STATUS_EXECUTION_ID_MAX);
+    buffer_putc(out, ',');
+    write_text(out, "outputLocation", s->output_location, STATUS_LOCATION_MAX);
+    buffer_printf(out, ",\"attempt\":%" PRId64 ",", s->attempt);
+    write_text(out, "reason", s->reason, STATUS_REASON_MAX);
+    buffer_printf(out, ",\"updatedAt\":\"%s\"", moment);
+    if (with_sha256)
+        write_sha256(s, out);
+    buffer_putc(out, '}');
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+/* NULL where it is no text of at most `max` bytes. The caller frees. */
+static char *take_text(struct json_value value, size_t max, size_t *n) {
+    if (value.type != JSON_STRING)
+        return NULL;
+    char *s = json_decode_string(value, n);
+    if (*n <= max)
+        return s;
+    free(s);
+    return NULL;
+}
+
+static bool read_text(struct json_value value, size_t max, char **out) {
+    size_t n;
+    if (value.type == JSON_NULL)
+        return true;
+    return (*out = take_text(value, max, &n)) != NULL;
+}
+
+static bool read_state(struct json_value value, struct status *out) {
+    size_t n;
+    char *s = take_text(value, 16, &n);
+    out->state = s != NULL ? status_state_parse(s, n) : STATUS_NONE;
+    free(s);
+    return out->state != STATUS_NONE;
+}
+
+static bool read_updated_at(struct json_value value, struct status *out) {
+    size_t n;
+    char *s = take_text(value, MOMENT_LEN, &n);
+    bool ok = s != NULL && read_moment(s, n, &out->updated_at_ms);
+    free(s);
+    return ok;
+}
+
+/* A whole number as status_write() writes it, up to 2^53, above which others would round it. */
+static bool read_attempt(struct json_value value, struct status *out) {
+    if (value.type != JSON_NUMBER || value.n > 16)
+        return false;
+    for (size_t i = 0; i < value.n; i++) {
+        if (value.at[i] < '0' || value.at[i] > '9')
+            return false;
+        out->attempt = out->attempt * 10 + (value.at[i] - '0');
+    }
+    return out->attempt <= INT64_C(1) << 53;
+}
+
+static bool read_sha256(struct json_value value, struct status *out) {
+    if (value.type == JSON_NULL)
+        return true;
+    size_t n;
+    char *s = take_text(value, 2 * sizeof out->sha256, &n);
+    bool ok = s != NULL && hex_read(s, n, out->sha256, sizeof out->sha256);
+    free(s);
+    out->has_sha256 = ok;
+    return ok;
+}
+
+struct reading {
+    struct status *out;
+    bool dated;
+};
+
+static bool read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
+    struct reading *r = arg;
+    struct status *out = r->out;
+    const struct {
+        const char *name;
+        char **place;
+        size_t max;
+    } texts[] = {
+        {"queryId", &out->query_id, QUERY_ID_MAX},
+        {"userId", &out->user_id, QUERY_ID_MAX},
+        {"queryExecutionId", &out->query_execution_id, STATUS_EXECUTION_ID_MAX},
+        {"outputLocation", &out->output_location, STATUS_LOCATION_MAX},
+        {"reason", &out->reason, STATUS_REASON_MAX},
+    };
+#define IS(name) (key_len == sizeof(name) - 1 && memcmp(key, name, sizeof(name) - 1) == 0)
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        if (strlen(texts[i].name) == key_len && memcmp(texts[i].name, key, key_len) == 0)
+            return read_text(value, texts[i].max, texts[i].place);
+    if (IS("state"))
+        return read_state(value, out);
+    if (IS("attempt"))
+        return read_attempt(value, out);
+    if (IS("sha256"))
+        return read_sha256(value, out);
+    if (IS("updatedAt"))
+        return r->dated = read_updated_at(value, out);
+#undef IS
+    return true;
+}
+
+bool status_read(const void *value, size_t n, struct status *out) {
+    char detail[160];
+    *out = (struct status){0};
+    struct reading r = {.out = out};
+    bool ok = value != NULL && n <= STATUS_VALUE_MAX &&
+              json_read_object(value, n, JSON_DEPTH_MAX, read_member, &r, detail, sizeof detail) &&
+              out->query_id != NULL && out->query_id[0] != '\0' && out->state != STATUS_NONE &&
+              r.dated;
+    if (!ok)
+        status_free(out);
+    else if (out->user_id == NULL)
+        out->user_id = mem_string("");
+    return ok;
+}
+
+void status_free(struct status *s) {
+    free(s->user_id);
+    free(s->query_id);
+    free(s->query_execution_id);
+    free(s->output_location);
+    free(s->reason);
+    *s = (struct status){0};
+}

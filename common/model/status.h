@@ -1,0 +1,95 @@
+/*
+ * The state of a query as the status topic tells it, and which state may follow which (pure).
+ */
+#ifndef COMMON_MODEL_STATUS_H
+#define COMMON_MODEL_STATUS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/buffer.h"
+#include "common/model/query.h"
+
+enum status_state { /* ordered: see status_may_follow() */
+    STATUS_NONE,
+    STATUS_QUEUED,
+    STATUS_THROTTLED,
+    STATUS_REJECTED,
+    STATUS_STARTED,
+    STATUS_SUCCEEDED,
+    STATUS_FAILED,
+    STATUS_CANCELLED,
+};
+
+const char *status_state_name(enum status_state state); /* "QUEUED" …; STATUS_NONE: "" */
+enum status_state status_state_parse(const char *name, size_t n); /* STATUS_NONE: not one */
+bool status_is_final(enum status_state state);                    /* SUCCEEDED, FAILED, CANCELLED */
+
+enum {
+    STATUS_VALUE_MAX = 32768,      /* bytes of JSON: status_write() stays below it */
+    STATUS_REASON_MAX = 2048,      /* bytes; a longer one is cut between two characters */
+    STATUS_LOCATION_MAX = 2048,    /* bytes; S3's keys have 1024 at most */
+    STATUS_EXECUTION_ID_MAX = 128, /* Athena: [\w-]{1,128} */
+};
+
+/* Borrowed strings when written, owned ones when parsed (status_free). */
+struct status {
+    char *user_id; /* "": none */
+    char *query_id;
+    enum status_state state;
+    char *query_execution_id; /* NULL: none */
+    char *output_location;    /* NULL: none */
+    char *reason;             /* NULL: none */
+    int64_t attempt;          /* how often it was throttled */
+    int64_t updated_at_ms;    /* UTC since the epoch */
+    bool has_sha256;
+    uint8_t sha256[32]; /* of the query's text */
+};
+
+/* `userId/queryId`, each percent-encoded. At most 769 bytes; `out` of STATUS_KEY_MAX. */
+enum {
+    STATUS_KEY_MAX = 2 * 3 * QUERY_ID_MAX + 2
+};
+void status_key(const char *user_id, const char *query_id, char out[STATUS_KEY_MAX]);
+/* The reverse, of a record's key. False for what status_key() does not write. */
+bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
+                     char query_id[QUERY_ID_MAX + 1]);
+
+/*
+ * The JSON of the look-up: queryId, userId (null where none), state, queryExecutionId,
+ * outputLocation, attempt, reason, updatedAt; with_sha256 adds sha256 (null where none), as the
+ * topic has it. Texts from outside are cut to their maximum above, and what is not UTF-8 in them
+ * or a NUL becomes U+FFFD.
+ */
+void status_write(const struct status *s, bool with_sha256, struct buffer *out);
+/*
+ * From a record's value. False for what is not a status: not strict JSON, longer than
+ * STATUS_VALUE_MAX, queryId, state or updatedAt missing, a member of a wrong type or beyond its
+ * maximum. Members that it does not know are skipped. Free `out` in both cases; on failure it is
+ * zeroed.
+ */
+bool status_read(const void *value, size_t n, struct status *out);
+void status_free(struct status *s); /* leaves it zeroed, and takes it so */
+
+/* Both are told to be of one text, or neither of any. */
+bool status_is_same_text(const struct status *a, const struct status *b);
+
+/*
+ * Whether `next` may replace what is `known` of the same pair (NULL: nothing known). Readers apply
+ * it to what they read, writers ask it before they write, because compaction keeps only the last
+ * record. A state never goes back, and one without an execution id does not touch the state of
+ * another text of the pair:
+ * - QUEUED < THROTTLED < REJECTED < STARTED < final; a lower one never follows a higher one.
+ * - QUEUED, THROTTLED and REJECTED, whatever they carry, and all others without an execution id
+ *   follow only the same text (sha256; where only one has it they are not the same) …
+ * - … save that REJECTED follows any REJECTED: mended, posted again, and refused for another
+ *   reason.
+ * - Among final ones, only where `next` is not older than `known` (updatedAt). Elsewhere the
+ *   order in the topic counts, not the clocks of several machines.
+ * So REJECTED may be followed by STARTED (moved back by hand, or mended and posted again), and
+ * QUEUED by QUEUED (its reason may change).
+ */
+bool status_may_follow(const struct status *known, const struct status *next);
+
+#endif

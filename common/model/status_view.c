@@ -1,0 +1,208 @@
+#include "common/model/status_view.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "common/base/memory.h"
+
+#define uthash_malloc(size)  mem_alloc(size)
+#define uthash_free(p, size) free(p)
+#include <uthash.h>
+
+/* Optional texts, which stand behind the two ids in `text` where they are there. */
+enum {
+    HAS_EXECUTION_ID = 1,
+    HAS_LOCATION = 2,
+    HAS_REASON = 4,
+    HAS_SHA256 = 8
+};
+
+struct entry {
+    UT_hash_handle hh;
+    TAILQ_ENTRY(entry) place;
+    int64_t attempt;
+    int64_t updated_at_ms;
+    uint8_t state;
+    uint8_t has;
+    bool covered; /* a later record of the pair was ignored */
+    bool told_again;
+    uint8_t sha256[32];
+    char text[]; /* userId, queryId, …, each with its NUL; the first two are the key */
+};
+
+TAILQ_HEAD(entry_list, entry);
+
+struct status_view {
+    struct entry *by_pair;
+    struct entry_list final, open; /* the longest there first */
+    size_t entries_max;
+};
+
+enum {
+    KEY_MAX = 2 * (QUERY_ID_MAX + 1)
+};
+
+/* Ids have no NUL in them, so that with their NULs no two pairs share a key. 0: too long. */
+static size_t make_key(const char *user_id, const char *query_id, char out[KEY_MAX]) {
+    size_t user_size = strlen(user_id) + 1, query_size = strlen(query_id) + 1;
+    if (user_size > QUERY_ID_MAX + 1 || query_size > QUERY_ID_MAX + 1)
+        return 0;
+    memcpy(out, user_id, user_size);
+    memcpy(out + user_size, query_id, query_size);
+    return user_size + query_size;
+}
+
+static struct entry *find(const struct status_view *v, const char *user_id, const char *query_id) {
+    char key[KEY_MAX];
+    size_t n = make_key(user_id, query_id, key);
+    struct entry *found = NULL;
+    if (n > 0)
+        HASH_FIND(hh, v->by_pair, key, n, found);
+    return found;
+}
+
+static struct entry_list *list_of(struct status_view *v, const struct entry *e) {
+    return status_is_final((enum status_state)e->state) ? &v->final : &v->open;
+}
+
+static void drop(struct status_view *v, struct entry *e) {
+    TAILQ_REMOVE(list_of(v, e), e, place);
+    HASH_DELETE(hh, v->by_pair, e);
+    free(e);
+}
+
+/* --- packing ---------------------------------------------------------------------------------- */
+
+static size_t size_of(const char *text) {
+    return text != NULL ? strlen(text) + 1 : 0;
+}
+
+static char *put(char *to, const char *text) {
+    size_t n = size_of(text);
+    if (n > 0)
+        memcpy(to, text, n);
+    return to + n;
+}
+
+static struct entry *pack(const struct status *s) {
+    const char *texts[] = {s->user_id, s->query_id, s->query_execution_id, s->output_location,
+                           s->reason};
+    size_t n = 0;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        n += size_of(texts[i]);
+    /* The texts begin within what would else be padding. */
+    size_t size = offsetof(struct entry, text) + n;
+    struct entry *e = mem_alloc(size > sizeof *e ? size : sizeof *e);
+    e->covered = e->told_again = false;
+    e->attempt = s->attempt;
+    e->updated_at_ms = s->updated_at_ms;
+    e->state = (uint8_t)s->state;
+    e->has = (uint8_t)((s->query_execution_id != NULL ? HAS_EXECUTION_ID : 0) |
+                       (s->output_location != NULL ? HAS_LOCATION : 0) |
+                       (s->reason != NULL ? HAS_REASON : 0) | (s->has_sha256 ? HAS_SHA256 : 0));
+    memcpy(e->sha256, s->sha256, sizeof e->sha256);
+    char *to = e->text;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
+        to = put(to, texts[i]);
+    return e;
+}
+
+static char *take(char **at) {
+    char *text = *at;
+    *at += strlen(text) + 1;
+    return text;
+}
+
+static void unpack(struct entry *e, struct status *out) {
+    char *at = e->text;
+    out->user_id = take(&at);
+    out->query_id = take(&at);
+    out->query_execution_id = e->has & HAS_EXECUTION_ID ? take(&at) : NULL;
+    out->output_location = e->has & HAS_LOCATION ? take(&at) : NULL;
+    out->reason = e->has & HAS_REASON ? take(&at) : NULL;
+    out->state = (enum status_state)e->state;
+    out->attempt = e->attempt;
+    out->updated_at_ms = e->updated_at_ms;
+    out->has_sha256 = (e->has & HAS_SHA256) != 0;
+    memcpy(out->sha256, e->sha256, sizeof out->sha256);
+}
+
+/* --- the view --------------------------------------------------------------------------------- */
+
+struct status_view *status_view_open(size_t entries_max) {
+    struct status_view *v = mem_zero(sizeof *v);
+    TAILQ_INIT(&v->final);
+    TAILQ_INIT(&v->open);
+    v->entries_max = entries_max > 0 ? entries_max : 1;
+    return v;
+}
+
+void status_view_close(struct status_view *v) {
+    if (v == NULL)
+        return;
+    while (!TAILQ_EMPTY(&v->final))
+        drop(v, TAILQ_FIRST(&v->final));
+    while (!TAILQ_EMPTY(&v->open))
+        drop(v, TAILQ_FIRST(&v->open));
+    free(v);
+}
+
+static void make_room(struct status_view *v) {
+    while (HASH_COUNT(v->by_pair) >= v->entries_max)
+        drop(v, !TAILQ_EMPTY(&v->final) ? TAILQ_FIRST(&v->final) : TAILQ_FIRST(&v->open));
+}
+
+bool status_view_apply(struct status_view *v, const struct status *s) {
+    char key[KEY_MAX];
+    size_t n = make_key(s->user_id, s->query_id, key);
+    if (n == 0)
+        return false;
+    struct entry *known = NULL;
+    HASH_FIND(hh, v->by_pair, key, n, known);
+    struct status was;
+    if (known != NULL)
+        unpack(known, &was);
+    if (!status_may_follow(known != NULL ? &was : NULL, s)) {
+        if (known != NULL)
+            known->covered = true;
+        return false;
+    }
+    struct entry *e = pack(s); /* before the drop: `s` may borrow from what is known */
+    if (known != NULL)
+        drop(v, known);
+    else
+        make_room(v);
+    HASH_ADD_KEYPTR(hh, v->by_pair, e->text, n, e);
+    TAILQ_INSERT_TAIL(list_of(v, e), e, place);
+    return true;
+}
+
+void status_view_forget(struct status_view *v, const char *user_id, const char *query_id) {
+    struct entry *e = find(v, user_id, query_id);
+    if (e != NULL)
+        drop(v, e);
+}
+
+bool status_view_find(const struct status_view *v, const char *user_id, const char *query_id,
+                      struct status *out) {
+    struct entry *e = find(v, user_id, query_id);
+    if (e != NULL)
+        unpack(e, out);
+    return e != NULL;
+}
+
+bool status_view_find_covered(const struct status_view *v, const char *user_id,
+                              const char *query_id, struct status *out) {
+    struct entry *e = find(v, user_id, query_id);
+    if (e == NULL || !e->covered || e->told_again)
+        return false;
+    e->told_again = true;
+    unpack(e, out);
+    return true;
+}
+
+size_t status_view_count(const struct status_view *v) {
+    return HASH_COUNT(v->by_pair);
+}

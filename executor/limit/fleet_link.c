@@ -1,0 +1,276 @@
+#include "executor/limit/fleet_link.h"
+
+#include <openssl/rand.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/hex.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/topic_reader.h"
+#include "executor/executor.h"
+#include "executor/limit/fleet.h"
+#include "executor/limit/fleet_record.h"
+#include "executor/limit/slot.h"
+#include "executor/turn/dispatch.h"
+
+enum {
+    STEP_EVERY_MS = 100,
+};
+
+struct fleet_link {
+    struct executor *x;
+    struct fleet fleet;
+    struct topic_reader *reader;
+    struct loop_timer timer;
+    bool started; /* the topic is there */
+    bool joined; /* it has had partitions assigned: until then it cannot know whether it is alone */
+    bool left;
+};
+
+/* --- writing ---------------------------------------------------------------------------------- */
+
+/* Nobody waits for these: the next one says what a lost one would have. */
+static void write_record(struct fleet_link *l, enum fleet_kind kind, const char *id,
+                         const struct buffer *value) {
+    char key[FLEET_KEY_MAX];
+    fleet_record_key(kind, id, key);
+    const struct producer_record record = {
+        .topic = l->x->config->common.quota_topic,
+        .key = key,
+        .key_len = strlen(key),
+        .value = value != NULL ? buffer_text(value) : NULL,
+        .value_len = value != NULL ? value->len : 0,
+    };
+    rd_kafka_resp_err_t err = producer_send(l->x->producer, &record, NULL, NULL);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_debug("quota topic: not written: %s", rd_kafka_err2str(err));
+}
+
+static void send_due(struct fleet_link *l, const struct fleet_due *due) {
+    const struct fleet *f = &l->fleet;
+    struct buffer value;
+    buffer_init(&value, FLEET_VALUE_MAX);
+    if (due->claim) {
+        log_info("fleet: claims to lead, it has partition 0");
+        fleet_write_claim(f->id, &value);
+        write_record(l, FLEET_CLAIM, f->id, &value);
+        buffer_clear(&value);
+    }
+    if (due->bury)
+        write_record(l, FLEET_LEAVE, due->buried, NULL);
+    if (due->grant) {
+        fleet_write_grant(&f->led, &value);
+        write_record(l, FLEET_GRANT, f->id, &value);
+        buffer_clear(&value);
+    }
+    if (due->report) {
+        fleet_write_report(&f->sent, &value);
+        write_record(l, FLEET_REPORT, f->id, &value);
+    }
+    buffer_free(&value);
+}
+
+/* --- steps ------------------------------------------------------------------------------------ */
+
+/* What could be started at once if there were room; nothing while nothing may be started. */
+static int startable(const struct executor *x, enum lane lane) {
+    if (x->stopping || x->gate.closed || !status_reader_caught_up(x->reader))
+        return 0;
+    int waiting = dispatch_waiting(x, lane);
+    if (x->config->max_running == 0)
+        return waiting;
+    int room = (int)x->config->max_running - slot_count(x);
+    return waiting < room ? waiting : room > 0 ? room : 0;
+}
+
+static void tell_change(struct fleet_link *l, bool governed, bool led) {
+    const struct fleet *f = &l->fleet;
+    if (governed != f->governed)
+        log_info("fleet: %s limit=%d share=%d",
+                 f->governed ? "governed by its leader" : "learns alone",
+                 fleet_link_limit(l, LANE_DML), l->x->admission[LANE_DML].share);
+    if (led != f->leads)
+        log_info("fleet: %s epoch=%lld", f->leads ? "leads" : "leads no more", (long long)f->epoch);
+}
+
+static void tell_grant(const struct fleet *f) {
+    for (int lane = 0; lane < LANES; lane++) {
+        const struct quota *q = &f->quota[lane];
+        if (f->members[lane][0].last.held > 0 || q->limit > 1)
+            log_debug("fleet: grant version=%lld lane=%s limit=%d members=%zu cold=%d growing=%d "
+                      "streak=%d gap=%.0f since=%lld probe=%d check=%d",
+                      (long long)f->led.version, lane_name((enum lane)lane), q->limit, f->count,
+                      q->cold, q->growing, q->probing.streak, q->probing.gap,
+                      (long long)q->probing.since, q->probe_version != 0, (int)q->check);
+    }
+}
+
+/* Nothing runs, so nothing is swept: then a look sees nothing at once. */
+static void look_at_nothing(struct fleet_link *l) {
+    if (l->x->tracker.count > 0)
+        return;
+    fleet_link_sweep_begins(l);
+    fleet_link_swept(l);
+}
+
+void fleet_link_step(struct fleet_link *l) {
+    struct executor *x = l->x;
+    struct fleet *f = &l->fleet;
+    struct fleet_due due;
+    l->joined |= partitions_joined(x->partitions);
+    if (!l->started || !l->joined || l->left)
+        return;
+    struct fleet_work work[LANES];
+    for (int lane = 0; lane < LANES; lane++) {
+        work[lane].waiting = startable(x, (enum lane)lane);
+        work[lane].backlog = dispatch_backlog(x, (enum lane)lane);
+    }
+    bool first = partitions_has(x->partitions, 0);
+    fleet_owns(f, first,
+               first && (int32_t)partitions_count(x->partitions) ==
+                            topics_partitions(x->topics, x->config->common.query_topic));
+    look_at_nothing(l);
+    bool governed = f->governed, led = f->leads;
+    fleet_step(f, loop_now(x->loop), x->admission, work, &due);
+    tell_change(l, governed, led);
+    if (due.grant)
+        tell_grant(f);
+    send_due(l, &due);
+}
+
+static void on_timer(void *arg) {
+    struct fleet_link *l = arg;
+    loop_timer_set(l->x->loop, &l->timer, STEP_EVERY_MS, on_timer, l);
+    dispatch_run(l->x);
+}
+
+/* --- looks at what runs ----------------------------------------------------------------------- */
+
+void fleet_link_sweep_begins(struct fleet_link *l) {
+    fleet_sweep_begins(&l->fleet);
+}
+
+void fleet_link_swept(struct fleet_link *l) {
+    const struct tracker *t = &l->x->tracker;
+    for (int lane = 0; lane < LANES; lane++) {
+        double at = fleet_asks_at(&l->fleet, (enum lane)lane);
+        fleet_swept(&l->fleet, (enum lane)lane, tracker_last_submitted(t, (enum lane)lane),
+                    tracker_active_at(t, (enum lane)lane, at));
+    }
+}
+
+/* --- reading ---------------------------------------------------------------------------------- */
+
+static int64_t age_ms(const rd_kafka_message_t *message) {
+    rd_kafka_timestamp_type_t type;
+    int64_t written_ms = rd_kafka_message_timestamp(message, &type);
+    return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? 0 : loop_wall() - written_ms;
+}
+
+static void take(void *arg, const rd_kafka_message_t *message) {
+    struct fleet_link *l = arg;
+    struct fleet_record record;
+    int64_t now_ms = loop_now(l->x->loop);
+    if (!fleet_record_read(message->key, message->key_len, message->payload, message->len,
+                           &record)) {
+        log_debug("quota topic: not understood: offset=%lld", (long long)message->offset);
+        return;
+    }
+    switch (record.kind) {
+    case FLEET_CLAIM:
+        fleet_heard_claim(&l->fleet, record.id, message->offset);
+        break;
+    case FLEET_GRANT:
+        fleet_heard_grant(&l->fleet, &record.grant, age_ms(message), now_ms);
+        break;
+    case FLEET_REPORT:
+        if (l->fleet.caught_up)
+            fleet_heard_report(&l->fleet, &record.report, now_ms);
+        break;
+    case FLEET_LEAVE:
+        fleet_heard_leave(&l->fleet, record.id);
+        break;
+    }
+}
+
+static void take_batch(void *arg) {
+    struct fleet_link *l = arg;
+    if (!l->fleet.caught_up && topic_reader_caught_up(l->reader))
+        fleet_caught_up(&l->fleet, loop_now(l->x->loop));
+    dispatch_run(l->x);
+}
+
+/* --- life ------------------------------------------------------------------------------------- */
+
+static bool make_id(char id[FLEET_ID_MAX]) {
+    unsigned char bytes[16];
+    if (RAND_bytes(bytes, sizeof bytes) != 1)
+        return false;
+    hex_write(bytes, sizeof bytes, id);
+    return true;
+}
+
+struct fleet_link *fleet_link_open(struct executor *x, char *error, size_t error_size) {
+    struct fleet_link *l = mem_zero(sizeof *l);
+    const struct options_common *common = &x->config->common;
+    const struct topic_reader_events events = {take, take_batch, l};
+    char id[FLEET_ID_MAX];
+    l->x = x;
+    if (!make_id(id))
+        snprintf(error, error_size, "no random bytes");
+    else
+        l->reader =
+            topic_reader_open(x->loop, common, common->quota_topic, &events, error, error_size);
+    if (l->reader == NULL) {
+        free(l);
+        return NULL;
+    }
+    fleet_init(&l->fleet, id);
+    return l;
+}
+
+void fleet_link_start(struct fleet_link *l) {
+    const char *topic = l->x->config->common.quota_topic;
+    int32_t partitions = topics_partitions(l->x->topics, topic);
+    if (partitions != 1) {
+        log_warn("the quota is learned alone: topic %s %s", topic,
+                 partitions == 0 ? "is not there" : "must have one partition");
+        return;
+    }
+    l->started = topic_reader_start(l->reader, partitions);
+    if (l->started)
+        loop_timer_set(l->x->loop, &l->timer, STEP_EVERY_MS, on_timer, l);
+}
+
+void fleet_link_leave(struct fleet_link *l) {
+    if (l->started && !l->left)
+        write_record(l, FLEET_LEAVE, l->fleet.id, NULL);
+    l->left = true;
+}
+
+void fleet_link_close(struct fleet_link *l) {
+    if (l == NULL)
+        return;
+    loop_timer_cancel(l->x->loop, &l->timer);
+    topic_reader_close(l->reader);
+    free(l);
+}
+
+int fleet_link_limit(const struct fleet_link *l, int lane) {
+    const struct admission *a = &l->x->admission[lane];
+    return a->governed ? l->fleet.grant.lanes[lane].limit : a->limit;
+}
+
+bool fleet_link_leads(const struct fleet_link *l) {
+    return l->fleet.leads;
+}
+
+const struct probing *fleet_link_learns(const struct fleet_link *l, int lane) {
+    const struct fleet *f = &l->fleet;
+    const struct admission *a = &l->x->admission[lane];
+    if (!a->governed)
+        return &a->probing;
+    return f->leads ? &f->quota[lane].probing : NULL;
+}

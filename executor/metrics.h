@@ -1,0 +1,55 @@
+/*
+ * The executor's rows for /metrics.
+ */
+#ifndef EXECUTOR_METRICS_H
+#define EXECUTOR_METRICS_H
+
+#include "common/base/buffer.h"
+#include "common/base/metrics.h"
+#include "executor/limit/probing.h"
+#include "executor/turn/lane.h"
+
+enum executor_metric {
+    METRIC_STARTS,
+    METRIC_THROTTLED,
+    METRIC_ANSWERS, /* + enum outcome: one row each */
+    METRIC_ANSWERS_LAST = METRIC_ANSWERS + 6,
+    METRIC_RECEIVED,
+    METRIC_DEADLETTERED,
+    METRIC_REJECTED,
+    METRIC_SUCCEEDED,
+    METRIC_FAILED,
+    METRIC_CANCELLED,
+    METRIC_POLLS,
+    METRIC_POLL_ERRORS,
+    METRIC_SEND_ERRORS,
+    METRIC_SCANNED_BYTES,
+    METRIC_RUNNING,
+    METRIC_WAITING,
+    METRIC_CALLS,
+    METRIC_LIMIT_DML,
+    METRIC_LIMIT_DDL,
+    METRIC_SHARE_DML,
+    METRIC_SHARE_DDL,
+    METRIC_NEWS, /* + lane * PROBING_NEWS + enum probing_news: one row each */
+    METRIC_NEWS_LAST = METRIC_NEWS + LANES * PROBING_NEWS - 1,
+    METRIC_LEADS,
+    METRIC_HELD_DML,
+    METRIC_HELD_DDL,
+    METRIC_LAG,
+    METRIC_OLDEST_AGE,
+    METRIC_PARTITIONS,
+    METRIC_GATE,
+    METRIC_START_SECONDS,
+    METRIC_WAIT_SECONDS,
+    METRIC_RUN_SECONDS,
+    EXECUTOR_METRICS,
+};
+
+struct executor;
+
+void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]);
+/* Fills in the gauges and appends the text. */
+void executor_metrics_write(struct executor *x, struct buffer *out);
+
+#endif

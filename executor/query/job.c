@@ -1,0 +1,59 @@
+#include "executor/query/job.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+
+#include "common/base/memory.h"
+
+bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, char *why,
+              size_t why_size) {
+    rd_kafka_headers_t *headers = NULL;
+    rd_kafka_timestamp_type_t type;
+    job->message = message;
+    job->offset = message->offset;
+    job->received_ms = rd_kafka_message_timestamp(message, &type);
+    if (job->received_ms < 0)
+        job->received_ms = loop_wall();
+    rd_kafka_message_headers(message, &headers);
+    record_headers_read(headers, &job->headers);
+    bool sound = query_read(message->payload, message->len, &job->query, why, why_size);
+    record_identity(message, &job->query, &job->headers, &job->id);
+    query_token(stage, job->id.user_id, job->id.query_id, job->token);
+    if (job->query.text != NULL) {
+        query_sha256(&job->query, job->sha256);
+        job->has_sha256 = true;
+        job->text_bytes = job->query.text_len;
+        job->lane = lane_of(job->query.text, job->query.text_len);
+    }
+    return sound;
+}
+
+int64_t job_first_seen_ms(const struct job *job) {
+    return job->headers.first_seen_ms >= 0 ? job->headers.first_seen_ms : job->received_ms;
+}
+
+struct job *job_of_item(struct window_item *item) {
+    return item != NULL ? (struct job *)((char *)item - offsetof(struct job, in_window)) : NULL;
+}
+
+void job_release_message(struct job *job) {
+    if (job->message == NULL)
+        return;
+    if (job->partition != NULL) {
+        job->partition->jobs_waiting--;
+        job->partition->bytes_waiting -= job->message->len;
+    }
+    rd_kafka_message_destroy(job->message);
+    job->message = NULL;
+    query_free(&job->query);
+}
+
+void job_free(struct job *job) {
+    job_release_message(job);
+    query_free(&job->query);
+    free(job->execution_id);
+    free(job->output_location);
+    free(job->error_code);
+    free(job->reason);
+    free(job);
+}

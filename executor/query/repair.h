@@ -1,0 +1,33 @@
+/*
+ * Last words put right. A record of the status topic that comes in late (a receiver's QUEUED behind
+ * an executor's REJECTED) leaves the topic with a wrong last state of its pair, and that is what
+ * compaction keeps. What is known is then told again.
+ */
+#ifndef EXECUTOR_QUERY_REPAIR_H
+#define EXECUTOR_QUERY_REPAIR_H
+
+#include <stddef.h>
+#include <sys/queue.h>
+
+#include "common/base/loop.h"
+#include "common/model/status.h"
+
+TAILQ_HEAD(repair_list, repair);
+
+struct repairs {
+    struct repair_list due; /* the next one first */
+    size_t count;
+    struct loop_timer timer;
+};
+
+struct executor;
+
+void repair_init(struct executor *x);
+/*
+ * A status_covered_fn; `arg` is the executor. Several executors may repair one pair, which does no
+ * harm.
+ */
+void repair_later(void *arg, const struct status *late);
+void repair_close(struct executor *x);
+
+#endif

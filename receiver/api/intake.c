@@ -1,0 +1,40 @@
+#include "receiver/api/intake.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* RFC 9562, 5.4. */
+static void write_uuid(const uint8_t random[16], char out[QUERY_ID_MAX + 1]) {
+    static const char digits[] = "0123456789abcdef";
+    size_t at = 0;
+    for (size_t i = 0; i < 16; i++) {
+        uint8_t byte = random[i];
+        if (i == 6)
+            byte = (uint8_t)((byte & 0x0f) | 0x40);
+        if (i == 8)
+            byte = (uint8_t)((byte & 0x3f) | 0x80);
+        if (i == 4 || i == 6 || i == 8 || i == 10)
+            out[at++] = '-';
+        out[at++] = digits[byte >> 4];
+        out[at++] = digits[byte & 15];
+    }
+    out[at] = '\0';
+}
+
+bool intake_read(const void *body, size_t n, const uint8_t random[16], struct intake *out,
+                 char *detail, size_t detail_size) {
+    struct query q;
+    bool sound = query_read(body, n, &q, detail, detail_size);
+    if (sound) {
+        *out = (struct intake){.given = q.query_id == NULL};
+        if (q.user_id != NULL)
+            snprintf(out->user_id, sizeof out->user_id, "%s", q.user_id);
+        if (out->given)
+            write_uuid(random, out->query_id);
+        else
+            snprintf(out->query_id, sizeof out->query_id, "%s", q.query_id);
+        query_sha256(&q, out->sha256);
+    }
+    query_free(&q);
+    return sound;
+}

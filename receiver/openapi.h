@@ -1,9 +1,0 @@
-/*
- * The description that GET /openapi.json answers with: OpenAPI 3.1.
- */
-#ifndef RECEIVER_OPENAPI_H
-#define RECEIVER_OPENAPI_H
-
-extern const char openapi_json[];
-
-#endif

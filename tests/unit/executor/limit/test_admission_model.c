@@ -1,0 +1,211 @@
+/* What admission achieves in the model of admission_model.h: model time only. */
+#include "tests/unit/executor/limit/admission_model.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+#define FOREVER_MS   INT64_C(100000000)
+
+/* 400 queries of 2 s over a quota of 20. */
+static const struct model_config case_a = {
+    .queries = 400,
+    .quota = 20,
+    .duration_ms = 2000,
+    .jitter = 0.1,
+    .rtt_ms = 20,
+    .calls_most = 10,
+};
+
+static void test_learns_the_quota_in_a_second(void **state) {
+    (void)state;
+    static const struct {
+        int quota;
+        int64_t rtt_ms;
+    } rows[] = {{1, 20},  {2, 50},   {3, 20},  {5, 50},  {20, 20},
+                {20, 50}, {20, 150}, {50, 50}, {100, 20}};
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (uint64_t seed = 1; seed <= 3; seed++) {
+            struct model m;
+            struct model_config c = case_a;
+            c.quota = rows[i].quota;
+            c.rtt_ms = rows[i].rtt_ms;
+            c.duration_ms = 10000;
+            c.seed = seed;
+            model_open(&m, &c);
+            model_run(&m, 1000);
+            if (m.a.cold || m.a.limit != c.quota || m.a.held != c.quota)
+                fail_msg("quota %d, round trip %d ms: limit %d, held %d", c.quota, (int)c.rtt_ms,
+                         m.a.limit, m.a.held);
+            assert_in_range(m.throttled, 1, c.quota < 6 && c.rtt_ms < 50 ? 2 : 4);
+            model_close(&m);
+        }
+}
+
+static void test_case_a(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct model m;
+        struct model_config c = case_a;
+        c.seed = seed;
+        model_open(&m, &c);
+        model_run(&m, FOREVER_MS);
+        if (m.done != c.queries || model_ratio(&m) >= 1.10 || model_waste(&m) >= 0.05)
+            fail_msg("seed %" PRIu64 ": time %.3f of the ideal, %.3f wasted", seed, model_ratio(&m),
+                     model_waste(&m));
+        model_close(&m);
+    }
+}
+
+/* 100 queries of 10 s over a quota of 5: few of them are refused though it takes so long. */
+static void test_long_queries(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 10; seed++) {
+        struct model m;
+        struct model_config c = case_a;
+        c.queries = 100;
+        c.quota = 5;
+        c.duration_ms = 10000;
+        c.seed = seed;
+        model_open(&m, &c);
+        model_run(&m, FOREVER_MS);
+        if (m.done != c.queries || model_ratio(&m) >= 1.08 || model_waste(&m) > 0.04)
+            fail_msg("seed %" PRIu64 ": time %.3f of the ideal, %.3f wasted", seed, model_ratio(&m),
+                     model_waste(&m));
+        model_close(&m);
+    }
+}
+
+/* Within a twentieth of the quota, or one, from `within_ms` after the change on. */
+static void expect_limit(struct model *m, int64_t from_ms, int64_t within_ms, int64_t until_ms) {
+    int off = m->quota > 20 ? m->quota / 20 : 1;
+    model_run(m, from_ms + within_ms);
+    for (int64_t ms = from_ms + within_ms; ms <= until_ms; ms += 100) {
+        model_run(m, ms);
+        if (m->a.limit < m->quota - off || m->a.limit > m->quota + off)
+            fail_msg("seed %" PRIu64 ": quota %d, limit %d %d ms after the change", m->c.seed,
+                     m->quota, m->a.limit, (int)(ms - from_ms));
+    }
+}
+
+/* Somebody else takes half of the quota and gives it back. */
+static void test_follows_the_quota(void **state) {
+    (void)state;
+    static const struct {
+        int quota;
+        int64_t halved_ms, doubled_ms;
+    } rows[] = {{4, 4000, 9000}, {10, 4000, 5000}, {20, 3000, 6000}, {60, 5000, 4000}};
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (uint64_t seed = 1; seed <= 5; seed++) {
+            struct model m;
+            struct model_config c = case_a;
+            c.queries = 3000;
+            c.quota = rows[i].quota;
+            c.seed = seed;
+            model_open(&m, &c);
+            expect_limit(&m, 0, 1000, 20000);
+            m.quota /= 2;
+            expect_limit(&m, 20000, rows[i].halved_ms, 40000);
+            m.quota *= 2;
+            expect_limit(&m, 40000, rows[i].doubled_ms, 75000);
+            model_close(&m);
+        }
+}
+
+/* All of the quota is somebody else's: a look every 2 s, and on as soon as there is room. */
+static void test_quota_of_none(void **state) {
+    (void)state;
+    struct model m;
+    struct model_config c = case_a;
+    c.seed = 1;
+    model_open(&m, &c);
+    m.quota = 0;
+    model_run(&m, 40000);
+    assert_int_equal(m.a.limit, 0);
+    assert_in_range(m.calls, 20, 24);
+    m.quota = 20;
+    model_run(&m, 44000);
+    assert_int_equal(m.a.limit, 20);
+    model_close(&m);
+}
+
+/* Any quota, any duration, calls lost and refused: the books balance (model_run() looks) and all
+ * queries end, each started once. */
+static void test_faults(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct model m;
+        uint64_t random = seed * 1000;
+        struct model_config c = case_a;
+        c.seed = seed;
+        c.queries = 50 + (int)(model_random(&random) % 250);
+        c.quota = 1 + (int)(model_random(&random) % 60);
+        c.duration_ms = 100 + (int64_t)(model_random(&random) % 5000);
+        c.tail = 1 + (int)(model_random(&random) % 8);
+        c.rtt_ms = 5 + (int64_t)(model_random(&random) % 150);
+        c.calls_most = 1 + (int)(model_random(&random) % 20);
+        c.lost = (double)(model_random(&random) % 5) / 10;
+        c.refused = (double)(model_random(&random) % 5) / 10;
+        c.found = (int)(model_random(&random) % (unsigned)(c.quota + 1));
+        c.found = c.found < c.queries ? c.found : 0;
+        model_open(&m, &c);
+        for (int64_t ms = 0; m.done < c.queries && ms < FOREVER_MS; ms += 5000) {
+            model_run(&m, ms);
+            m.quota = 1 + (int)(model_random(&random) % (unsigned)c.quota);
+        }
+        if (m.done != c.queries)
+            fail_msg("seed %" PRIu64 ": %d of %d ended", seed, m.done, c.queries);
+        assert_int_equal(m.a.held, 0);
+        assert_int_equal(m.a.pending, 0);
+        model_close(&m);
+    }
+}
+
+/* A third of the answers lost: still near the ideal. */
+static void test_lost_answers(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 5; seed++) {
+        struct model m;
+        struct model_config c = case_a;
+        c.lost = 0.3;
+        c.seed = seed;
+        model_open(&m, &c);
+        model_run(&m, FOREVER_MS);
+        if (model_ratio(&m) >= 1.15 || model_waste(&m) >= 0.06)
+            fail_msg("seed %" PRIu64 ": time %.3f of the ideal, %.3f wasted", seed, model_ratio(&m),
+                     model_waste(&m));
+        model_close(&m);
+    }
+}
+
+/* All answers lost for 30 s: few queries are drawn in, and after it all goes on. */
+static void test_outage(void **state) {
+    (void)state;
+    for (int64_t from_ms = 0; from_ms <= 10000; from_ms += 10000) {
+        struct model m;
+        struct model_config c = case_a;
+        c.seed = 3;
+        model_open(&m, &c);
+        model_run(&m, from_ms);
+        m.c.lost = 1;
+        model_run(&m, from_ms + 30000);
+        assert_true(m.most_out <= (from_ms == 0 ? 5 : c.quota + 5));
+        m.c.lost = 0;
+        model_run(&m, FOREVER_MS);
+        int64_t ideal_ms = 30000 + 40000;
+        if (m.end_us / 1000 > ideal_ms + 5000)
+            fail_msg("an outage at %d ms: %d ms", (int)from_ms, (int)(m.end_us / 1000));
+        model_close(&m);
+    }
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_learns_the_quota_in_a_second),
+        cmocka_unit_test(test_case_a),
+        cmocka_unit_test(test_long_queries),
+        cmocka_unit_test(test_follows_the_quota),
+        cmocka_unit_test(test_quota_of_none),
+        cmocka_unit_test(test_faults),
+        cmocka_unit_test(test_lost_answers),
+        cmocka_unit_test(test_outage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,298 @@
+/* The fleet's protocol: what it achieves in the model of fleet_model.h, and that it holds. */
+#include "tests/unit/executor/limit/fleet_model.h"
+
+#define COUNT(array) (sizeof(array) / sizeof *(array))
+
+static double waste(const struct model *m) {
+    return m->calls > 0 ? (double)m->throttled / m->calls : 0;
+}
+
+static void run_all(struct model *m, int queries, int64_t most_ms) {
+    while (m->done < queries && m->now_ms < most_ms)
+        model_run(m, m->now_ms + 10);
+    if (m->done < queries)
+        fail_msg("%d of %d ended in %d ms", m->done, queries, (int)m->now_ms);
+}
+
+static void test_four_share_one_quota(void **state) {
+    (void)state;
+    static const struct {
+        const char *name;
+        int quota;
+        int64_t duration_ms;
+        int backlog[4];
+        double ratio, waste;
+    } rows[] = {
+        {"even", 20, 2000, {100, 100, 100, 100}, 1.10, 0.04},
+        {"70/10/10/10", 20, 2000, {280, 40, 40, 40}, 1.10, 0.04},
+        {"10/10/10/70", 20, 2000, {40, 40, 40, 280}, 1.10, 0.04},
+        {"all with one", 20, 2000, {0, 400, 0, 0}, 1.10, 0.04},
+        {"fewer slots than members", 3, 2000, {20, 20, 20, 20}, 1.20, 0.09},
+        {"large", 100, 5000, {500, 500, 500, 500}, 1.10, 0.04},
+    };
+    for (size_t r = 0; r < COUNT(rows); r++)
+        for (uint64_t seed = 1; seed <= 4; seed++) {
+            struct model *m = model_open(rows[r].quota, rows[r].duration_ms, seed);
+            int queries = 0;
+            for (size_t i = 0; i < 4; i++) {
+                model_add(m, rows[r].backlog[i]);
+                queries += rows[r].backlog[i];
+            }
+            model_own(m, seed % 4);
+            run_all(m, queries, 1000000);
+            double ideal_ms = (double)queries / rows[r].quota * (double)rows[r].duration_ms;
+            double ratio = (double)m->now_ms / ideal_ms;
+            if (getenv("FLEET_TELL") != NULL)
+                print_message("%-16s seed %d: time %.3f wasted %.3f records/s %.1f\n", rows[r].name,
+                              (int)seed, ratio, waste(m),
+                              (double)m->log_count * 1000 / (double)m->now_ms);
+            if (getenv("FLEET_TELL") == NULL && (ratio > rows[r].ratio || waste(m) > rows[r].waste))
+                fail_msg("%s, seed %d: time %.3f of the ideal, %.3f wasted", rows[r].name,
+                         (int)seed, ratio, waste(m));
+            model_close(m);
+        }
+}
+
+static struct model *model_of_four(uint64_t seed) {
+    struct model *m = model_open(20, 2000, seed);
+    for (size_t i = 0; i < 4; i++)
+        model_add(m, 400);
+    model_own(m, seed % 4);
+    return m;
+}
+
+static const struct quota *led(const struct model *m) {
+    return &m->executors[m->leader].fleet.quota[LANE_DML];
+}
+
+static void test_quota_is_learned_in_a_second_and_followed(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct model *m = model_of_four(seed);
+        model_run(m, 1000);
+        assert_int_equal(led(m)->limit, 20);
+        model_run(m, 12000);
+        m->quota = 10;
+        model_run(m, 16000);
+        for (int64_t ms = 16000; ms <= 26000; ms += 100) {
+            model_run(m, ms);
+            assert_in_range(led(m)->limit, 9, 11);
+        }
+        m->quota = 20;
+        model_run(m, 46000);
+        assert_in_range(led(m)->limit, 19, 21);
+        model_close(m);
+    }
+}
+
+/* Whoever takes the partitions over finds the queries that run, and has the records that wait. */
+static void take_over(struct model_executor *from, struct model_executor *to) {
+    for (size_t i = 0; i < from->running; i++) {
+        struct model_query q = from->queries[i];
+        if (q.refused || q.calling) { /* nobody has heard the answer: asked again */
+            to->backlog += q.refused;
+            if (q.refused)
+                continue;
+        }
+        q.calling = q.seen = false;
+        to->queries[to->running++] = q;
+        admission_found(&to->a[0]);
+    }
+    to->backlog += from->backlog;
+    from->running = 0;
+    from->backlog = 0;
+}
+
+static void test_leader_killed(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct model *m = model_of_four(seed);
+        size_t heir = (seed + 1) % 4;
+        model_run(m, 5000 + (int64_t)seed * 13);
+        struct model_executor *dead = &m->executors[m->leader];
+        dead->alive = false;
+        /* In eight to fourteen seconds the group has noticed. */
+        model_run(m, m->now_ms + 8000 + (int64_t)(seed % 3) * 3000);
+        take_over(dead, &m->executors[heir]);
+        model_own(m, heir);
+        model_run(m, m->now_ms + 1000);
+        assert_true(m->executors[heir].fleet.leads);
+        assert_in_range(led(m)->limit, 15, 21);
+        run_all(m, 1600, 200000);
+        for (size_t r = 0; r < m->log_count; r++) /* none that lives was thought to be gone */
+            assert_true(m->log[r].kind != RECORD_LEAVE ||
+                        strcmp(m->log[r].id, dead->fleet.id) == 0);
+        assert_true(waste(m) < 0.05);
+        model_close(m);
+    }
+}
+
+/* It wakes up, believes that it leads, and is not heeded. */
+static void test_deposed_leader_is_not_heeded(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct model *m = model_of_four(seed);
+        size_t old = m->leader, heir = (seed + 1) % 4;
+        model_run(m, 5000);
+        struct model_executor *sleeper = &m->executors[old];
+        sleeper->paused = true;
+        model_run(m, 15000);
+        take_over(sleeper, &m->executors[heir]);
+        model_own(m, heir);
+        fleet_owns(&sleeper->fleet, true, false); /* it has not heard of it */
+        model_run(m, 65000);
+        int64_t epoch = m->executors[heir].fleet.epoch;
+        assert_true(m->executors[heir].fleet.leads);
+        sleeper->paused = false;
+        sleeper->cut_off = true; /* what it writes first it writes before it has read anything */
+        struct fleet_due due;
+        const struct fleet_work work[LANES] = {{50, 50}, {0, 0}};
+        fleet_step(&sleeper->fleet, m->now_ms, sleeper->a, work, &due);
+        assert_true(due.grant && sleeper->fleet.leads);
+        assert_false(due.bury); /* it has heard of nobody, of itself neither */
+        append(m, RECORD_GRANT, sleeper->fleet.id, &sleeper->fleet.led, sizeof sleeper->fleet.led);
+        sleeper->cut_off = false;
+        fleet_owns(&sleeper->fleet, false, false);
+        model_run(m, m->now_ms + 100);
+        for (size_t i = 0; i < m->count; i++) {
+            assert_int_equal(m->executors[i].fleet.epoch, epoch);
+            assert_int_equal(m->executors[i].fleet.grant.epoch, epoch);
+        }
+        run_all(m, 1600, 300000);
+        model_close(m);
+    }
+}
+
+static void test_silence(void **state) {
+    (void)state;
+    struct model *m = model_of_four(1);
+    model_run(m, 10000);
+    struct model_executor *e = &m->executors[0];
+    assert_true(m->leader != 0 && e->a[0].governed);
+    e->cut_off = true;
+    int share = e->a[0].share;
+    for (; m->now_ms < 39000;) {
+        model_run(m, m->now_ms + 500);
+        assert_true(e->a[0].governed && e->a[0].share <= share);
+    }
+    model_run(m, 41100);
+    assert_false(e->a[0].governed);
+    assert_in_range(e->a[0].limit, 1, 30);
+    e->cut_off = false;
+    model_run(m, 41200);
+    assert_true(e->a[0].governed);
+    model_close(m);
+}
+
+/* It hears the leader, but its own reports do not arrive: it must not wait for ever. */
+static void test_not_listed(void **state) {
+    (void)state;
+    struct model *m = model_of_four(1);
+    struct model_executor *e = model_add(m, 50);
+    e->mute = true;
+    model_run(m, 29000);
+    assert_true(e->a[0].governed && e->a[0].share == 0);
+    model_run(m, 31000);
+    assert_false(e->a[0].governed);
+    e->mute = false;
+    model_run(m, 33000);
+    assert_true(e->a[0].governed && e->a[0].share > 0);
+    model_close(m);
+}
+
+/* Its share is others' by then: it starts nothing before it is given another. */
+static void test_forgotten_and_back(void **state) {
+    (void)state;
+    struct model *m = model_of_four(1);
+    struct model_executor *e = &m->executors[(m->leader + 1) % 4];
+    model_run(m, 5000);
+    assert_true(e->a[0].share > 0);
+    e->mute = true;
+    model_run(m, 5000 + FLEET_GONE_MS + 2000);
+    assert_true(e->a[0].governed && e->a[0].share == 0);
+    e->mute = false;
+    model_run(m, m->now_ms + 3000);
+    assert_true(e->a[0].governed && e->a[0].share > 0);
+    model_close(m);
+}
+
+/* Back, and not yet aware that it was forgotten, it may use its old share; aware, not any more. */
+static void test_what_was_forgotten_is_not_kept(void **state) {
+    (void)state;
+    struct quota q;
+    struct quota_member members[2] = {{.share = 0}};
+    quota_resume(&q, 0, 6, true);
+    quota_inherit(&q, &members[0], 6);
+    const struct quota_report all = {.share = 6, .held = 6, .waiting = 40, .backlog = 40};
+    const struct quota_report back = {.share = 2, .held = 1, .waiting = 40, .backlog = 40};
+    const struct quota_report aware = {.share = 0, .held = 0, .waiting = 40, .backlog = 40};
+    quota_heard(&q, members, 2, 0, &all, 18, 19, 0);
+    quota_heard(&q, members, 2, 1, &back, 7, 19, 0);
+    assert_int_equal(quota_bound(&members[1]), 2);
+    quota_share(&q, members, 2, 19, 0);
+    assert_int_equal(members[1].next, 0);
+    quota_heard(&q, members, 2, 1, &aware, 7, 19, 0);
+    assert_int_equal(quota_bound(&members[1]), 0);
+    quota_share(&q, members, 2, 19, 0);
+    assert_int_equal(members[0].next, 3);
+    assert_int_equal(members[1].next, 0); /* what the other gives up is not free yet */
+}
+
+/* One that has learned alone is joined by others, one of which leads. */
+static void test_one_is_joined(void **state) {
+    (void)state;
+    for (uint64_t seed = 1; seed <= 8; seed++) {
+        struct model *m = model_open(20, 2000, seed);
+        struct model_executor *first = model_add(m, 600);
+        model_own(m, 0);
+        model_run(m, 8000);
+        assert_false(first->a[0].governed);
+        assert_int_equal(m->log_count, 0);
+        struct model_executor *second = model_add(m, 0);
+        second->backlog = first->backlog / 2;
+        first->backlog -= second->backlog;
+        model_own(m, seed % 2);
+        model_run(m, 8000 + 500);
+        assert_in_range(led(m)->limit, 19, 21);
+        assert_true(first->a[0].governed && second->a[0].governed);
+        run_all(m, 600, 120000);
+        if (m->now_ms > 66000 || waste(m) > 0.05)
+            fail_msg("seed %d: %d ms, %.3f wasted", (int)seed, (int)m->now_ms, waste(m));
+        model_close(m);
+    }
+}
+
+/* All are stopped hard and started again: what the dead were granted is waited for three seconds.
+ */
+static void test_all_start_anew(void **state) {
+    (void)state;
+    struct model *m = model_of_four(3);
+    model_run(m, 8000);
+    for (size_t i = 0; i < 4; i++)
+        m->executors[i].alive = false;
+    model_run(m, 24000);
+    int before = m->done;
+    model_add(m, 100);
+    model_add(m, 100);
+    model_own(m, 4);
+    model_run(m, 27300);
+    assert_true(m->executors[4].a[0].share + m->executors[5].a[0].share >= 15);
+    run_all(m, before + 200, 60000);
+    model_close(m);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_four_share_one_quota),
+        cmocka_unit_test(test_quota_is_learned_in_a_second_and_followed),
+        cmocka_unit_test(test_leader_killed),
+        cmocka_unit_test(test_deposed_leader_is_not_heeded),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_not_listed),
+        cmocka_unit_test(test_forgotten_and_back),
+        cmocka_unit_test(test_what_was_forgotten_is_not_kept),
+        cmocka_unit_test(test_one_is_joined),
+        cmocka_unit_test(test_all_start_anew),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,101 @@
+#include "receiver/api/answers.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "common/base/json.h"
+#include "receiver/api/openapi.h"
+
+static void test_accepted(void **state) {
+    (void)state;
+    static const struct {
+        struct accepted what;
+        const char *location, *body;
+    } cases[] = {
+        {{"", "", "i", "t", 0, 0},
+         "/athena/query/i",
+         "{\"queryId\":\"i\",\"state\":\"QUEUED\",\"topic\":\"t\",\"partition\":0,\"offset\":0}\n"},
+        {{"/dev", "u/1 \xC3\xA9", "a\"b?&", "t-dev", 5, 5000000000},
+         "/dev/athena/query/a%22b%3F%26?userId=u%2F1%20%C3%A9",
+         "{\"queryId\":\"a\\\"b?&\",\"state\":\"QUEUED\",\"topic\":\"t-dev\",\"partition\":5,"
+         "\"offset\":5000000000}\n"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct answer a = {0};
+        answer_accepted(&a, &cases[i].what);
+        assert_int_equal(a.status, 202);
+        assert_string_equal(a.content_type, "application/json");
+        assert_string_equal(a.location, cases[i].location);
+        assert_string_equal(buffer_text(&a.body), cases[i].body);
+        answer_free(&a);
+    }
+}
+
+static void test_longest_ids_fit(void **state) {
+    (void)state;
+    char id[129];
+    memset(id, 1, 128); /* six bytes each in JSON, three in the location */
+    id[128] = '\0';
+    struct accepted what = {"/dev", id, id, "t", 0, 0};
+    struct answer a = {0};
+    answer_accepted(&a, &what);
+    assert_false(a.body.failed);
+    assert_int_equal(strlen(a.location), strlen("/dev/athena/query/?userId=") + 2 * 3 * 128);
+    answer_free(&a);
+    answer_not_accepted(&a, id, "why", 1);
+    assert_false(a.body.failed);
+    answer_free(&a);
+}
+
+static void test_problems(void **state) {
+    (void)state;
+    struct answer a = {0};
+    answer_problem(&a, 404, "Say \"what\".");
+    assert_string_equal(buffer_text(&a.body),
+                        "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
+                        "\"detail\":\"Say \\\"what\\\".\"}\n");
+    assert_string_equal(a.content_type, "application/problem+json");
+    answer_free(&a);
+    answer_not_accepted(&a, "i", "it is late", 7);
+    assert_int_equal(a.status, 503);
+    assert_int_equal(a.retry_after_s, 7);
+    assert_string_equal(
+        buffer_text(&a.body),
+        "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
+        "\"detail\":\"The query was not accepted: it is late. Post it again with the same "
+        "queryId.\",\"queryId\":\"i\"}\n");
+    answer_free(&a);
+}
+
+static bool note_openapi(void *arg, const char *key, size_t key_len, struct json_value value) {
+    if (key_len == 7 && memcmp(key, "openapi", 7) == 0 && value.n == 7 &&
+        memcmp(value.at, "\"3.1.0\"", 7) == 0)
+        *(bool *)arg = true;
+    return true;
+}
+
+static void test_the_description_is_json(void **state) {
+    (void)state;
+    char detail[256] = "";
+    bool seen = false;
+    if (!json_read_object(openapi_json, strlen(openapi_json), 64, note_openapi, &seen, detail,
+                          sizeof detail))
+        fail_msg("%s", detail);
+    assert_true(seen);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_accepted),
+        cmocka_unit_test(test_longest_ids_fit),
+        cmocka_unit_test(test_problems),
+        cmocka_unit_test(test_the_description_is_json),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
