@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
-#include "common/model/record.h"
+#include "common/kafka/record.h"
 
 /* One query under way; freed with its delivery report, which always comes. */
 struct flight {

@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/kafka/record.h"
 #include "common/model/query.h"
-#include "common/model/record.h"
 
 struct letter {
     rd_kafka_message_t *message;   /* borrowed */

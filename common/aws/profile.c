@@ -134,11 +134,6 @@ static const char *read_value(struct reading *r, struct span line) {
     return NULL;
 }
 
-static void wipe_string(char *s) {
-    if (s != NULL)
-        mem_wipe_free(s, strlen(s));
-}
-
 static void continue_value(struct reading *r, struct span line) {
     struct profile_line *last = &r->p->lines[r->p->count - 1];
     line = without_comment(line);
@@ -148,7 +143,7 @@ static void continue_value(struct reading *r, struct span line) {
     longer[had] = '\n';
     memcpy(longer + had + 1, line.at, line.n);
     longer[had + 1 + line.n] = '\0';
-    wipe_string(last->value);
+    mem_wipe_string(last->value);
     last->value = longer;
 }
 
@@ -192,7 +187,7 @@ void profiles_free(struct profiles *p) {
     for (size_t i = 0; i < p->count; i++) {
         free(p->lines[i].section);
         free(p->lines[i].key);
-        wipe_string(p->lines[i].value);
+        mem_wipe_string(p->lines[i].value);
     }
     free(p->lines);
     *p = (struct profiles){0};

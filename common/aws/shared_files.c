@@ -6,12 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "common/aws/credentials/fetch.h"
 #include "common/aws/options.h"
+#include "common/base/file.h"
 #include "common/base/memory.h"
 
 enum {
-    PATH_BYTES_MAX = 4096
+    PATH_BYTES_MAX = 4096,
+    FILE_BYTES_MAX = 64 * 1024
 };
 
 struct place {
@@ -42,7 +43,7 @@ static bool read_one(const struct place *place, struct profiles *out, char *deta
     size_t n;
     if (!find_path(place, path))
         return true;
-    char *text = fetch_read_file(path, &n, why, sizeof why);
+    char *text = file_read(path, FILE_BYTES_MAX, &n, why, sizeof why);
     if (text == NULL) {
         snprintf(detail, detail_size, "%s%s%s", place->named != NULL ? place->variable : "",
                  place->named != NULL ? ": " : "", why);

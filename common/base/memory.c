@@ -49,3 +49,8 @@ void mem_wipe_free(void *p, size_t n) {
     OPENSSL_cleanse(p, n);
     free(p);
 }
+
+void mem_wipe_string(char *s) {
+    if (s != NULL)
+        mem_wipe_free(s, strlen(s));
+}

@@ -18,6 +18,7 @@ void *mem_zero(size_t size);  /* cleared */
 void *mem_resize(void *p, size_t count, size_t size); /* checks count * size for overflow */
 char *mem_string(const char *s);                      /* a copy; NULL gives NULL */
 char *mem_bytes(const void *p, size_t n);             /* a copy with a NUL behind it */
-void mem_wipe_free(void *p, size_t n);                /* for secrets: overwritten, then freed */
+void mem_wipe_free(void *p, size_t n); /* for secrets: overwritten, then freed; takes NULL */
+void mem_wipe_string(char *s);         /* the same up to the NUL */
 
 #endif

@@ -11,8 +11,8 @@
 
 #include "common/aws/client.h"
 #include "common/base/loop.h"
+#include "common/kafka/record.h"
 #include "common/model/query.h"
-#include "common/model/record.h"
 #include "common/model/status.h"
 #include "executor/limit/admission.h"
 #include "executor/partitions.h"

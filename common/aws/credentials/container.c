@@ -11,12 +11,14 @@
 #include "common/aws/credentials/document.h"
 #include "common/aws/options.h"
 #include "common/base/buffer.h"
+#include "common/base/file.h"
 #include "common/base/memory.h"
 
 enum {
     TIMEOUT_MS = 2000,
     ATTEMPTS = 3,
     ANSWER_BYTES_MAX = 64 * 1024,
+    TOKEN_BYTES_MAX = 64 * 1024,
     URL_BYTES_MAX = 8192
 };
 
@@ -81,8 +83,7 @@ static void release(struct fetch *f) {
     struct container *c = (struct container *)f;
     attempts_cancel(&c->attempts);
     free(c->url);
-    if (c->authorization != NULL)
-        mem_wipe_free(c->authorization, strlen(c->authorization));
+    mem_wipe_string(c->authorization);
 }
 
 static struct http_call *send_request(void *arg, struct attempts *a) {
@@ -128,7 +129,7 @@ static bool read_authorization(const struct aws_credential_options *o, char **ou
     size_t n = 0;
     *out = NULL;
     if (o->container_token_file != NULL) {
-        char *text = fetch_read_file(o->container_token_file, &n, why, sizeof why);
+        char *text = file_read(o->container_token_file, TOKEN_BYTES_MAX, &n, why, sizeof why);
         if (text == NULL) {
             snprintf(detail, detail_size, "%s: %s", file_variable, why);
             return false;
@@ -144,7 +145,7 @@ static bool read_authorization(const struct aws_credential_options *o, char **ou
     snprintf(detail, detail_size, "%s %s",
              o->container_token_file != NULL ? file_variable : variable,
              **out == '\0' ? "is empty" : "holds the end of a line");
-    mem_wipe_free(*out, strlen(*out));
+    mem_wipe_string(*out);
     *out = NULL;
     return false;
 }

@@ -171,7 +171,6 @@ bool credentials_document_read(enum document_kind kind, const char *json, size_t
         d.members[KEY_ID] = d.members[SECRET] = d.members[TOKEN] = NULL;
     }
     for (int i = 0; i < MEMBERS; i++)
-        if (d.members[i] != NULL)
-            mem_wipe_free(d.members[i], strlen(d.members[i]));
+        mem_wipe_string(d.members[i]);
     return sound;
 }

@@ -68,10 +68,4 @@ struct fetch *fetch_broken(struct fetch_result *now, const char *fmt, ...)
 void fetch_found(struct fetch *f, struct credentials *credentials, int64_t date, const char *fmt,
                  ...) __attribute__((format(printf, 4, 5)));
 
-/*
- * The text of a small file, up to 64 KiB, read at once; NULL: `detail` says why. Wipe it where it
- * is a secret.
- */
-char *fetch_read_file(const char *path, size_t *len, char *detail, size_t detail_size);
-
 #endif

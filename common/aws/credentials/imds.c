@@ -9,12 +9,14 @@
 #include "common/aws/endpoint.h"
 #include "common/aws/options.h"
 #include "common/base/buffer.h"
+#include "common/base/file.h"
 #include "common/base/memory.h"
 
 enum {
     TIMEOUT_MS = 1000,
     ATTEMPTS = 2,
     ANSWER_BYTES_MAX = 64 * 1024,
+    FIRMWARE_BYTES_MAX = 4096,
     WORD_MAX = 512, /* of a token, a role, a region */
     URL_BYTES_MAX = 8192
 };
@@ -51,7 +53,7 @@ bool imds_is_likely(const struct aws_options *o) {
     for (size_t i = 0; i < sizeof files / sizeof *files; i++) {
         char detail[256];
         size_t n;
-        char *text = fetch_read_file(files[i], &n, detail, sizeof detail);
+        char *text = file_read(files[i], FIRMWARE_BYTES_MAX, &n, detail, sizeof detail);
         bool amazon = text != NULL && strcasestr(text, "amazon") != NULL;
         free(text);
         if (amazon)

@@ -38,20 +38,15 @@ struct credentials_provider {
     char why[1024], said[1024];
 };
 
-static void wipe_string(char *s) {
-    if (s != NULL)
-        mem_wipe_free(s, strlen(s));
-}
-
 void credentials_copy(const struct credentials *from, struct credentials *to) {
     *to = (struct credentials){mem_string(from->access_key_id), mem_string(from->secret_access_key),
                                mem_string(from->session_token), from->expires};
 }
 
 void credentials_wipe(struct credentials *c) {
-    wipe_string(c->access_key_id);
-    wipe_string(c->secret_access_key);
-    wipe_string(c->session_token);
+    mem_wipe_string(c->access_key_id);
+    mem_wipe_string(c->secret_access_key);
+    mem_wipe_string(c->session_token);
     *c = (struct credentials){0};
 }
 

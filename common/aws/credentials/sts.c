@@ -33,16 +33,11 @@ struct sts_call {
     void *arg;
 };
 
-static void wipe_string(char *s) {
-    if (s != NULL)
-        mem_wipe_free(s, strlen(s));
-}
-
 void sts_cancel(struct sts_call *call) {
     if (call == NULL)
         return;
     attempts_cancel(&call->attempts);
-    wipe_string(call->form); /* a web identity's token is in it */
+    mem_wipe_string(call->form); /* a web identity's token is in it */
     credentials_wipe(&call->keys);
     free(call);
 }

@@ -213,8 +213,7 @@ bool sts_answer_read(const char *xml, size_t n, struct sts_element *elements, si
 
 void sts_answer_free(struct sts_element *elements, size_t count) {
     for (size_t i = 0; i < count; i++) {
-        if (elements[i].text != NULL)
-            mem_wipe_free(elements[i].text, strlen(elements[i].text));
+        mem_wipe_string(elements[i].text);
         elements[i].text = NULL;
     }
 }

@@ -137,6 +137,6 @@ struct fetch *sts_assume_start(const struct fetch_context *ctx, const struct sts
     a->web_identity = assume->web_token != NULL;
     a->role_arn = mem_string(assume->role_arn);
     a->call = sts_start(ctx, form, a->web_identity ? NULL : base, on_reply, a);
-    mem_wipe_free(form, strlen(form));
+    mem_wipe_string(form);
     return &a->fetch;
 }

@@ -5,7 +5,12 @@
 #include "common/aws/credentials/document.h"
 #include "common/aws/credentials/sts.h"
 #include "common/aws/options.h"
+#include "common/base/file.h"
 #include "common/base/memory.h"
+
+enum {
+    TOKEN_BYTES_MAX = 64 * 1024
+};
 
 /* The token without the newline that an editor leaves behind it. */
 static void trim_end(char *text) {
@@ -19,7 +24,7 @@ struct fetch *web_identity_start(const struct fetch_context *ctx, const char *to
                                  struct fetch_result *now, fetch_done_fn *fn, void *arg) {
     size_t n;
     char detail[400];
-    char *token = fetch_read_file(token_file, &n, detail, sizeof detail);
+    char *token = file_read(token_file, TOKEN_BYTES_MAX, &n, detail, sizeof detail);
     if (token == NULL)
         return fetch_broken(now, "the web identity's token: %s", detail);
     trim_end(token);

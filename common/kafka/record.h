@@ -1,8 +1,8 @@
 /*
  * Records of the query, dead-letter and rejected topics: headers and identity.
  */
-#ifndef COMMON_MODEL_RECORD_H
-#define COMMON_MODEL_RECORD_H
+#ifndef COMMON_KAFKA_RECORD_H
+#define COMMON_KAFKA_RECORD_H
 
 #include <librdkafka/rdkafka.h>
 #include <stdbool.h>

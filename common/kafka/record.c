@@ -1,4 +1,4 @@
-#include "common/model/record.h"
+#include "common/kafka/record.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -11,7 +11,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
-#include "common/model/record.h"
+#include "common/kafka/record.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
