@@ -25,9 +25,9 @@ enum {
 static bool is_ready(void *arg, struct buffer *why) {
     struct executor *x = arg;
     if (!topics_ready(x->topics))
-        topics_tell_missing(x->topics, why);
+        topics_describe_missing(x->topics, why);
     else if (!partitions_up(x->partitions))
-        partitions_tell_down(x->partitions, why);
+        partitions_describe_down(x->partitions, why);
     else if (!partitions_joined(x->partitions))
         buffer_puts(why, "the consumer group is not joined yet\n");
     else if (!status_reader_caught_up(x->reader))

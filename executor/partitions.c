@@ -430,8 +430,8 @@ bool partitions_up(const struct partitions *ps) {
     return ps->owner.health.up;
 }
 
-void partitions_tell_down(const struct partitions *ps, struct buffer *why) {
-    kafka_tell_down(&ps->owner, why);
+void partitions_describe_down(const struct partitions *ps, struct buffer *why) {
+    kafka_describe_down(&ps->owner, why);
 }
 
 int64_t partitions_lag(const struct partitions *ps) {

@@ -72,8 +72,9 @@ size_t partitions_count(const struct partitions *ps);
 bool partitions_has(const struct partitions *ps, int32_t id); /* and may keep it, for now */
 bool partitions_joined(const struct partitions *ps);          /* it has had an assignment */
 bool partitions_up(const struct partitions *ps);              /* a broker is reached */
-void partitions_tell_down(const struct partitions *ps, struct buffer *why); /* where it is not */
-int64_t partitions_lag(const struct partitions *ps);                        /* -1: not known */
+void partitions_describe_down(const struct partitions *ps,
+                              struct buffer *why);   /* where it is not */
+int64_t partitions_lag(const struct partitions *ps); /* -1: not known */
 /* Records that wait in Kafka and were not handed over yet, as far as the last fetch has told. */
 int64_t partitions_unread(const struct partitions *ps);
 /* When the oldest record that is not finished was written, UTC ms; -1: there is none. */

@@ -348,9 +348,9 @@ bool service_ready(const struct service *s, struct buffer *why) {
     if (s->topics == NULL)
         buffer_puts(why, "starting\n");
     else if (!topics_ready(s->topics))
-        topics_tell_missing(s->topics, why);
+        topics_describe_missing(s->topics, why);
     else if (!producer_up(s->producer))
-        producer_tell_down(s->producer, why);
+        producer_describe_down(s->producer, why);
     return why->len == before;
 }
 

@@ -225,9 +225,9 @@ static void on_topics(void *arg) {
 static bool ready(void *arg, struct buffer *why) {
     struct redriver *r = arg;
     if (!topics_ready(r->topics))
-        topics_tell_missing(r->topics, why);
+        topics_describe_missing(r->topics, why);
     else if (!producer_up(r->producer))
-        producer_tell_down(r->producer, why);
+        producer_describe_down(r->producer, why);
     else if (!member_assigned(r->member))
         buffer_printf(why, "no partitions assigned yet in the group %s\n",
                       r->config.common.redriver_group);

@@ -424,7 +424,7 @@ void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags) {
     rd_kafka_destroy_flags(rk, flags);
 }
 
-void kafka_tell_down(const struct kafka_owner *owner, struct buffer *why) {
+void kafka_describe_down(const struct kafka_owner *owner, struct buffer *why) {
     const char *trouble = owner->health.trouble;
     buffer_printf(why, "no broker reached at %s%s%s\n", owner->common->bootstrap_servers,
                   *trouble != '\0' ? ": " : "", trouble);

@@ -66,7 +66,7 @@ rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
 /* Destroys the handle; `flags` of rd_kafka_destroy_flags(). */
 void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);
 /* For /readyz: "no broker reached at …", and why where that is known. */
-void kafka_tell_down(const struct kafka_owner *owner, struct buffer *why);
+void kafka_describe_down(const struct kafka_owner *owner, struct buffer *why);
 
 /* Wakes the loop whenever `queue` stops being empty, and once at the start. */
 struct kafka_wakeup;

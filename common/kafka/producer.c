@@ -10,7 +10,6 @@
 #include "common/kafka/handle.h"
 
 enum {
-    TOPICS_MAX = 4,
     PURGE_TIMEOUT_MS = 2000,
     REBUILD_RETRY_MS = 1000
 };
@@ -23,36 +22,37 @@ struct producer {
     rd_kafka_t *rk; /* NULL while it is built anew */
     rd_kafka_queue_t *queue;
     struct kafka_wakeup *wakeup;
-    rd_kafka_topic_t *topics[TOPICS_MAX]; /* by first use */
+    rd_kafka_topic_t **topics; /* owned, in the order of their first use */
+    size_t topic_count;
     size_t in_flight;
     struct loop_timer rebuild;
     bool closing;
 };
 
 /* One record on its way: the opaque of the message. */
-struct flight {
+struct producer_flight {
     struct producer *producer;
     producer_done_fn *fn;
     void *arg;
 };
 
-static void on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
+static void producer_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
     (void)rk;
     (void)opaque;
-    struct flight *f = message->_private;
+    struct producer_flight *f = message->_private;
     f->producer->in_flight--;
     if (f->fn != NULL)
         f->fn(f->arg, message->err, message->partition, message->offset);
     free(f);
 }
 
-static void serve(void *arg) {
+static void producer_serve(void *arg) {
     struct producer *p = arg;
     if (p->rk != NULL)
         rd_kafka_poll(p->rk, 0);
 }
 
-static bool open_handle(struct producer *p, char *error, size_t error_size) {
+static bool producer_open_handle(struct producer *p, char *error, size_t error_size) {
     rd_kafka_conf_t *conf = kafka_conf(p->common);
     char timeout[32];
     snprintf(timeout, sizeof timeout, "%lld", (long long)p->timeout_ms);
@@ -62,23 +62,23 @@ static bool open_handle(struct producer *p, char *error, size_t error_size) {
     kafka_set_default(conf, p->common, "linger.ms", "1");
     /* Java's: a key finds the partition that every other client puts it in. */
     kafka_set_default(conf, p->common, "partitioner", "murmur2_random");
-    rd_kafka_conf_set_dr_msg_cb(conf, on_delivery);
+    rd_kafka_conf_set_dr_msg_cb(conf, producer_on_delivery);
     p->rk = kafka_open(RD_KAFKA_PRODUCER, conf, p->common, &p->owner, error, error_size);
     if (p->rk == NULL)
         return false;
     p->queue = rd_kafka_queue_get_main(p->rk);
-    p->wakeup = kafka_wakeup_open(p->loop, p->queue, serve, p);
+    p->wakeup = kafka_wakeup_open(p->loop, p->queue, producer_serve, p);
     if (p->wakeup == NULL)
         snprintf(error, error_size, "eventfd: %s", strerror(errno));
     return p->wakeup != NULL;
 }
 
-/* Every record in flight is reported, as failed if need be, before the handle goes. */
-static void close_handle(struct producer *p) {
+/* Every record in flight is reported before the handle is destroyed: as failed, if need be. */
+static void producer_close_handle(struct producer *p) {
     rd_kafka_t *rk = p->rk;
     if (rk == NULL)
         return;
-    p->rk = NULL; /* what the reports call finds no producer: back-pressure */
+    p->rk = NULL; /* what is sent from within a report gets _QUEUE_FULL */
     rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
     for (int waited_ms = 0; p->in_flight > 0 && waited_ms < PURGE_TIMEOUT_MS; waited_ms += 10)
         rd_kafka_poll(rk, 10);
@@ -87,40 +87,39 @@ static void close_handle(struct producer *p) {
     if (p->queue != NULL)
         rd_kafka_queue_destroy(p->queue);
     p->queue = NULL;
-    for (size_t i = 0; i < TOPICS_MAX && p->topics[i] != NULL; i++) {
+    for (size_t i = 0; i < p->topic_count; i++)
         rd_kafka_topic_destroy(p->topics[i]);
-        p->topics[i] = NULL;
-    }
+    p->topic_count = 0;
     kafka_close(&p->owner, rk, 0);
 }
 
-static void rebuild(void *arg) {
+static void producer_rebuild(void *arg) {
     struct producer *p = arg;
     char error[512];
-    close_handle(p);
-    if (open_handle(p, error, sizeof error)) {
+    producer_close_handle(p);
+    if (producer_open_handle(p, error, sizeof error)) {
         log_warn("kafka: the producer was built anew");
         return;
     }
     log_error("kafka: the producer cannot be built anew: %s", error);
-    loop_timer_set(p->loop, &p->rebuild, REBUILD_RETRY_MS, rebuild, p);
+    loop_timer_set(p->loop, &p->rebuild, REBUILD_RETRY_MS, producer_rebuild, p);
 }
 
 /* From within a poll of the handle, which must not be destroyed there. */
-static void on_fatal(struct kafka_owner *owner) {
+static void producer_on_fatal(struct kafka_owner *owner) {
     struct producer *p = (struct producer *)(void *)owner;
     if (!p->closing)
-        loop_timer_set(p->loop, &p->rebuild, 0, rebuild, p);
+        loop_timer_set(p->loop, &p->rebuild, 0, producer_rebuild, p);
 }
 
 struct producer *producer_open(struct loop *loop, const struct options_common *common,
                                int64_t timeout_ms, char *error, size_t error_size) {
     struct producer *p = mem_zero(sizeof *p);
-    p->owner.fatal = on_fatal;
+    p->owner.fatal = producer_on_fatal;
     p->loop = loop;
     p->common = common;
     p->timeout_ms = timeout_ms;
-    if (!open_handle(p, error, error_size)) {
+    if (!producer_open_handle(p, error, error_size)) {
         producer_close(p);
         return NULL;
     }
@@ -132,27 +131,32 @@ void producer_close(struct producer *p) {
         return;
     p->closing = true;
     loop_timer_cancel(p->loop, &p->rebuild);
-    close_handle(p);
+    producer_close_handle(p);
+    free(p->topics);
     free(p);
 }
 
-static rd_kafka_topic_t *find_topic(struct producer *p, const char *name) {
-    size_t i = 0;
-    for (; i < TOPICS_MAX && p->topics[i] != NULL; i++)
+/* NULL: librdkafka does not take the name. */
+static rd_kafka_topic_t *producer_topic(struct producer *p, const char *name) {
+    for (size_t i = 0; i < p->topic_count; i++)
         if (strcmp(rd_kafka_topic_name(p->topics[i]), name) == 0)
             return p->topics[i];
-    return i < TOPICS_MAX ? p->topics[i] = rd_kafka_topic_new(p->rk, name, NULL) : NULL;
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(p->rk, name, NULL);
+    if (topic == NULL)
+        return NULL;
+    p->topics = mem_resize(p->topics, p->topic_count + 1, sizeof(rd_kafka_topic_t *));
+    return p->topics[p->topic_count++] = topic;
 }
 
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_record *record,
                                   producer_done_fn *fn, void *arg) {
     if (p->rk == NULL)
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;
-    rd_kafka_topic_t *topic = find_topic(p, record->topic);
+    rd_kafka_topic_t *topic = producer_topic(p, record->topic);
     if (topic == NULL)
         return RD_KAFKA_RESP_ERR__INVALID_ARG;
-    struct flight *f = mem_alloc(sizeof *f);
-    *f = (struct flight){p, fn, arg};
+    struct producer_flight *f = mem_alloc(sizeof *f);
+    *f = (struct producer_flight){p, fn, arg};
     rd_kafka_vu_t vus[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -181,6 +185,6 @@ bool producer_up(const struct producer *p) {
     return p->rk != NULL && p->owner.health.up;
 }
 
-void producer_tell_down(const struct producer *p, struct buffer *why) {
-    kafka_tell_down(&p->owner, why);
+void producer_describe_down(const struct producer *p, struct buffer *why) {
+    kafka_describe_down(&p->owner, why);
 }

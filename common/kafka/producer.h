@@ -1,9 +1,11 @@
 /*
- * Records to Kafka, each with a word on what became of it.
+ * Sends records to Kafka and reports for each whether it was acknowledged.
  *
- * acks=all and idempotent, always. A handle that idempotence made fatal ("sequence
- * desynchronization", librdkafka #3584) never recovers, so it is built anew: what was in flight
- * is reported as failed, and its sender sends it again or says so to its client.
+ * acks=all and idempotent, always. After a fatal error of the idempotent producer ("sequence
+ * desynchronization", librdkafka #3584) a handle never recovers, so it is replaced by a new one:
+ * records in flight are reported as failed, and their senders decide whether to send them again.
+ *
+ * All functions are called from the loop's thread, and callbacks come on it.
  */
 #ifndef COMMON_KAFKA_PRODUCER_H
 #define COMMON_KAFKA_PRODUCER_H
@@ -26,15 +28,18 @@ struct producer;
 typedef void producer_done_fn(void *arg, rd_kafka_resp_err_t err, int32_t partition,
                               int64_t offset);
 
-/* `timeout_ms`: how long a record is tried before it is reported as failed. NULL: see `error`. */
+/*
+ * `timeout_ms`: how long a record is tried before it is reported as failed. `common` is borrowed
+ * and must outlive the producer. NULL on failure, with the reason in `error`.
+ */
 struct producer *producer_open(struct loop *loop, const struct options_common *common,
                                int64_t timeout_ms, char *error, size_t error_size);
-/* Reports all that is still in flight as failed, then frees. */
+/* Reports what is still in flight as failed, then frees. Waits 2 s at most. NULL is fine. */
 void producer_close(struct producer *p);
 
 struct producer_record {
-    const char *topic;
-    const void *key; /* NULL with key_len 0: no key */
+    const char *topic; /* any number of different ones */
+    const void *key;   /* NULL with key_len 0: no key */
     size_t key_len;
     const void *value; /* copied */
     size_t value_len;
@@ -42,15 +47,16 @@ struct producer_record {
 };
 
 /*
- * RD_KAFKA_RESP_ERR_NO_ERROR: taken, `fn` will be called, never from within this call. Else not
- * taken: _QUEUE_FULL is back-pressure, MSG_SIZE_TOO_LARGE is for good. `fn` may be NULL.
+ * RD_KAFKA_RESP_ERR_NO_ERROR: taken, `fn` will be called, never from within this call. Any other:
+ * not taken. _QUEUE_FULL is back-pressure: send it later. MSG_SIZE_TOO_LARGE is permanent. `fn` may
+ * be NULL.
  */
 rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_record *record,
                                   producer_done_fn *fn, void *arg);
 
 size_t producer_in_flight(const struct producer *p); /* records not yet reported */
 bool producer_up(const struct producer *p);          /* a broker is reached */
-/* For /readyz, where it is not up: why, a line. */
-void producer_tell_down(const struct producer *p, struct buffer *why);
+/* For /readyz, where no broker is reached: appends one line with the reason. */
+void producer_describe_down(const struct producer *p, struct buffer *why);
 
 #endif

@@ -266,7 +266,7 @@ int32_t topics_partitions(const struct topics *t, const char *name) {
     return 0;
 }
 
-void topics_tell_missing(const struct topics *t, struct buffer *why) {
+void topics_describe_missing(const struct topics *t, struct buffer *why) {
     const char *trouble = t->owner.health.trouble;
     buffer_printf(why, "%s%s%s\n", t->missing, *trouble != '\0' ? ": " : "", trouble);
 }

@@ -26,6 +26,6 @@ bool topics_ready(const struct topics *t);
 /* 0: not known. `name` is one of those in `common`. */
 int32_t topics_partitions(const struct topics *t, const char *name);
 /* For /readyz: what is missing, and why where that is known, a line. */
-void topics_tell_missing(const struct topics *t, struct buffer *why);
+void topics_describe_missing(const struct topics *t, struct buffer *why);
 
 #endif
