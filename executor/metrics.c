@@ -42,6 +42,10 @@
         NEWS((lane)*PROBING_NEWS + PROBING_TAKEN, name, "taken"),                                  \
         NEWS((lane)*PROBING_NEWS + PROBING_REFUSED, name, "refused"),                              \
         NEWS((lane)*PROBING_NEWS + PROBING_RISEN, name, "risen")
+/* The rows above name each member of these: whoever adds one adds its row. */
+_Static_assert(OUTCOMES == 7, "a row of ANSWERS for each outcome");
+_Static_assert(LANES == 2 && PROBING_NEWS == 4, "a row of NEWS_OF for each lane and news");
+
 #define ENDED(state)                                                                               \
     LABELED("athena_query_ended_total", "state=\"" state "\"", "Queries that have ended.")
 
@@ -51,14 +55,13 @@ void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]) {
                                   "Calls to StartQueryExecution, repetitions included."),
         [METRIC_THROTTLED] = COUNTER("athena_query_throttled_total",
                                      "Calls answered with TooManyRequestsException."),
-        /* in the order of enum outcome */
-        [METRIC_ANSWERS] = ANSWERS("started"),
-        [METRIC_ANSWERS + 1] = ANSWERS("quota"),
-        [METRIC_ANSWERS + 2] = ANSWERS("rate"),
-        [METRIC_ANSWERS + 3] = ANSWERS("ambiguous"),
-        [METRIC_ANSWERS + 4] = ANSWERS("credentials"),
-        [METRIC_ANSWERS + 5] = ANSWERS("mismatch"),
-        [METRIC_ANSWERS + 6] = ANSWERS("rejected"),
+        [METRIC_ANSWERS + OUTCOME_STARTED] = ANSWERS("started"),
+        [METRIC_ANSWERS + OUTCOME_QUOTA] = ANSWERS("quota"),
+        [METRIC_ANSWERS + OUTCOME_RATE] = ANSWERS("rate"),
+        [METRIC_ANSWERS + OUTCOME_AMBIGUOUS] = ANSWERS("ambiguous"),
+        [METRIC_ANSWERS + OUTCOME_CREDENTIALS] = ANSWERS("credentials"),
+        [METRIC_ANSWERS + OUTCOME_MISMATCH] = ANSWERS("mismatch"),
+        [METRIC_ANSWERS + OUTCOME_REJECTED] = ANSWERS("rejected"),
         [METRIC_RECEIVED] = COUNTER("athena_query_received_total", "Records taken from Kafka."),
         [METRIC_DEADLETTERED] =
             COUNTER("athena_query_deadlettered_total", "Queries sent to the dead-letter topic."),
@@ -79,21 +82,21 @@ void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]) {
                                  "Records taken from Kafka that wait to be started."),
         [METRIC_CALLS] =
             GAUGE("athena_query_start_in_flight", NULL, "Calls to StartQueryExecution under way."),
-        [METRIC_LIMIT_DML] = GAUGE("athena_query_limit", "lane=\"dml\"",
-                                   "Queries that may run at once, as learned."),
-        [METRIC_LIMIT_DDL] = GAUGE("athena_query_limit", "lane=\"ddl\"",
-                                   "Queries that may run at once, as learned."),
-        [METRIC_SHARE_DML] = GAUGE("athena_query_share", "lane=\"dml\"",
-                                   "How much of the limit is this executor's."),
-        [METRIC_SHARE_DDL] = GAUGE("athena_query_share", "lane=\"ddl\"",
-                                   "How much of the limit is this executor's."),
+        [METRIC_LIMIT + LANE_DML] = GAUGE("athena_query_limit", "lane=\"dml\"",
+                                          "Queries that may run at once, as learned."),
+        [METRIC_LIMIT + LANE_DDL] = GAUGE("athena_query_limit", "lane=\"ddl\"",
+                                          "Queries that may run at once, as learned."),
+        [METRIC_SHARE + LANE_DML] = GAUGE("athena_query_share", "lane=\"dml\"",
+                                          "How much of the limit is this executor's."),
+        [METRIC_SHARE + LANE_DDL] = GAUGE("athena_query_share", "lane=\"ddl\"",
+                                          "How much of the limit is this executor's."),
         NEWS_OF(LANE_DML, "dml"),
         NEWS_OF(LANE_DDL, "ddl"),
         [METRIC_LEADS] = GAUGE("athena_query_fleet_leader", NULL,
                                "1 where this executor learns the limit for all."),
-        [METRIC_HELD_DML] =
+        [METRIC_HELD + LANE_DML] =
             GAUGE("athena_query_held", "lane=\"dml\"", "Slots of the quota that are held."),
-        [METRIC_HELD_DDL] =
+        [METRIC_HELD + LANE_DDL] =
             GAUGE("athena_query_held", "lane=\"ddl\"", "Slots of the quota that are held."),
         [METRIC_LAG] = GAUGE("athena_query_lag", NULL,
                              "Records of the owned partitions not yet done with; -1: not known."),
@@ -109,6 +112,7 @@ void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]) {
         [METRIC_RUN_SECONDS] =
             SECONDS("athena_query_run_seconds", metrics_long_seconds, "How long queries ran."),
     };
+    _Static_assert(sizeof table == EXECUTOR_METRICS * sizeof *rows, "one row for each metric");
     for (int i = 0; i < EXECUTOR_METRICS; i++)
         rows[i] = table[i];
 }
@@ -121,12 +125,13 @@ void executor_metrics_write(struct executor *x, struct buffer *out) {
     metric_set(&m[METRIC_CALLS], x->calls);
     for (int lane = 0; lane < LANES; lane++) {
         const struct admission *a = &x->admission[lane];
-        metric_set(&m[METRIC_LIMIT_DML + lane], fleet_link_limit(x->fleet, lane));
-        metric_set(&m[METRIC_SHARE_DML + lane], a->governed ? a->share : a->limit);
+        metric_set(&m[METRIC_LIMIT + lane], fleet_link_limit(x->fleet, lane));
+        metric_set(&m[METRIC_SHARE + lane], a->governed ? a->share : a->limit);
+        metric_set(&m[METRIC_HELD + lane], a->held);
     }
     metric_set(&m[METRIC_LEADS], fleet_link_leads(x->fleet));
-    metric_set(&m[METRIC_HELD_DML], x->admission[LANE_DML].held);
-    metric_set(&m[METRIC_HELD_DDL], x->admission[LANE_DDL].held);
+    metric_set(&m[METRIC_HELD + LANE_DML], x->admission[LANE_DML].held);
+    metric_set(&m[METRIC_HELD + LANE_DDL], x->admission[LANE_DDL].held);
     metric_set(&m[METRIC_LAG], (double)partitions_lag(x->partitions));
     metric_set(&m[METRIC_OLDEST_AGE],
                oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0);

@@ -7,13 +7,14 @@
 #include "common/base/buffer.h"
 #include "common/base/metrics.h"
 #include "executor/limit/probing.h"
+#include "executor/query/outcome.h"
 #include "executor/turn/lane.h"
 
 enum executor_metric {
     METRIC_STARTS,
     METRIC_THROTTLED,
     METRIC_ANSWERS, /* + enum outcome: one row each */
-    METRIC_ANSWERS_LAST = METRIC_ANSWERS + 6,
+    METRIC_ANSWERS_LAST = METRIC_ANSWERS + OUTCOMES - 1,
     METRIC_RECEIVED,
     METRIC_DEADLETTERED,
     METRIC_REJECTED,
@@ -27,15 +28,15 @@ enum executor_metric {
     METRIC_RUNNING,
     METRIC_WAITING,
     METRIC_CALLS,
-    METRIC_LIMIT_DML,
-    METRIC_LIMIT_DDL,
-    METRIC_SHARE_DML,
-    METRIC_SHARE_DDL,
+    METRIC_LIMIT, /* + enum lane: one row each */
+    METRIC_LIMIT_LAST = METRIC_LIMIT + LANES - 1,
+    METRIC_SHARE, /* + enum lane */
+    METRIC_SHARE_LAST = METRIC_SHARE + LANES - 1,
     METRIC_NEWS, /* + lane * PROBING_NEWS + enum probing_news: one row each */
     METRIC_NEWS_LAST = METRIC_NEWS + LANES * PROBING_NEWS - 1,
     METRIC_LEADS,
-    METRIC_HELD_DML,
-    METRIC_HELD_DDL,
+    METRIC_HELD, /* + enum lane */
+    METRIC_HELD_LAST = METRIC_HELD + LANES - 1,
     METRIC_LAG,
     METRIC_OLDEST_AGE,
     METRIC_PARTITIONS,
