@@ -57,8 +57,7 @@ static bool read_lines(FILE *f, struct sim_state *state, bool *cut_short) {
         number++;
         *cut_short = line[n - 1] != '\n';
         if (!remember(state, line))
-            log_warn("line %zu of the ledger is no start, or one of a token that was there before",
-                     number);
+            log_warn("line %zu of the ledger is no start, or one that was there before", number);
     }
     free(line);
     return !ferror(f);

@@ -97,6 +97,7 @@ static const struct setting {
     {"query_ms", SETTING_WHOLE, offsetof(struct sim_settings, query_ms), 86400000},
     {"active_dml", SETTING_WHOLE, offsetof(struct sim_settings, active_dml), 1e9},
     {"active_ddl", SETTING_WHOLE, offsetof(struct sim_settings, active_ddl), 1e9},
+    {"forget_tokens", SETTING_SWITCH, offsetof(struct sim_settings, forget_tokens), 1},
 };
 
 enum {
@@ -156,6 +157,9 @@ static void set(const struct sim_call *call) {
         sim_answer_json(call->answer, 400, body);
         return;
     }
+    if (changed.forget_tokens == 1)
+        sim_state_forget_tokens(&sim->state);
+    changed.forget_tokens = 0;
     if (changed.rate != sim->settings.rate)
         sim->rate_tokens = changed.rate > 1 ? changed.rate : 1;
     sim->settings = changed;

@@ -25,6 +25,7 @@ struct sim_settings {
     int64_t expired; /* 0 or 1 */
     int64_t delay_ms, query_ms;
     int64_t active_dml, active_ddl;
+    int64_t forget_tokens; /* 1: once, now; it reads as 0 */
 };
 
 struct sim_call_counts {

@@ -92,11 +92,17 @@ static void add(struct sim_state *s, struct sim_query *q) {
     HASH_ADD_KEYPTR(by_token, s->tokens, q->token, strlen(q->token), q);
 }
 
+void sim_state_forget_tokens(struct sim_state *s) {
+    HASH_CLEAR(by_token, s->tokens);
+}
+
 bool sim_state_remember(struct sim_state *s, struct sim_query *q) {
     struct sim_query *known;
+    if (sim_state_get(s, q->id) != NULL)
+        return false;
     HASH_FIND(by_token, s->tokens, q->token, strlen(q->token), known);
     if (known != NULL)
-        return false;
+        HASH_DELETE(by_token, s->tokens, known);
     q->remembered = q->ended = true;
     q->reuse_minutes = -1;
     q->begins_us = q->ends_us = q->submitted_us;

@@ -69,10 +69,17 @@ void sim_state_start(struct sim_state *s, struct sim_query *q, int64_t run_us, i
 
 /*
  * A query of an earlier life of the stand-in, with its token, id, sha256 and submitted_us: it has
- * succeeded, counts nowhere, and is told from others by the text alone. False where the token is
- * known already; then the query stays the caller's.
+ * succeeded, counts nowhere, and is told from others by the text alone. A token that is known
+ * already, of an execution before the tokens were forgotten, becomes this query's. False where the
+ * id is known already; then the query stays the caller's.
  */
 bool sim_state_remember(struct sim_state *s, struct sim_query *q);
+
+/*
+ * No token is known any more: the next start with one that was known starts anew. The executions
+ * stay. AWS documents nowhere how long Athena remembers a token.
+ */
+void sim_state_forget_tokens(struct sim_state *s);
 
 /* A running query ends now, as CANCELLED; one that has ended stays as it is. */
 void sim_state_stop(struct sim_state *s, struct sim_query *q, int64_t now_us);

@@ -616,11 +616,28 @@ def test_all_settings(sim):
     wanted = {
         "fail_5xx": 0.25, "cut_after_start": 0.5, "nonsense": 1, "rate": 2.5, "expired": 1,
         "delay_ms": 5, "active_dml": 7, "active_ddl": 8, "query_ms": 9, "jitter": 0.1,
+        "forget_tokens": 0,
     }  # fmt: skip
     s.set(**wanted)
     assert requests.get(s.url + "/_set", timeout=10).json() == wanted
     assert requests.post(s.url + "/_stats", timeout=10).status_code == 405
     assert requests.get(s.url + "/_no", timeout=10).status_code == 404
+
+
+def test_tokens_are_forgotten_when_asked_to(sim):
+    s = sim()
+    same = BASE | {"ClientRequestToken": token()}
+    first = start(s, **same).json()
+    s.set(forget_tokens=1)
+    assert requests.get(s.url + "/_set", timeout=10).json()["forget_tokens"] == 0
+    second = start(s, **same).json()
+    assert second != first
+    assert start(s, **same).json() == second
+    assert [line["token"] for line in s.ledger()] == [same["ClientRequestToken"]] * 2
+    s.kill()
+    s.start()
+    for known in (first, second):
+        assert s.execution(known["QueryExecutionId"])["Status"]["State"] == "SUCCEEDED"
 
 
 # CloudWatch and STS ----------------------------------------------------------------------------

@@ -159,7 +159,7 @@ static void test_what_is_remembered(void **state) {
     (void)state;
     struct sim_state s = {.active = {1, 1}};
     struct sim_identity same = identity_of("a", 1);
-    struct sim_query *found, *twice = make("a", "2", 1, SIM_DML);
+    struct sim_query *found, *twice = make("a", "1", 1, SIM_DML);
     assert_true(sim_state_remember(&s, make("a", "1", 1, SIM_DML)));
     assert_false(sim_state_remember(&s, twice));
     sim_query_free(twice);
@@ -171,6 +171,29 @@ static void test_what_is_remembered(void **state) {
     assert_int_equal(s.counts.started, 0);
     assert_int_equal(s.counts.running[SIM_DML], 0);
     assert_int_equal(find(&s, "b", 1, SIM_DML, 0), SIM_FREE);
+    /* Two starts with one token, which had been forgotten in between. */
+    assert_true(sim_state_remember(&s, make("a", "2", 1, SIM_DML)));
+    assert_int_equal(sim_state_find(&s, &same, SIM_DML, 0, &found), SIM_REPEATED);
+    assert_string_equal(found->id, "2");
+    assert_non_null(sim_state_get(&s, "1"));
+    sim_state_free(&s);
+}
+
+static void test_tokens_that_are_forgotten(void **state) {
+    (void)state;
+    struct sim_state s = {.active = {9, 9}};
+    sim_state_forget_tokens(&s); /* none is known */
+    sim_state_start(&s, make("a", "1", 1, SIM_DML), 100, 0);
+    assert_int_equal(find(&s, "a", 1, SIM_DML, 0), SIM_REPEATED);
+    sim_state_forget_tokens(&s);
+    assert_int_equal(find(&s, "a", 1, SIM_DML, 0), SIM_FREE);
+    sim_state_start(&s, make("a", "2", 1, SIM_DML), 100, 0);
+    assert_int_equal(find(&s, "a", 1, SIM_DML, 0), SIM_REPEATED);
+    assert_int_equal(s.counts.running[SIM_DML], 2);
+    sim_state_advance(&s, 100);
+    assert_string_equal(sim_query_state(sim_state_get(&s, "1"), 100), "SUCCEEDED");
+    assert_string_equal(sim_query_state(sim_state_get(&s, "2"), 100), "SUCCEEDED");
+    assert_int_equal(s.counts.ended, 2);
     sim_state_free(&s);
 }
 
@@ -180,6 +203,7 @@ int main(void) {
                                        cmocka_unit_test(test_a_query_moves_with_the_clock),
                                        cmocka_unit_test(test_stop),
                                        cmocka_unit_test(test_many),
-                                       cmocka_unit_test(test_what_is_remembered)};
+                                       cmocka_unit_test(test_what_is_remembered),
+                                       cmocka_unit_test(test_tokens_that_are_forgotten)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
