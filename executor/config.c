@@ -2,10 +2,7 @@
 
 #include <stddef.h>
 
-#include "common/kafka/handle.h"
 #include "executor/query/start_request.h"
-
-AWS_OPTIONS_IN(struct executor_config);
 
 #define AT(field) offsetof(struct executor_config, field)
 
@@ -16,10 +13,6 @@ static const struct option rows[] = {
     {"ALLOWED_OUTPUT_LOCATIONS", OPTION_STRING, AT(allowed_output_locations), NULL,
      "Prefixes, s3://bucket/path, under which a request may choose its output location, separated "
      "by commas.",
-     0, 0, NULL},
-    {"QUOTA_TOPIC", OPTION_STRING, AT(common.quota_topic), "athena-query-quota",
-     "Topic in which executors tell each other how much of the quota each may use; without it each "
-     "learns alone.",
      0, 0, NULL},
     {"MAX_IN_FLIGHT", OPTION_INTEGER, AT(max_in_flight), "10",
      "Calls to StartQueryExecution under way at once.", 1, 1000, NULL},
@@ -47,14 +40,25 @@ static const struct option rows[] = {
      "Says who this is to AWS, with which credentials, and where AWS is; then ends.", 0, 0, NULL},
 };
 
-static const struct option_table table = {rows, sizeof rows / sizeof *rows};
-static const struct option_table *const tables[] = {
-    &options_kafka, &options_aws, &options_athena, &table, &options_logging, NULL};
+static const struct option_table executor_options = {.rows = rows,
+                                                     .count = sizeof rows / sizeof *rows};
+static const struct option_part parts[] = {
+    {&options_names, AT(common.names)},
+    {&options_quota_topic, AT(common.names)},
+    {&options_kafka, AT(common)},
+    {&options_admin, AT(process)},
+    {&options_aws, AT(aws)},
+    {&options_athena, AT(aws)},
+    {&executor_options, 0},
+    {&options_process, AT(process)},
+    {NULL, 0},
+};
 
 static void check(const void *config, struct buffer *faults) {
     const struct executor_config *c = config;
     aws_options_check(&c->aws, true, faults);
-    aws_options_check_msk(&c->aws, &c->common, faults);
+    if (c->common.msk_iam)
+        aws_options_check_msk(&c->aws, faults);
     if (!start_list_sound(c->allowed_workgroups, "workGroup"))
         buffer_puts(faults, "ALLOWED_WORKGROUPS: each must be 1 to 128 of the characters a-z A-Z "
                             "0-9 . _ -\n");
@@ -67,10 +71,9 @@ static void check(const void *config, struct buffer *faults) {
 }
 
 const struct program executor_program = {
-    "athena-query-executor",
-    "takes queries from Kafka, starts each once in Athena as soon as the quota has room, and "
-    "follows it to its end.",
-    tables,
-    kafka_properties_read,
-    check,
+    .name = "athena-query-executor",
+    .summary = "takes queries from Kafka, starts each once in Athena as soon as the quota has "
+               "room, and follows it to its end.",
+    .parts = parts,
+    .check = check,
 };

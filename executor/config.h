@@ -9,8 +9,10 @@
 
 #include "common/aws/options.h"
 #include "common/base/options.h"
+#include "common/kafka/options.h"
 
 struct executor_config {
+    struct process_options process;
     struct options_common common;
     struct aws_options aws;
     const char *allowed_workgroups, *allowed_output_locations;

@@ -42,7 +42,7 @@ static void write_metrics(void *arg, struct buffer *out) {
 static void on_topics(void *arg) {
     struct executor *x = arg;
     char error[512];
-    int32_t partitions = topics_partitions(x->topics, x->config->common.status_topic);
+    int32_t partitions = topics_partitions(x->topics, x->config->common.names.topics[TOPIC_STATUS]);
     status_reader_watch(x->reader, repair_later, x);
     if (!status_reader_start(x->reader, partitions))
         log_error("states are not read: nothing can be rejected");
@@ -98,7 +98,7 @@ static void drain(struct executor *x) {
     log_info("stopping running=%zu in_flight=%d", x->tracker.count, x->calls);
     partitions_leave(x->partitions);
     fleet_link_leave(x->fleet);
-    loop_timer_set(x->loop, &deadline, x->config->common.drain_timeout_ms, on_deadline, &late);
+    loop_timer_set(x->loop, &deadline, x->config->process.drain_timeout_ms, on_deadline, &late);
     bool works = true;
     while (works && !late && !is_drained(x))
         works = loop_run_once(x->loop);
@@ -145,15 +145,16 @@ static int serve(struct executor *x, struct options_common *common) {
     tracker_init(x);
     repair_init(x);
     executor_metrics_init(x->metrics);
-    const struct admin_source source = {is_ready, write_metrics, x, x->config->common.stage};
+    const struct admin_source source = {is_ready, write_metrics, x, x->config->common.names.stage};
     struct admin *admin = NULL;
     bool opened = open_aws(x, common) && open_kafka(x, error, sizeof error);
-    if (opened && x->config->common.admin_listen != NULL)
-        opened = (admin = admin_open(x->loop, x->config->common.admin_listen, &source, error,
+    if (opened && x->config->process.admin_listen != NULL)
+        opened = (admin = admin_open(x->loop, x->config->process.admin_listen, &source, error,
                                      sizeof error)) != NULL;
     if (opened) {
         log_info("up librdkafka=%s group=%s topic=%s", rd_kafka_version_str(),
-                 x->config->common.executor_group, x->config->common.query_topic);
+                 x->config->common.names.groups[GROUP_EXECUTOR],
+                 x->config->common.names.topics[TOPIC_QUERY]);
         run(x);
     } else {
         log_error("%s", error);
@@ -177,6 +178,6 @@ int main(int argc, char **argv) {
     }
     int status = config.whoami ? (whoami_print(&config.aws) ? EXIT_STOPPED : EXIT_CANNOT_GO_ON)
                                : serve(&executor, &config.common);
-    options_free(&config.common);
+    options_free(&executor_program, &config);
     return status;
 }

@@ -359,7 +359,7 @@ static void on_poll_timer(void *arg) {
 /* --- life ------------------------------------------------------------------------------------- */
 
 static rd_kafka_conf_t *configure(const struct options_common *common) {
-    rd_kafka_conf_t *conf = kafka_group_conf(common, common->executor_group);
+    rd_kafka_conf_t *conf = kafka_group_conf(common, common->names.groups[GROUP_EXECUTOR]);
     /* What is prefetched waits here instead of with another executor, and is lost at a pause. */
     kafka_set_default(conf, common, "queued.max.messages.kbytes", "2048");
     kafka_set_default(conf, common, "queued.min.messages", "500");
@@ -374,7 +374,7 @@ struct partitions *partitions_open(struct loop *loop, const struct options_commo
                                    size_t error_size) {
     struct partitions *ps = mem_zero(sizeof *ps);
     ps->loop = loop;
-    ps->topic = common->query_topic;
+    ps->topic = common->names.topics[TOPIC_QUERY];
     ps->limits = *limits;
     ps->events = *events;
     TAILQ_INIT(&ps->owned);

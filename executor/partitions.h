@@ -18,8 +18,8 @@
 
 #include "common/base/buffer.h"
 #include "common/base/loop.h"
-#include "common/base/options.h"
 #include "common/kafka/offsets.h"
+#include "common/kafka/options.h"
 
 TAILQ_HEAD(job_list, job);
 

@@ -3,10 +3,7 @@
 #include <string.h>
 
 #include "common/base/http/tls.h"
-#include "common/kafka/handle.h"
 #include "receiver/auth/api_keys.h"
-
-AWS_OPTIONS_IN(struct config);
 
 #define AT(field) offsetof(struct config, field)
 
@@ -39,9 +36,17 @@ static const struct option rows[] = {
      100000000, NULL},
 };
 
-static const struct option_table own = {rows, sizeof rows / sizeof *rows};
-static const struct option_table *const tables[] = {&own, &options_kafka, &options_aws,
-                                                    &options_logging, NULL};
+static const struct option_table receiver_options = {.rows = rows,
+                                                     .count = sizeof rows / sizeof *rows};
+static const struct option_part parts[] = {
+    {&receiver_options, 0},
+    {&options_names, AT(common.names)},
+    {&options_kafka, AT(common)},
+    {&options_admin, AT(process)},
+    {&options_aws, AT(aws)},
+    {&options_process, AT(process)},
+    {NULL, 0},
+};
 
 static bool is_loopback(const char *host) {
     return strcmp(host, "localhost") == 0 || strncmp(host, "127.", 4) == 0 ||
@@ -75,9 +80,10 @@ static void check(const void *config, struct buffer *faults) {
                       "serve whoever can connect\n",
                       c->listen);
     check_keys(c, faults);
-    if (c->common.msk_iam)
+    if (c->common.msk_iam) {
         aws_options_check(&c->aws, false, faults);
-    aws_options_check_msk(&c->aws, &c->common, faults);
+        aws_options_check_msk(&c->aws, faults);
+    }
     if (http_tls_load(c->tls_cert_file, c->tls_key_file, c->tls_client_ca_file, &tls, faults))
         http_tls_free(&tls);
 }
@@ -85,7 +91,6 @@ static void check(const void *config, struct buffer *faults) {
 const struct program config_program = {
     .name = "athena-query-receiver",
     .summary = "takes queries for Amazon Athena by HTTP into Kafka, and tells what became of them",
-    .tables = tables,
-    .read_more = kafka_properties_read,
+    .parts = parts,
     .check = check,
 };

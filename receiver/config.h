@@ -6,10 +6,12 @@
 
 #include "common/aws/options.h"
 #include "common/base/options.h"
+#include "common/kafka/options.h"
 
 struct config {
-    struct options_common common; /* first: see common/base/options.h */
-    struct aws_options aws;       /* second; for AWS_MSK_IAM only */
+    struct process_options process;
+    struct options_common common;
+    struct aws_options aws; /* for AWS_MSK_IAM only */
     const char *listen;
     const char *api_keys_file;
     bool allow_anonymous;

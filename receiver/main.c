@@ -34,9 +34,9 @@ struct receiver {
 
 static void on_topics(void *arg) {
     struct receiver *r = arg;
-    const char *status_topic = r->config.common.status_topic;
-    log_info("ready topic=%s partitions=%d", r->config.common.query_topic,
-             (int)topics_partitions(r->topics, r->config.common.query_topic));
+    const char *status_topic = r->config.common.names.topics[TOPIC_STATUS];
+    log_info("ready topic=%s partitions=%d", r->config.common.names.topics[TOPIC_QUERY],
+             (int)topics_partitions(r->topics, r->config.common.names.topics[TOPIC_QUERY]));
     status_reader_start(r->reader, topics_partitions(r->topics, status_topic));
 }
 
@@ -110,9 +110,11 @@ static bool open_server(struct receiver *r, char *error, size_t size) {
 }
 
 static bool open_admin(struct receiver *r, char *error, size_t size) {
-    const char *listen = r->config.common.admin_listen;
-    struct admin_source source = {
-        .ready = is_ready, .metrics = write_metrics, .arg = r, .stage = r->config.common.stage};
+    const char *listen = r->config.process.admin_listen;
+    struct admin_source source = {.ready = is_ready,
+                                  .metrics = write_metrics,
+                                  .arg = r,
+                                  .stage = r->config.common.names.stage};
     if (listen == NULL)
         return true;
     r->admin = admin_open(r->loop, listen, &source, error, size);
@@ -169,7 +171,7 @@ static void drain(struct receiver *r) {
     log_info("stopping connections=%zu requests=%zu", http_server_connections(r->server),
              http_server_requests(r->server));
     http_server_quiesce(r->server);
-    loop_timer_set(r->loop, &timer, r->config.common.drain_timeout_ms, on_drain_end, &over);
+    loop_timer_set(r->loop, &timer, r->config.process.drain_timeout_ms, on_drain_end, &over);
     while (!over && (http_server_connections(r->server) > 0 || producer_in_flight(r->producer) > 0))
         if (!loop_run_once(r->loop))
             break;
@@ -189,7 +191,7 @@ static void close_all(struct receiver *r) {
     status_view_close(r->view);
     http_tls_free(&r->tls);
     loop_close(r->loop);
-    options_free(&r->config.common);
+    options_free(&config_program, &r->config);
 }
 
 int main(int argc, char **argv) {

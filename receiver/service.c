@@ -83,7 +83,7 @@ static bool may_ask(struct service *s, const struct http_request *r, struct answ
 static bool head(void *arg, struct http_request *r, struct answer *answer) {
     struct service *s = arg;
     struct route route;
-    route_find(r->method, r->target, s->config->common.stage, &route);
+    route_find(r->method, r->target, s->config->common.names.stage, &route);
     switch (route.kind) {
     case ROUTE_OPENAPI:
         return true;
@@ -143,7 +143,7 @@ static void answer_outcome(struct service *s, const struct published *what, bool
         struct accepted accepted = {.path_prefix = staged ? s->stage_prefix : "",
                                     .user_id = in->user_id,
                                     .query_id = in->query_id,
-                                    .topic = s->config->common.query_topic,
+                                    .topic = s->config->common.names.topics[TOPIC_QUERY],
                                     .partition = what->partition,
                                     .offset = what->offset};
         answer_accepted(answer, &accepted);
@@ -286,7 +286,7 @@ void service_view_changed(struct service *s) {
 static bool whole(void *arg, struct http_request *r, struct answer *answer) {
     struct service *s = arg;
     struct route route;
-    route_find(r->method, r->target, s->config->common.stage, &route);
+    route_find(r->method, r->target, s->config->common.names.stage, &route);
     switch (route.kind) {
     case ROUTE_POST_QUERY:
         return post(s, r, route.staged, answer);
@@ -378,14 +378,14 @@ struct service *service_open(const struct service_parts *parts) {
     s->producer = parts->producer;
     s->view = parts->view;
     s->keys = parts->keys;
-    snprintf(s->stage_prefix, sizeof s->stage_prefix, "/%s", common->stage);
+    snprintf(s->stage_prefix, sizeof s->stage_prefix, "/%s", common->names.stage);
     receiver_metrics_init(s->metrics);
-    struct publisher_settings settings = {.topic = common->query_topic,
+    struct publisher_settings settings = {.topic = common->names.topics[TOPIC_QUERY],
                                           .ack_timeout_ms = parts->config->ack_timeout_ms,
                                           .in_topic = on_in_topic,
                                           .arg = s};
     s->publisher = publisher_open(s->loop, s->producer, &settings);
-    s->queued = queued_open(s->producer, common->status_topic, s->view);
+    s->queued = queued_open(s->producer, common->names.topics[TOPIC_STATUS], s->view);
     return s;
 }
 

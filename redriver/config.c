@@ -2,10 +2,6 @@
 
 #include <stddef.h>
 
-#include "common/kafka/handle.h"
-
-AWS_OPTIONS_IN(struct redriver_config);
-
 #define AT(field) offsetof(struct redriver_config, field)
 
 static const struct option rows[] = {
@@ -39,21 +35,25 @@ static void check(const void *config, struct buffer *faults) {
     const struct redriver_config *c = config;
     if (c->aws.cloudwatch || c->common.msk_iam)
         aws_options_check(&c->aws, false, faults);
-    aws_options_check_msk(&c->aws, &c->common, faults);
+    if (c->common.msk_iam)
+        aws_options_check_msk(&c->aws, faults);
     if (c->query_id != NULL && *c->query_id == '\0')
         buffer_puts(faults, "--query-id: must not be empty\n");
 }
 
-static const struct option_table own = {rows, sizeof rows / sizeof *rows};
-
-static const struct option_table *const tables[] = {
-    &own, &options_kafka, &options_aws, &options_athena, &options_logging, NULL};
+static const struct option_table redriver_options = {.rows = rows,
+                                                     .count = sizeof rows / sizeof *rows};
+static const struct option_part parts[] = {
+    {&redriver_options, 0},          {&options_names, AT(common.names)},
+    {&options_kafka, AT(common)},    {&options_admin, AT(process)},
+    {&options_aws, AT(aws)},         {&options_athena, AT(aws)},
+    {&options_process, AT(process)}, {NULL, 0},
+};
 
 const struct program redriver_program = {
     .name = "athena-query-redriver",
     .summary = "moves throttled queries from the dead-letter topic back to the query topic.",
-    .tables = tables,
-    .read_more = kafka_properties_read,
+    .parts = parts,
     .check = check,
 };
 

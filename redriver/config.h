@@ -9,6 +9,7 @@
 
 #include "common/aws/options.h"
 #include "common/base/options.h"
+#include "common/kafka/options.h"
 
 enum redriver_from { /* REDRIVER_FROM_UNSAID before the options are read */
     REDRIVER_FROM_UNSAID = -1,
@@ -17,8 +18,9 @@ enum redriver_from { /* REDRIVER_FROM_UNSAID before the options are read */
 };
 
 struct redriver_config {
-    struct options_common common; /* first */
-    struct aws_options aws;       /* second */
+    struct process_options process;
+    struct options_common common;
+    struct aws_options aws;
     int64_t interval_ms, min_age_ms;
     int64_t max_per_pass, rate_per_s; /* 0: no limit */
     bool once, dry_run;

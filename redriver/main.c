@@ -85,8 +85,8 @@ static void look(void *arg) {
     struct reader_place *places = mem_zero(r->count * sizeof *places);
     for (size_t i = 0; i < r->count; i++)
         places[i].partition = r->partitions[i];
-    if (reader_learn(r->reader, r->config.common.deadletter_topic, places, r->count, true, error,
-                     sizeof error)) {
+    if (reader_learn(r->reader, r->config.common.names.topics[TOPIC_DEADLETTER], places, r->count,
+                     true, error, sizeof error)) {
         r->waiting = 0;
         for (size_t i = 0; i < r->count; i++)
             r->waiting += places[i].end - places[i].from;
@@ -194,7 +194,8 @@ static void on_revoked(void *arg, bool lost) {
 
 static const char *topic_from(const struct redriver *r) {
     const struct options_common *c = &r->config.common;
-    return r->config.from == REDRIVER_FROM_REJECTED ? c->rejected_topic : c->deadletter_topic;
+    return r->config.from == REDRIVER_FROM_REJECTED ? c->names.topics[TOPIC_REJECTED]
+                                                    : c->names.topics[TOPIC_DEADLETTER];
 }
 
 /* Without the group: every partition of the topic. */
@@ -230,7 +231,7 @@ static bool ready(void *arg, struct buffer *why) {
         producer_describe_down(r->producer, why);
     else if (!member_assigned(r->member))
         buffer_printf(why, "no partitions assigned yet in the group %s\n",
-                      r->config.common.redriver_group);
+                      r->config.common.names.groups[GROUP_REDRIVER]);
     else if (*pass_trouble(r->pass) != '\0')
         buffer_printf(why, "the pass waits for the broker: %s\n", pass_trouble(r->pass));
     return why->len == 0;
@@ -284,7 +285,7 @@ static void open_pass(struct redriver *r) {
         .reader = r->reader,
         .member = r->member,
         .from = topic_from(r),
-        .to = c->common.query_topic,
+        .to = c->common.names.topics[TOPIC_QUERY],
         .from_committed = c->from != REDRIVER_FROM_REJECTED,
         .rules = {c->user, c->query_id, c->min_age_ms,
                   decide_limit(or_none(c->max_per_pass), or_none(c->limit))},
@@ -324,11 +325,11 @@ static bool open_cloudwatch(struct redriver *r, char *error, size_t error_size) 
 
 static bool open_admin(struct redriver *r, char *error, size_t error_size) {
     struct admin_source source = {
-        .ready = ready, .metrics = write_metrics, .arg = r, .stage = r->config.common.stage};
+        .ready = ready, .metrics = write_metrics, .arg = r, .stage = r->config.common.names.stage};
     /* By hand, beside a running one with the same environment, its port is taken. */
-    if (r->config.common.admin_listen == NULL || redriver_by_hand(&r->config))
+    if (r->config.process.admin_listen == NULL || redriver_by_hand(&r->config))
         return true;
-    r->admin = admin_open(r->loop, r->config.common.admin_listen, &source, error, error_size);
+    r->admin = admin_open(r->loop, r->config.process.admin_listen, &source, error, error_size);
     return r->admin != NULL;
 }
 
@@ -364,7 +365,7 @@ static void close_all(struct redriver *r) {
     loop_timer_cancel(r->loop, &r->drained);
     loop_close(r->loop);
     free(r->partitions);
-    options_free(&r->config.common);
+    options_free(&redriver_program, &r->config);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -385,7 +386,7 @@ static void run(struct redriver *r) {
 }
 
 static void drain(struct redriver *r) {
-    int64_t timeout_ms = r->config.common.drain_timeout_ms;
+    int64_t timeout_ms = r->config.process.drain_timeout_ms;
     int64_t deadline_ms = loop_now(r->loop) + timeout_ms;
     loop_timer_set(r->loop, &r->drained, timeout_ms, wake, r);
     pass_stop(r->pass, timeout_ms, false);
@@ -437,8 +438,8 @@ int main(int argc, char **argv) {
         return EXIT_CANNOT_GO_ON;
     }
     if (open_all(&r)) {
-        log_info("up from=%s to=%s librdkafka=%s", topic_from(&r), r.config.common.query_topic,
-                 rd_kafka_version_str());
+        log_info("up from=%s to=%s librdkafka=%s", topic_from(&r),
+                 r.config.common.names.topics[TOPIC_QUERY], rd_kafka_version_str());
         run(&r);
         drain(&r);
         if (redriver_by_hand(&r.config))

@@ -145,7 +145,7 @@ static void on_fatal(struct kafka_owner *owner) {
 }
 
 static rd_kafka_conf_t *configure(const struct options_common *common) {
-    rd_kafka_conf_t *conf = kafka_group_conf(common, common->redriver_group);
+    rd_kafka_conf_t *conf = kafka_group_conf(common, common->names.groups[GROUP_REDRIVER]);
     kafka_set_default(conf, common, "heartbeat.interval.ms", "1000");
     rd_kafka_conf_set_rebalance_cb(conf, on_rebalance);
     return conf;
@@ -156,7 +156,7 @@ struct member *member_open(struct loop *loop, const struct options_common *commo
     struct member *m = mem_zero(sizeof *m);
     m->loop = loop;
     m->events = *events;
-    m->topic = common->deadletter_topic;
+    m->topic = common->names.topics[TOPIC_DEADLETTER];
     m->owner.fatal = on_fatal;
     m->rk = kafka_open(RD_KAFKA_CONSUMER, configure(common), common, &m->owner, error, error_size);
     if (m->rk != NULL) {

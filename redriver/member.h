@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
-#include "common/base/options.h"
+#include "common/kafka/options.h"
 
 struct member;
 

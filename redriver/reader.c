@@ -49,7 +49,7 @@ struct reader *reader_open(struct loop *loop, const struct options_common *commo
     kafka_set_default(conf, common, "queued.max.messages.kbytes", "16384");
     /* How long the last partition's end may take to be told when it holds no record. */
     kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
-    kafka_set(conf, "group.id", common->redriver_group);
+    kafka_set(conf, "group.id", common->names.groups[GROUP_REDRIVER]);
     kafka_set(conf, "enable.auto.commit", "false");
     kafka_set(conf, "enable.auto.offset.store", "false");
     kafka_set(conf, "auto.offset.reset", "earliest");

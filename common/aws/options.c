@@ -12,7 +12,7 @@
 #include "common/aws/shared_files.h"
 #include "common/model/query.h"
 
-#define AT(field) offsetof(struct aws_options_place, aws.field)
+#define AT(field) offsetof(struct aws_options, field)
 
 static const struct option rows[] = {
     {"AWS_REGION", OPTION_STRING, AT(region), NULL,
@@ -83,8 +83,14 @@ static const struct option athena_rows[] = {
      "How often they are sent.", 100, 3600000, NULL},
 };
 
-const struct option_table options_aws = {rows, sizeof rows / sizeof *rows};
-const struct option_table options_athena = {athena_rows, sizeof athena_rows / sizeof *athena_rows};
+const struct option_table options_aws = {
+    .rows = rows,
+    .count = sizeof rows / sizeof *rows,
+};
+const struct option_table options_athena = {
+    .rows = athena_rows,
+    .count = sizeof athena_rows / sizeof *athena_rows,
+};
 
 const char *aws_options_region(const struct aws_options *o) {
     if (o->region != NULL)
@@ -239,9 +245,8 @@ static bool knows_region(const struct aws_options *o) {
     return found;
 }
 
-void aws_options_check_msk(const struct aws_options *o, const struct options_common *common,
-                           struct buffer *faults) {
-    if (common->msk_iam && !knows_region(o))
+void aws_options_check_msk(const struct aws_options *o, struct buffer *faults) {
+    if (!knows_region(o))
         buffer_puts(faults, "AWS_REGION: is not set, and neither is AWS_DEFAULT_REGION or a "
                             "profile's region: KAFKA_SASL_MECHANISM=AWS_MSK_IAM needs the "
                             "cluster's region\n");

@@ -1,11 +1,6 @@
 /*
- * The options of what calls AWS. The configuration of each program begins with
- *
- *     struct options_common common;
- *     struct aws_options aws;
- *
- * and says so with AWS_OPTIONS_IN(struct …_config); then `options_aws` is among its tables and
- * aws_options_check() called by its check.
+ * The options of what calls AWS: in the tables of each program, with aws_options_check() in its
+ * check.
  */
 #ifndef COMMON_AWS_OPTIONS_H
 #define COMMON_AWS_OPTIONS_H
@@ -40,20 +35,12 @@ struct aws_options {
     struct aws_credential_options credentials;
 };
 
-/* How a configuration begins, for the table's offsets. */
-struct aws_options_place {
-    struct options_common common;
-    struct aws_options aws;
-};
-
-#define AWS_OPTIONS_IN(config)                                                                     \
-    _Static_assert(offsetof(config, common) == offsetof(struct aws_options_place, common) &&       \
-                       offsetof(config, aws) == offsetof(struct aws_options_place, aws),           \
-                   #config " must begin with its options_common and its aws_options")
-
-/* AWS_…: of all programs, for the receiver with KAFKA_SASL_MECHANISM=AWS_MSK_IAM only. */
+/*
+ * AWS_…, of a struct aws_options: in all programs, for the receiver with
+ * KAFKA_SASL_MECHANISM=AWS_MSK_IAM only.
+ */
 extern const struct option_table options_aws;
-/* ATHENA_… and CLOUDWATCH_… */
+/* ATHENA_… and CLOUDWATCH_…, of the same struct. */
 extern const struct option_table options_athena;
 
 /*
@@ -61,9 +48,8 @@ extern const struct option_table options_athena;
  * whether AWS_CA_BUNDLE holds a certificate.
  */
 void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults);
-/* The same for AWS_MSK_IAM, which signs for a region. */
-void aws_options_check_msk(const struct aws_options *o, const struct options_common *common,
-                           struct buffer *faults);
+/* The same where Kafka is signed in to with AWS_MSK_IAM, which signs for a region. */
+void aws_options_check_msk(const struct aws_options *o, struct buffer *faults);
 
 /*
  * AWS_REGION, else AWS_DEFAULT_REGION, else us-east-1 where there is an endpoint of our own (its

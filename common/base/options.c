@@ -6,50 +6,35 @@
 #include <string.h>
 
 #include "common/base/log.h"
-#include "common/base/memory.h"
 
 #ifndef VERSION
 #define VERSION "unknown"
 #endif
 
-#define COMMON(field) offsetof(struct options_common, field)
+#define AT(field) offsetof(struct process_options, field)
 
-static const struct option logging_rows[] = {
-    {"LOG_LEVEL", OPTION_CHOICE, COMMON(log_level), "info", "How much is logged to stderr.", 0, 0,
+static const struct option process_rows[] = {
+    {"LOG_LEVEL", OPTION_CHOICE, AT(log_level), "info", "How much is logged to stderr.", 0, 0,
      "error|warn|info|debug"},
-    {"LOG_FORMAT", OPTION_CHOICE, COMMON(log_format), "text",
+    {"LOG_FORMAT", OPTION_CHOICE, AT(log_format), "text",
      "A line of text or a JSON object for each log line.", 0, 0, "text|json"},
-    {"DRAIN_TIMEOUT_MS", OPTION_INTEGER, COMMON(drain_timeout_ms), "10000",
+    {"DRAIN_TIMEOUT_MS", OPTION_INTEGER, AT(drain_timeout_ms), "10000",
      "The longest that a stop waits for calls and records in flight.", 0, 3600000, NULL},
 };
 
-static const struct option kafka_rows[] = {
-    {"STAGE", OPTION_STRING, COMMON(stage), "",
-     "Added to every topic and group name as `-STAGE`; paths are served under `/STAGE` too.", 0, 0,
-     NULL},
-    {"KAFKA_BOOTSTRAP_SERVERS", OPTION_STRING, COMMON(bootstrap_servers), "localhost:9092",
-     "The brokers to begin with, host:port, separated by commas.", 0, 0, NULL},
-    {"QUERY_TOPIC", OPTION_STRING, COMMON(query_topic), "athena-query",
-     "Queries that wait to be started.", 0, 0, NULL},
-    {"DEADLETTER_TOPIC", OPTION_STRING, COMMON(deadletter_topic), "athena-query-deadletter",
-     "Throttled queries that wait for the redriver.", 0, 0, NULL},
-    {"REJECTED_TOPIC", OPTION_STRING, COMMON(rejected_topic), "athena-query-rejected",
-     "Records that can never run, for people to look at.", 0, 0, NULL},
-    {"STATUS_TOPIC", OPTION_STRING, COMMON(status_topic), "athena-query-status",
-     "The last state of every query; compacted.", 0, 0, NULL},
-    {"CREATE_TOPICS", OPTION_BOOL, COMMON(create_topics), "true",
-     "Whether a missing topic is created at start.", 0, 0, NULL},
-    {"TOPIC_PARTITIONS", OPTION_INTEGER, COMMON(topic_partitions), "6",
-     "Partitions of a topic that is created.", 1, 10000, NULL},
-    {"TOPIC_REPLICATION_FACTOR", OPTION_INTEGER, COMMON(topic_replication_factor), "-1",
-     "Replicas of a topic that is created; -1 takes the broker's default.", -1, 1000, NULL},
-    {"ADMIN_LISTEN", OPTION_ADDRESS, COMMON(admin_listen), NULL,
+static const struct option admin_rows[] = {
+    {"ADMIN_LISTEN", OPTION_ADDRESS, AT(admin_listen), NULL,
      "Where /healthz, /readyz and /metrics are served; not set: nowhere.", 0, 0, NULL},
 };
 
-const struct option_table options_logging = {logging_rows,
-                                             sizeof logging_rows / sizeof *logging_rows};
-const struct option_table options_kafka = {kafka_rows, sizeof kafka_rows / sizeof *kafka_rows};
+const struct option_table options_process = {
+    .rows = process_rows,
+    .count = sizeof process_rows / sizeof *process_rows,
+};
+const struct option_table options_admin = {
+    .rows = admin_rows,
+    .count = sizeof admin_rows / sizeof *admin_rows,
+};
 
 /* --- one value -------------------------------------------------------------------------------- */
 
@@ -118,9 +103,9 @@ static bool put_share(const struct option *o, const char *text, double *field,
     return true;
 }
 
-static void put_value(const struct option *o, const char *text, void *config,
-                      struct buffer *faults) {
-    char *field = (char *)config + o->at;
+/* `part`: the struct that the option is a row of. */
+static void put_value(const struct option *o, const char *text, void *part, struct buffer *faults) {
+    char *field = (char *)part + o->at;
     char host[256];
     uint16_t port;
     int index;
@@ -162,15 +147,19 @@ static bool is_argument(const struct option *o) {
     return o->name[0] == '-';
 }
 
+static void *part_in(const struct option_part *part, void *config) {
+    return (char *)config + part->at;
+}
+
 static void read_environment(const struct program *program, void *config, struct buffer *faults) {
-    for (size_t t = 0; program->tables[t] != NULL; t++)
-        for (size_t i = 0; i < program->tables[t]->count; i++) {
-            const struct option *o = &program->tables[t]->rows[i];
+    for (const struct option_part *p = program->parts; p->table != NULL; p++)
+        for (size_t i = 0; i < p->table->count; i++) {
+            const struct option *o = &p->table->rows[i];
             const char *text = is_argument(o) ? NULL : getenv(o->name);
             if (text == NULL || *text == '\0')
                 text = o->fallback;
             if (text != NULL)
-                put_value(o, text, config, faults);
+                put_value(o, text, part_in(p, config), faults);
         }
 }
 
@@ -180,47 +169,61 @@ struct asked {
     bool help, version, check;
 };
 
+struct found_argument {
+    const struct option *option; /* NULL: there is none of this name */
+    const struct option_part *part;
+};
+
 /* `argument` may be --name or --name=value: only its name counts. */
-static const struct option *find_argument(const struct program *program, const char *argument) {
+static struct found_argument find_argument(const struct program *program, const char *argument) {
     size_t len = strcspn(argument, "=");
-    for (size_t t = 0; program->tables[t] != NULL; t++)
-        for (size_t i = 0; i < program->tables[t]->count; i++) {
-            const struct option *o = &program->tables[t]->rows[i];
+    for (const struct option_part *p = program->parts; p->table != NULL; p++)
+        for (size_t i = 0; i < p->table->count; i++) {
+            const struct option *o = &p->table->rows[i];
             if (is_argument(o) && strlen(o->name) == len && memcmp(o->name, argument, len) == 0)
-                return o;
+                return (struct found_argument){o, p};
         }
-    return NULL;
+    return (struct found_argument){NULL, NULL};
+}
+
+/* --help, --version and --check-config, which every program has. */
+static bool take_asked(const char *argument, struct asked *asked) {
+    if (strcmp(argument, "--help") == 0)
+        return asked->help = true;
+    if (strcmp(argument, "--version") == 0)
+        return asked->version = true;
+    if (strcmp(argument, "--check-config") == 0)
+        return asked->check = true;
+    return false;
+}
+
+/* Takes `argument`, and `next` where that is its value; true where it took `next`. */
+static bool take_argument(const struct program *program, const char *argument, const char *next,
+                          void *config, struct buffer *faults) {
+    struct found_argument found = find_argument(program, argument);
+    const struct option *o = found.option;
+    const char *equals = strchr(argument, '=');
+    if (o == NULL) {
+        buffer_printf(faults, "%s: no such option; see --help\n", argument);
+        return false;
+    }
+    bool flag = o->type == OPTION_FLAG;
+    const char *value = flag ? "" : equals != NULL ? equals + 1 : next;
+    if (flag && equals != NULL)
+        buffer_printf(faults, "%s: takes no value\n", o->name);
+    else if (value == NULL)
+        buffer_printf(faults, "%s: needs a value\n", o->name);
+    else
+        put_value(o, value, part_in(found.part, config), faults);
+    return !flag && equals == NULL && next != NULL;
 }
 
 static void read_arguments(const struct program *program, int argc, char **argv, void *config,
                            struct asked *asked, struct buffer *faults) {
     for (int i = 1; i < argc; i++) {
-        if (strcmp(argv[i], "--help") == 0) {
-            asked->help = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--version") == 0) {
-            asked->version = true;
-            continue;
-        }
-        if (strcmp(argv[i], "--check-config") == 0) {
-            asked->check = true;
-            continue;
-        }
-        const struct option *o = find_argument(program, argv[i]);
-        const char *equals = strchr(argv[i], '=');
-        if (o == NULL)
-            buffer_printf(faults, "%s: no such option; see --help\n", argv[i]);
-        else if (o->type == OPTION_FLAG && equals != NULL)
-            buffer_printf(faults, "%s: takes no value\n", o->name);
-        else if (o->type == OPTION_FLAG)
-            put_value(o, "", config, faults);
-        else if (equals != NULL)
-            put_value(o, equals + 1, config, faults);
-        else if (i + 1 < argc)
-            put_value(o, argv[++i], config, faults);
-        else
-            buffer_printf(faults, "%s: needs a value\n", o->name);
+        const char *next = i + 1 < argc ? argv[i + 1] : NULL;
+        if (!take_asked(argv[i], asked) && take_argument(program, argv[i], next, config, faults))
+            i++;
     }
 }
 
@@ -238,10 +241,16 @@ static void print_row(const struct option *o) {
 }
 
 static void print_rows(const struct program *program, bool arguments) {
-    for (size_t t = 0; program->tables[t] != NULL; t++)
-        for (size_t i = 0; i < program->tables[t]->count; i++)
-            if (is_argument(&program->tables[t]->rows[i]) == arguments)
-                print_row(&program->tables[t]->rows[i]);
+    for (const struct option_part *p = program->parts; p->table != NULL; p++)
+        for (size_t i = 0; i < p->table->count; i++)
+            if (is_argument(&p->table->rows[i]) == arguments)
+                print_row(&p->table->rows[i]);
+}
+
+static void print_more_help(const struct program *program) {
+    for (const struct option_part *p = program->parts; p->table != NULL; p++)
+        if (p->table->more_help != NULL)
+            fputs(p->table->more_help, stdout);
 }
 
 static void print_help(const struct program *program) {
@@ -253,58 +262,8 @@ static void print_help(const struct program *program) {
            "  --check-config (no value)\n      Reports every fault of the configuration; exit 0 or "
            "100.\n\nEnvironment:\n");
     print_rows(program, false);
-    if (program->read_more != NULL)
-        printf("  KAFKA_… (text; default librdkafka's)\n      Any property of librdkafka, upper "
-               "case, `.` as `_`; KAFKA_…_FILE reads the value from a file.\n");
+    print_more_help(program);
     printf("\nExit status: 0 stopped cleanly, 100 bad configuration, 111 cannot go on.\n");
-}
-
-/* --- stage ------------------------------------------------------------------------------------ */
-
-/* Kafka: a topic's name is 1 to 249 of these, and neither "." nor "..". */
-static bool is_kafka_name(const char *name) {
-    size_t len = strlen(name);
-    return len > 0 && len <= 249 && strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-           strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == len;
-}
-
-static const char *staged(struct options_common *c, size_t slot, const char *name) {
-    if (*c->stage == '\0')
-        return name;
-    struct buffer b;
-    buffer_init(&b, 4096);
-    buffer_printf(&b, "%s-%s", name, c->stage);
-    return c->stage_names[slot] = buffer_take(&b);
-}
-
-static void apply_stage(struct options_common *c, struct buffer *faults) {
-    struct {
-        const char *variable;
-        const char **name;
-    } topics[] = {{"QUERY_TOPIC", &c->query_topic},
-                  {"DEADLETTER_TOPIC", &c->deadletter_topic},
-                  {"REJECTED_TOPIC", &c->rejected_topic},
-                  {"STATUS_TOPIC", &c->status_topic},
-                  {"QUOTA_TOPIC", &c->quota_topic}};
-    enum {
-        TOPICS = sizeof topics / sizeof *topics
-    };
-    size_t count = c->quota_topic != NULL ? TOPICS : TOPICS - 1;
-    if (*c->stage != '\0' && !is_kafka_name(c->stage))
-        buffer_printf(faults, "STAGE: must be of A-Z a-z 0-9 . _ -, not \"%s\"\n", c->stage);
-    for (size_t i = 0; i < count; i++) {
-        *topics[i].name = staged(c, i, *topics[i].name);
-        if (!is_kafka_name(*topics[i].name))
-            buffer_printf(faults,
-                          "%s: \"%s\" is no name for a topic: 1 to 249 of A-Z a-z 0-9 . _ -\n",
-                          topics[i].variable, *topics[i].name);
-        for (size_t j = 0; j < i; j++)
-            if (strcmp(*topics[i].name, *topics[j].name) == 0)
-                buffer_printf(faults, "%s: is the same topic as %s\n", topics[i].variable,
-                              topics[j].variable);
-    }
-    c->executor_group = staged(c, TOPICS, "athena-query-executor");
-    c->redriver_group = staged(c, TOPICS + 1, "athena-query-redriver");
 }
 
 /* --- all of it -------------------------------------------------------------------------------- */
@@ -317,53 +276,56 @@ static void print_faults(const struct program *program, const char *faults) {
     }
 }
 
+static void finish(const struct program *program, void *config, struct buffer *faults) {
+    for (const struct option_part *p = program->parts; p->table != NULL; p++)
+        if (p->table->finish != NULL)
+            p->table->finish(part_in(p, config), faults);
+    if (program->check != NULL)
+        program->check(config, faults);
+}
+
+static enum options_result report(const struct program *program, const struct asked *asked,
+                                  const struct buffer *faults) {
+    if (asked->help)
+        print_help(program);
+    else if (asked->version)
+        printf("%s %s\n", program->name, VERSION);
+    else if (faults->len > 0)
+        print_faults(program, faults->data);
+    else if (asked->check)
+        printf("%s: the configuration is sound\n", program->name);
+    else
+        return OPTIONS_RUN;
+    return faults->len > 0 && !asked->help && !asked->version ? OPTIONS_FAULT : OPTIONS_EXIT;
+}
+
+static void start_log(const struct program *program, void *config) {
+    for (const struct option_part *p = program->parts; p->table != NULL; p++)
+        if (p->table == &options_process) {
+            const struct process_options *o = part_in(p, config);
+            log_init(program->name, (enum log_level)o->log_level, (enum log_format)o->log_format);
+        }
+}
+
 enum options_result options_read(const struct program *program, int argc, char **argv,
                                  void *config) {
-    struct options_common *common = config;
     struct asked asked = {false, false, false};
     struct buffer faults;
     buffer_init(&faults, 65536);
     read_environment(program, config, &faults);
     read_arguments(program, argc, argv, config, &asked, &faults);
-    if (common->stage != NULL)
-        apply_stage(common, &faults);
-    if (program->read_more != NULL)
-        program->read_more(common, &faults);
-    if (program->check != NULL)
-        program->check(config, &faults);
-
-    enum options_result result = OPTIONS_RUN;
-    if (asked.help) {
-        print_help(program);
-        result = OPTIONS_EXIT;
-    } else if (asked.version) {
-        printf("%s %s\n", program->name, VERSION);
-        result = OPTIONS_EXIT;
-    } else if (faults.len > 0) {
-        print_faults(program, faults.data);
-        result = OPTIONS_FAULT;
-    } else if (asked.check) {
-        printf("%s: the configuration is sound\n", program->name);
-        result = OPTIONS_EXIT;
-    }
+    finish(program, config, &faults);
+    enum options_result result = report(program, &asked, &faults);
     buffer_free(&faults);
     if (result == OPTIONS_RUN)
-        log_init(program->name, (enum log_level)common->log_level,
-                 (enum log_format)common->log_format);
+        start_log(program, config);
     else
-        options_free(common);
+        options_free(program, config);
     return result;
 }
 
-void options_free(struct options_common *common) {
-    for (size_t i = 0; i < sizeof common->stage_names / sizeof *common->stage_names; i++)
-        free(common->stage_names[i]);
-    for (size_t i = 0; i < common->kafka_count; i++) {
-        free(common->kafka[i].name);
-        mem_wipe_free(common->kafka[i].value, strlen(common->kafka[i].value));
-    }
-    free(common->kafka);
-    common->kafka = NULL;
-    common->kafka_count = 0;
-    memset(common->stage_names, 0, sizeof common->stage_names);
+void options_free(const struct program *program, void *config) {
+    for (const struct option_part *p = program->parts; p->table != NULL; p++)
+        if (p->table->release != NULL)
+            p->table->release(part_in(p, config));
 }

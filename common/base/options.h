@@ -5,6 +5,10 @@
  * README's table (tests/system/test_options.py holds the README to --help). Rows named `--x` are
  * of the command line (all but OPTION_FLAG take the next argument or what follows `=`), all others
  * are environment variables. A variable that is set to the empty string is as good as not set.
+ *
+ * Each floor brings the tables of its own variables, each of a struct of its own: base those of
+ * every process (below), model/names the topics, kafka/options the brokers, aws/options AWS. A
+ * program lists the tables with the place of each struct in its configuration.
  */
 #ifndef COMMON_BASE_OPTIONS_H
 #define COMMON_BASE_OPTIONS_H
@@ -28,63 +32,56 @@ enum option_type {
 struct option {
     const char *name;
     enum option_type type;
-    size_t at;            /* offsetof(struct …, field) in the program's configuration */
+    size_t at;            /* offsetof(struct …, field) in the struct of the table */
     const char *fallback; /* as text, NULL: none */
     const char *meaning;  /* one sentence for --help and the README */
     int64_t min, max;     /* OPTION_INTEGER */
     const char *choices;  /* OPTION_CHOICE: "text|json" */
 };
 
-/* One property of librdkafka, from a KAFKA_… variable. */
-struct kafka_property {
-    char *name, *value; /* owned */
-};
-
-/*
- * What every program has. The first member of each program's own configuration must be a
- * `struct options_common common`, so that one table of rows fits them all.
- */
-struct options_common {
-    int log_level;  /* enum log_level */
-    int log_format; /* enum log_format */
-    const char *stage;
-    const char *bootstrap_servers;
-    const char *query_topic, *deadletter_topic, *rejected_topic, *status_topic;
-    const char *quota_topic; /* NULL: this program has no use for it */
-    bool create_topics;
-    int64_t topic_partitions, topic_replication_factor;
-    const char *admin_listen;
-    int64_t drain_timeout_ms;
-    struct kafka_property *kafka; /* owned */
-    size_t kafka_count;
-    bool msk_iam;          /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */
-    struct kafka_iam *iam; /* borrowed: signs in then; main opens it before any handle */
-    char *stage_names[7];  /* owned: the names above once the stage is in them */
-    const char *executor_group, *redriver_group;
-};
-
 struct option_table {
-    const struct option *rows;
+    const struct option *rows; /* `at` counts from the start of the struct that the rows are of */
     size_t count;
+    /*
+     * Called once the rows of all tables are read, in the order of the program's parts: checks
+     * `part` (one line each into `faults`, beginning with the variable's name) and sets what
+     * follows from the rows. May be NULL.
+     */
+    void (*finish)(void *part, struct buffer *faults);
+    /* Frees what finish() made, after any result of options_read(), perhaps twice. May be NULL. */
+    void (*release)(void *part);
+    const char *more_help; /* variables that have no row, as --help prints them; NULL: none */
 };
 
-/* LOG_LEVEL, LOG_FORMAT and DRAIN_TIMEOUT_MS: of every program, the stand-ins included. */
-extern const struct option_table options_logging;
-/* The others of `struct options_common`: of all that speak to Kafka. */
-extern const struct option_table options_kafka;
+/* A table, and where in the program's configuration the struct is that its rows are of. */
+struct option_part {
+    const struct option_table *table;
+    size_t at; /* offsetof(struct …_config, …) */
+};
 
 struct program {
-    const char *name;                         /* "athena-query-receiver" */
-    const char *summary;                      /* one sentence */
-    const struct option_table *const *tables; /* NULL-terminated */
-    /* KAFKA_… variables: kafka_properties_read() of common/kafka/handle.h; NULL: no Kafka. */
-    void (*read_more)(struct options_common *common, struct buffer *faults);
+    const char *name;                /* "athena-query-receiver" */
+    const char *summary;             /* one sentence */
+    const struct option_part *parts; /* in the order of --help; the last has no table */
     /*
-     * Faults that a single row cannot see, one line each into `faults`, beginning with the
+     * Faults that no single table can see, one line each into `faults`, beginning with the
      * variable's name. May be NULL. Must not write anything but `faults`.
      */
     void (*check)(const void *config, struct buffer *faults);
 };
+
+/* What every program has. */
+struct process_options {
+    int log_level;  /* enum log_level */
+    int log_format; /* enum log_format */
+    int64_t drain_timeout_ms;
+    const char *admin_listen; /* borrowed; NULL: nowhere, or not among the program's tables */
+};
+
+/* LOG_LEVEL, LOG_FORMAT and DRAIN_TIMEOUT_MS, of a struct process_options: in every program. */
+extern const struct option_table options_process;
+/* ADMIN_LISTEN, of the same struct: in programs with an admin endpoint. */
+extern const struct option_table options_admin;
 
 /* With which every program ends. */
 enum {
@@ -100,13 +97,13 @@ enum options_result {
 };
 
 /*
- * Reads the environment and the command line into `config`, which the caller has zeroed and which
- * begins with a struct options_common. Strings in it are borrowed from `environ` and `argv`, which
- * must stay.
+ * Reads the environment and the command line into `config`, which the caller has zeroed, and sets
+ * up the log. Strings in it are borrowed from `environ` and `argv`, which must stay. After
+ * OPTIONS_RUN the caller ends with options_free(); otherwise nothing is left to be freed.
  */
 enum options_result options_read(const struct program *program, int argc, char **argv,
                                  void *config);
-void options_free(struct options_common *common);
+void options_free(const struct program *program, void *config);
 
 /* "host:port" → its parts; host without brackets. False where it is not one. */
 bool options_address(const char *text, char *host, size_t host_size, uint16_t *port);

@@ -6,7 +6,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "common/base/options.h"
+#include "common/kafka/options.h"
 
 /* As kafka_conf(); the caller's until kafka_open() takes it. */
 rd_kafka_conf_t *kafka_group_conf(const struct options_common *common, const char *group);

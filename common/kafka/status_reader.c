@@ -58,7 +58,8 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
     r->view = view;
     r->changed = changed;
     r->arg = arg;
-    r->topic = topic_reader_open(loop, common, common->status_topic, &events, error, error_size);
+    r->topic = topic_reader_open(loop, common, common->names.topics[TOPIC_STATUS], &events, error,
+                                 error_size);
     if (r->topic == NULL) {
         free(r);
         return NULL;

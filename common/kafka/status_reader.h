@@ -8,7 +8,7 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
-#include "common/base/options.h"
+#include "common/kafka/options.h"
 #include "common/model/status_view.h"
 
 struct status_reader;

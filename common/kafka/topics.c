@@ -12,15 +12,20 @@
 enum {
     LOOK_EVERY_MS = 500,
     METADATA_TIMEOUT_MS = 100,
-    CREATE_TIMEOUT_MS = 10000,
-    WANTED_MOST = 5
+    CREATE_TIMEOUT_MS = 10000
 };
 
 enum topic_kind {
-    TOPIC_QUEUE,
-    TOPIC_STATES,
-    TOPIC_QUOTA, /* can be done without */
+    KIND_QUEUE,
+    KIND_STATES,
+    KIND_QUOTA, /* can be done without */
 };
+
+static const enum topic_kind kinds[] = {
+    [TOPIC_QUERY] = KIND_QUEUE,   [TOPIC_DEADLETTER] = KIND_QUEUE, [TOPIC_REJECTED] = KIND_QUEUE,
+    [TOPIC_STATUS] = KIND_STATES, [TOPIC_QUOTA] = KIND_QUOTA,
+};
+_Static_assert(sizeof kinds / sizeof *kinds == TOPICS, "a topic has no kind");
 
 struct wanted {
     const char *name;
@@ -33,7 +38,7 @@ struct topics {
     struct kafka_owner owner; /* first: the handle's opaque */
     struct loop *loop;
     const struct options_common *common;
-    struct wanted wanted[WANTED_MOST];
+    struct wanted wanted[TOPICS]; /* those that the program has a name for */
     size_t count;
     rd_kafka_t *rk; /* NULL once all were seen */
     rd_kafka_queue_t *main_queue, *results;
@@ -77,24 +82,25 @@ static const struct {
 
 static void set_up(const struct topics *t, const struct wanted *w, rd_kafka_NewTopic_t *topic) {
     size_t settings = sizeof quota_settings / sizeof *quota_settings;
-    if (w->kind == TOPIC_QUOTA) {
+    if (w->kind == KIND_QUOTA) {
         for (size_t i = 0; i < settings; i++)
             rd_kafka_NewTopic_set_config(topic, quota_settings[i].name, quota_settings[i].value);
         return;
     }
     /* A queue must not forget what waits in it, nor refuse what its neighbour took. */
     rd_kafka_NewTopic_set_config(topic, "cleanup.policy",
-                                 w->kind == TOPIC_STATES ? "compact" : "delete");
+                                 w->kind == KIND_STATES ? "compact" : "delete");
     rd_kafka_NewTopic_set_config(topic, "retention.ms", "-1");
     /* A copy carries a few headers more than the record it was made from. */
     rd_kafka_NewTopic_set_config(topic, "max.message.bytes",
-                                 w->name == t->common->query_topic ? "2097152" : "2162688");
+                                 w->name == t->common->names.topics[TOPIC_QUERY] ? "2097152"
+                                                                                 : "2162688");
 }
 
 static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted *w) {
     char error[256];
     /* The quota topic is read in one order by all. */
-    int partitions = w->kind == TOPIC_QUOTA ? 1 : (int)t->common->topic_partitions;
+    int partitions = w->kind == KIND_QUOTA ? 1 : (int)t->common->topic_partitions;
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
         w->name, partitions, (int)t->common->topic_replication_factor, error, sizeof error);
     if (topic == NULL) {
@@ -106,7 +112,7 @@ static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted
 }
 
 static void create(struct topics *t) {
-    rd_kafka_NewTopic_t *missing[WANTED_MOST];
+    rd_kafka_NewTopic_t *missing[TOPICS];
     size_t count = 0;
     for (size_t i = 0; i < t->count; i++)
         if (t->wanted[i].partitions == 0 && (missing[count] = describe(t, &t->wanted[i])) != NULL)
@@ -169,7 +175,7 @@ static void note_partitions(struct topics *t, const rd_kafka_metadata_t *metadat
 }
 
 static bool can_do_without(const struct topics *t, const struct wanted *w) {
-    return w->kind == TOPIC_QUOTA && (w->refused || !t->common->create_topics);
+    return w->kind == KIND_QUOTA && (w->refused || !t->common->create_topics);
 }
 
 /* True where all are there; else `missing` says what is not. */
@@ -226,13 +232,9 @@ struct topics *topics_open(struct loop *loop, const struct options_common *commo
     t->ready = ready;
     t->arg = arg;
     snprintf(t->missing, sizeof t->missing, "topics not yet looked for");
-    const struct wanted wanted[WANTED_MOST] = {{common->query_topic, TOPIC_QUEUE, 0, false},
-                                               {common->deadletter_topic, TOPIC_QUEUE, 0, false},
-                                               {common->rejected_topic, TOPIC_QUEUE, 0, false},
-                                               {common->status_topic, TOPIC_STATES, 0, false},
-                                               {common->quota_topic, TOPIC_QUOTA, 0, false}};
-    memcpy(t->wanted, wanted, sizeof wanted);
-    t->count = common->quota_topic != NULL ? WANTED_MOST : WANTED_MOST - 1;
+    for (size_t i = 0; i < TOPICS; i++)
+        if (common->names.topics[i] != NULL)
+            t->wanted[t->count++] = (struct wanted){common->names.topics[i], kinds[i], 0, false};
     t->rk = kafka_open(RD_KAFKA_PRODUCER, kafka_conf(common), common, &t->owner, error, error_size);
     if (t->rk != NULL) {
         t->main_queue = rd_kafka_queue_get_main(t->rk);

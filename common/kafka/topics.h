@@ -10,7 +10,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/loop.h"
-#include "common/base/options.h"
+#include "common/kafka/options.h"
 
 struct topics;
 

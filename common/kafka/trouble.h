@@ -8,7 +8,7 @@
 #include <librdkafka/rdkafka.h>
 #include <stddef.h>
 
-#include "common/base/options.h"
+#include "common/kafka/options.h"
 
 enum kafka_trouble_kind {
     KAFKA_TROUBLE_NONE,    /* another error: brokers that are away, records too large … */

@@ -37,7 +37,7 @@ static void write_record(struct fleet_link *l, enum fleet_kind kind, const char 
     char key[FLEET_KEY_MAX];
     fleet_record_key(kind, id, key);
     const struct producer_record record = {
-        .topic = l->x->config->common.quota_topic,
+        .topic = l->x->config->common.names.topics[TOPIC_QUOTA],
         .key = key,
         .key_len = strlen(key),
         .value = value != NULL ? buffer_text(value) : NULL,
@@ -129,8 +129,9 @@ void fleet_link_step(struct fleet_link *l) {
     }
     bool first = partitions_has(x->partitions, 0);
     fleet_owns(f, first,
-               first && (int32_t)partitions_count(x->partitions) ==
-                            topics_partitions(x->topics, x->config->common.query_topic));
+               first &&
+                   (int32_t)partitions_count(x->partitions) ==
+                       topics_partitions(x->topics, x->config->common.names.topics[TOPIC_QUERY]));
     look_at_nothing(l);
     bool governed = f->governed, led = f->leads;
     fleet_step(f, loop_now(x->loop), x->admission, work, &due);
@@ -221,8 +222,8 @@ struct fleet_link *fleet_link_open(struct executor *x, char *error, size_t error
     if (!make_id(id))
         snprintf(error, error_size, "no random bytes");
     else
-        l->reader =
-            topic_reader_open(x->loop, common, common->quota_topic, &events, error, error_size);
+        l->reader = topic_reader_open(x->loop, common, common->names.topics[TOPIC_QUOTA], &events,
+                                      error, error_size);
     if (l->reader == NULL) {
         free(l);
         return NULL;
@@ -232,7 +233,7 @@ struct fleet_link *fleet_link_open(struct executor *x, char *error, size_t error
 }
 
 void fleet_link_start(struct fleet_link *l) {
-    const char *topic = l->x->config->common.quota_topic;
+    const char *topic = l->x->config->common.names.topics[TOPIC_QUOTA];
     int32_t partitions = topics_partitions(l->x->topics, topic);
     if (partitions != 1) {
         log_warn("the quota is learned alone: topic %s %s", topic,

@@ -29,8 +29,9 @@ static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct j
     if (job->headers.origin[0] != '\0')
         snprintf(origin, sizeof origin, "%s", job->headers.origin);
     else
-        snprintf(origin, sizeof origin, "%s/%d/%" PRId64, x->config->common.query_topic,
-                 (int)job->message->partition, job->offset);
+        snprintf(origin, sizeof origin, "%s/%d/%" PRId64,
+                 x->config->common.names.topics[TOPIC_QUERY], (int)job->message->partition,
+                 job->offset);
     struct record_header set[] = {
         {HEADER_ATTEMPT, attempt},
         {HEADER_FIRST_SEEN, first_seen},
@@ -152,7 +153,7 @@ static rd_kafka_resp_err_t send_state(struct executor *x, const struct status *s
     status_key(s->user_id, s->query_id, key);
     status_write(s, true, &value);
     struct producer_record record = {
-        .topic = x->config->common.status_topic,
+        .topic = x->config->common.names.topics[TOPIC_STATUS],
         .key = key,
         .key_len = strlen(key),
         .value = buffer_text(&value),
@@ -280,14 +281,14 @@ void settle_ended(struct executor *x, struct job *job, enum status_state state,
 
 void settle_throttled(struct executor *x, struct job *job, const char *code, const char *reason) {
     metric_add(&x->metrics[METRIC_DEADLETTERED], 1);
-    settle(job, STATUS_THROTTLED, x->config->common.deadletter_topic, code, reason);
+    settle(job, STATUS_THROTTLED, x->config->common.names.topics[TOPIC_DEADLETTER], code, reason);
     send_what_is_left(job);
 }
 
 void settle_rejected(struct executor *x, struct job *job, const char *code, const char *reason) {
     metric_add(&x->metrics[METRIC_REJECTED], 1);
     log_rejected(job, code, reason);
-    settle(job, STATUS_REJECTED, x->config->common.rejected_topic, code, reason);
+    settle(job, STATUS_REJECTED, x->config->common.names.topics[TOPIC_REJECTED], code, reason);
     send_what_is_left(job);
 }
 
@@ -296,7 +297,7 @@ void settle_mismatch(struct executor *x, struct job *job, const char *code, cons
     log_info("rejected: its userId and queryId are those of another query: queryId=%s",
              job->id.query_id);
     log_rejected(job, code, reason);
-    settle(job, STATUS_REJECTED, x->config->common.rejected_topic, code, reason);
+    settle(job, STATUS_REJECTED, x->config->common.names.topics[TOPIC_REJECTED], code, reason);
     job->status.wanted = false;
     send_what_is_left(job);
 }

@@ -203,7 +203,7 @@ void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message
     p->jobs_waiting++;
     p->bytes_waiting += message->len;
     metric_add(&x->metrics[METRIC_RECEIVED], 1);
-    if (!job_read(job, message, x->config->common.stage, why, sizeof why)) {
+    if (!job_read(job, message, x->config->common.names.stage, why, sizeof why)) {
         settle_rejected(x, job, "InvalidRequest", why);
         return;
     }

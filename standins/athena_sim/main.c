@@ -13,7 +13,7 @@
 #include "standins/standin_file.h"
 
 struct sim_config {
-    struct options_common common;
+    struct process_options process;
     const char *listen, *address_file, *ledger;
     const char *access_key_id, *secret_access_key, *session_token;
     int64_t seed, rate;
@@ -64,12 +64,13 @@ static const struct option rows[] = {
      "How long every answer of AWS is held back.", 0, 3600000, NULL},
 };
 
-static const struct option_table table = {rows, sizeof rows / sizeof *rows};
-static const struct option_table *const tables[] = {&table, &options_logging, NULL};
+static const struct option_table sim_options = {.rows = rows, .count = sizeof rows / sizeof *rows};
+static const struct option_part parts[] = {
+    {&sim_options, 0}, {&options_process, AT(process)}, {NULL, 0}};
 static const struct program program = {
     .name = "athena-sim",
     .summary = "a stand-in for Amazon Athena, CloudWatch and STS on this machine",
-    .tables = tables,
+    .parts = parts,
 };
 
 static void answer(void *arg, const struct sim_request *r, struct sim_answer *a) {
@@ -113,7 +114,7 @@ static int serve(struct loop *loop, struct sim *sim, const struct sim_config *co
         while (!loop_stopping() && running)
             running = loop_run_once(loop);
         if (running)
-            drain(loop, http, config->common.drain_timeout_ms);
+            drain(loop, http, config->process.drain_timeout_ms);
         else
             log_error("epoll failed: %s", strerror(errno));
         status = running ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
@@ -157,6 +158,6 @@ int main(int argc, char **argv) {
     }
     config.settings.rate = (double)config.rate;
     int status = run(&config);
-    options_free(&config.common);
+    options_free(&program, &config);
     return status;
 }

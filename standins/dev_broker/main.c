@@ -18,12 +18,13 @@
 
 #include "common/base/log.h"
 #include "common/base/options.h"
+#include "common/model/names.h"
 #include "standins/standin_file.h"
 
 struct broker_config {
-    struct options_common common;
+    struct process_options process;
     const char *bootstrap_file;
-    const char *stage, *topics[4], *quota_topic;
+    const char *stage, *topics[TOPICS];
     int64_t partitions;
 };
 
@@ -34,26 +35,28 @@ static const struct option rows[] = {
      "Writes its address, host:port, to this file.", 0, 0, NULL},
     {"STAGE", OPTION_STRING, AT(stage), NULL,
      "The topics are also created with `-STAGE` behind their names.", 0, 0, NULL},
-    {"QUERY_TOPIC", OPTION_STRING, AT(topics[0]), "athena-query", "A topic that is created.", 0, 0,
-     NULL},
-    {"DEADLETTER_TOPIC", OPTION_STRING, AT(topics[1]), "athena-query-deadletter",
+    {"QUERY_TOPIC", OPTION_STRING, AT(topics[TOPIC_QUERY]), "athena-query",
      "A topic that is created.", 0, 0, NULL},
-    {"REJECTED_TOPIC", OPTION_STRING, AT(topics[2]), "athena-query-rejected",
+    {"DEADLETTER_TOPIC", OPTION_STRING, AT(topics[TOPIC_DEADLETTER]), "athena-query-deadletter",
      "A topic that is created.", 0, 0, NULL},
-    {"STATUS_TOPIC", OPTION_STRING, AT(topics[3]), "athena-query-status",
+    {"REJECTED_TOPIC", OPTION_STRING, AT(topics[TOPIC_REJECTED]), "athena-query-rejected",
+     "A topic that is created.", 0, 0, NULL},
+    {"STATUS_TOPIC", OPTION_STRING, AT(topics[TOPIC_STATUS]), "athena-query-status",
      "A topic that is created.", 0, 0, NULL},
     {"TOPIC_PARTITIONS", OPTION_INTEGER, AT(partitions), "6", "Partitions of each of these topics.",
      1, 1000, NULL},
-    {"QUOTA_TOPIC", OPTION_STRING, AT(quota_topic), "athena-query-quota",
+    {"QUOTA_TOPIC", OPTION_STRING, AT(topics[TOPIC_QUOTA]), "athena-query-quota",
      "A topic that is created, with one partition.", 0, 0, NULL},
 };
 
-static const struct option_table table = {rows, sizeof rows / sizeof *rows};
-static const struct option_table *const tables[] = {&table, &options_logging, NULL};
+static const struct option_table broker_options = {.rows = rows,
+                                                   .count = sizeof rows / sizeof *rows};
+static const struct option_part parts[] = {
+    {&broker_options, 0}, {&options_process, AT(process)}, {NULL, 0}};
 static const struct program program = {
     .name = "dev-broker",
     .summary = "an in-memory Kafka broker to try things out with; it forgets all when it ends",
-    .tables = tables,
+    .parts = parts,
 };
 
 /*
@@ -94,10 +97,12 @@ static bool create_both(rd_kafka_mock_cluster_t *cluster, const char *name, cons
 }
 
 static bool create_topics(rd_kafka_mock_cluster_t *cluster, const struct broker_config *config) {
-    for (size_t i = 0; i < sizeof config->topics / sizeof *config->topics; i++)
-        if (!create_both(cluster, config->topics[i], config->stage, (int)config->partitions))
+    for (size_t i = 0; i < TOPICS; i++) {
+        int partitions = i == TOPIC_QUOTA ? 1 : (int)config->partitions;
+        if (!create_both(cluster, config->topics[i], config->stage, partitions))
             return false;
-    return create_both(cluster, config->quota_topic, config->stage, 1);
+    }
+    return true;
 }
 
 static bool announce(const struct broker_config *config, const char *bootstrap) {
@@ -158,6 +163,6 @@ int main(int argc, char **argv) {
         break;
     }
     int status = run(&config);
-    options_free(&config.common);
+    options_free(&program, &config);
     return status;
 }

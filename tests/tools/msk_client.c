@@ -23,9 +23,17 @@ enum {
     MARGIN_MS = 100
 };
 
-static const struct option_table *const tables[] = {&options_kafka, &options_logging, NULL};
-static const struct program program = {"msk_client", "connects.", tables, kafka_properties_read,
-                                       NULL};
+struct msk_client_config {
+    struct process_options process;
+    struct options_common kafka;
+};
+
+static const struct option_part parts[] = {
+    {&options_kafka, offsetof(struct msk_client_config, kafka)},
+    {&options_process, offsetof(struct msk_client_config, process)},
+    {NULL, 0},
+};
+static const struct program program = {"msk_client", "connects.", parts, NULL};
 
 static enum credentials_found fetch(void *state, struct credentials *out, char *detail,
                                     size_t detail_size) {
@@ -60,10 +68,11 @@ static void serve(void *rk) {
 }
 
 int main(int argc, char **argv) {
-    struct options_common common = {0};
+    struct msk_client_config config = {0};
+    struct options_common *common = &config.kafka;
     char error[512];
     int count = 0;
-    if (options_read(&program, argc, argv, &common) != OPTIONS_RUN)
+    if (options_read(&program, argc, argv, &config) != OPTIONS_RUN)
         return EXIT_BAD_CONFIGURATION;
     struct loop *loop = loop_open();
     if (loop == NULL || !loop_catch_signals(loop)) {
@@ -76,9 +85,9 @@ int main(int argc, char **argv) {
     struct kafka_owner owner = {0};
     await_full_second();
     int64_t began_ms = loop_wall();
-    common.iam = kafka_iam_open(loop, provider, &aws);
+    common->iam = kafka_iam_open(loop, provider, &aws);
     rd_kafka_t *rk =
-        kafka_open(RD_KAFKA_PRODUCER, kafka_conf(&common), &common, &owner, error, sizeof error);
+        kafka_open(RD_KAFKA_PRODUCER, kafka_conf(common), common, &owner, error, sizeof error);
     if (rk == NULL) {
         log_error("%s", error);
         return EXIT_CANNOT_GO_ON;
@@ -92,9 +101,9 @@ int main(int argc, char **argv) {
     kafka_wakeup_close(wakeup);
     rd_kafka_queue_destroy(queue);
     kafka_close(&owner, rk, 0);
-    kafka_iam_close(common.iam);
+    kafka_iam_close(common->iam);
     credentials_close(provider);
     loop_close(loop);
-    options_free(&common);
+    options_free(&program, &config);
     return 0;
 }

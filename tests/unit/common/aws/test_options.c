@@ -140,10 +140,9 @@ static void test_every_fault_is_told(void **state) {
 /* The table, through the reader that the programs use. */
 static void test_rows(void **state) {
     (void)state;
-    static const struct option_table *const tables[] = {&options_aws, &options_athena,
-                                                        &options_logging, NULL};
-    const struct program program = {"test", "", tables, NULL, NULL};
-    struct aws_options_place place = {0};
+    static const struct option_part parts[] = {{&options_aws, 0}, {&options_athena, 0}, {NULL, 0}};
+    const struct program program = {"test", "", parts, NULL};
+    struct aws_options aws = {0};
     char *argv[] = {"test", NULL};
     for (size_t i = 0; i < options_aws.count; i++)
         unsetenv(options_aws.rows[i].name);
@@ -152,16 +151,16 @@ static void test_rows(void **state) {
     setenv("AWS_REGION", "eu-west-1", 1);
     setenv("ATHENA_OUTPUT_LOCATION", "s3://bucket/", 1);
     setenv("CLOUDWATCH_METRICS", "on", 1);
-    assert_int_equal(options_read(&program, 1, argv, &place), OPTIONS_RUN);
-    assert_string_equal(place.aws.region, "eu-west-1");
-    assert_null(place.aws.endpoint);
-    assert_string_equal(place.aws.database, "default");
-    assert_null(place.aws.catalog);
-    assert_string_equal(place.aws.work_group, "primary");
-    assert_string_equal(place.aws.output_location, "s3://bucket/");
-    assert_true(place.aws.cloudwatch);
-    assert_int_equal(place.aws.cloudwatch_interval_ms, 60000);
-    options_free(&place.common);
+    assert_int_equal(options_read(&program, 1, argv, &aws), OPTIONS_RUN);
+    assert_string_equal(aws.region, "eu-west-1");
+    assert_null(aws.endpoint);
+    assert_string_equal(aws.database, "default");
+    assert_null(aws.catalog);
+    assert_string_equal(aws.work_group, "primary");
+    assert_string_equal(aws.output_location, "s3://bucket/");
+    assert_true(aws.cloudwatch);
+    assert_int_equal(aws.cloudwatch_interval_ms, 60000);
+    options_free(&program, &aws);
 }
 
 /* --- endpoints -------------------------------------------------------------------------------- */

@@ -17,9 +17,16 @@
 
 /* --- a program with an option of each type ---------------------------------------------------- */
 
+/* What a table of another floor is of: it has a value that follows from its rows. */
+struct more {
+    const char *name;
+    char *doubled; /* owned: the name twice */
+};
+
 struct config {
-    struct options_common common;
-    const char *string, *with_default, *address, *file;
+    struct process_options process;
+    struct more more;
+    const char *string, *with_default, *empty, *address, *file;
     int64_t integer, limit;
     double share;
     bool on, flag;
@@ -31,6 +38,7 @@ struct config {
 static const struct option rows[] = {
     {"X_STRING", OPTION_STRING, AT(string), NULL, "A string.", 0, 0, NULL},
     {"X_DEFAULT", OPTION_STRING, AT(with_default), "fallback", "Another.", 0, 0, NULL},
+    {"X_EMPTY", OPTION_STRING, AT(empty), "", "An empty one.", 0, 0, NULL},
     {"X_INTEGER", OPTION_INTEGER, AT(integer), "5", "An integer.", -10, 1000, NULL},
     {"X_SHARE", OPTION_SHARE, AT(share), "0.5", "A share.", 0, 0, NULL},
     {"X_BOOL", OPTION_BOOL, AT(on), "off", "A bool.", 0, 0, NULL},
@@ -40,8 +48,43 @@ static const struct option rows[] = {
     {"--limit", OPTION_INTEGER, AT(limit), "0", "A limit.", 0, 100, NULL},
     {"--file", OPTION_STRING, AT(file), NULL, "A file.", 0, 0, NULL},
 };
-static const struct option_table table = {rows, COUNT(rows)};
-static const struct option_table *const tables[] = {&table, &options_logging, &options_kafka, NULL};
+static const struct option_table table = {.rows = rows, .count = COUNT(rows)};
+
+static const struct option more_rows[] = {
+    {"MORE_NAME", OPTION_STRING, offsetof(struct more, name), "more", "A name.", 0, 0, NULL},
+};
+
+static void more_finish(void *part, struct buffer *faults) {
+    struct more *more = part;
+    struct buffer b;
+    if (strcmp(more->name, "bad") == 0)
+        buffer_puts(faults, "MORE_NAME: is bad\n");
+    buffer_init(&b, 64);
+    buffer_printf(&b, "%s%s", more->name, more->name);
+    more->doubled = buffer_take(&b);
+}
+
+static void more_release(void *part) {
+    struct more *more = part;
+    free(more->doubled);
+    more->doubled = NULL;
+}
+
+static const struct option_table more_table = {
+    .rows = more_rows,
+    .count = COUNT(more_rows),
+    .finish = more_finish,
+    .release = more_release,
+    .more_help = "  MORE_… (text; default none)\n      Whatever begins so.\n",
+};
+
+static const struct option_part parts[] = {
+    {&table, 0},
+    {&options_process, AT(process)},
+    {&options_admin, AT(process)},
+    {&more_table, AT(more)},
+    {NULL, 0},
+};
 
 static void check(const void *config, struct buffer *faults) {
     const struct config *c = config;
@@ -49,18 +92,7 @@ static void check(const void *config, struct buffer *faults) {
         buffer_puts(faults, "X_INTEGER: brings bad luck\n");
 }
 
-static void read_more(struct options_common *common, struct buffer *faults) {
-    const char *value = getenv("KAFKA_X");
-    if (value == NULL)
-        return;
-    if (strcmp(value, "bad") == 0)
-        buffer_puts(faults, "KAFKA_X: is bad\n");
-    common->kafka = mem_zero(sizeof *common->kafka);
-    common->kafka_count = 1;
-    common->kafka[0] = (struct kafka_property){mem_string("x"), mem_string(value)};
-}
-
-static const struct program program = {"test-program", "Tries options.", tables, read_more, check};
+static const struct program program = {"test-program", "Tries options.", parts, check};
 
 /* --- running it ------------------------------------------------------------------------------- */
 
@@ -125,8 +157,8 @@ static struct outcome *run(const char *environment, const char *arguments) {
 
 static void end(struct outcome *o) {
     if (o->result == OPTIONS_RUN)
-        options_free(&o->config.common);
-    options_free(&o->config.common); /* twice does no harm */
+        options_free(&program, &o->config);
+    options_free(&program, &o->config); /* twice does no harm */
     clear_environment();
     free(o);
 }
@@ -143,6 +175,7 @@ static void test_defaults(void **state) {
     assert_string_equal(o->err, "");
     assert_null(c->string);
     assert_string_equal(c->with_default, "fallback");
+    assert_string_equal(c->empty, "");
     assert_int_equal(c->integer, 5);
     assert_float_equal(c->share, 0.5, 0);
     assert_false(c->on);
@@ -151,20 +184,12 @@ static void test_defaults(void **state) {
     assert_false(c->flag);
     assert_int_equal(c->limit, 0);
     assert_null(c->file);
-    assert_int_equal(c->common.log_level, LOG_INFO);
-    assert_int_equal(c->common.log_format, LOG_TEXT);
-    assert_int_equal(c->common.drain_timeout_ms, 10000);
-    assert_string_equal(c->common.bootstrap_servers, "localhost:9092");
-    assert_string_equal(c->common.query_topic, "athena-query");
-    assert_string_equal(c->common.deadletter_topic, "athena-query-deadletter");
-    assert_string_equal(c->common.rejected_topic, "athena-query-rejected");
-    assert_string_equal(c->common.status_topic, "athena-query-status");
-    assert_string_equal(c->common.executor_group, "athena-query-executor");
-    assert_string_equal(c->common.redriver_group, "athena-query-redriver");
-    assert_true(c->common.create_topics);
-    assert_int_equal(c->common.topic_partitions, 6);
-    assert_int_equal(c->common.topic_replication_factor, -1);
-    assert_null(c->common.admin_listen);
+    assert_int_equal(c->process.log_level, LOG_INFO);
+    assert_int_equal(c->process.log_format, LOG_TEXT);
+    assert_int_equal(c->process.drain_timeout_ms, 10000);
+    assert_null(c->process.admin_listen);
+    assert_string_equal(c->more.name, "more");
+    assert_string_equal(c->more.doubled, "moremore");
     end(o);
 }
 
@@ -249,8 +274,8 @@ static const struct value_case values[] = {
     {"", "--flags", FAULT("--flags: no such option; see --help")},
     {"", "file", FAULT("file: no such option; see --help")},
     {"X_INTEGER=13", "", FAULT("X_INTEGER: brings bad luck")},
-    {"KAFKA_X=bad", "", FAULT("KAFKA_X: is bad")},
-    {"KAFKA_X=good", "", SOUND},
+    {"MORE_NAME=bad", "", FAULT("MORE_NAME: is bad")},
+    {"MORE_NAME=good", "", SOUND},
 };
 
 static void test_values(void **state) {
@@ -287,16 +312,15 @@ static void test_arguments(void **state) {
     end(o);
 }
 
-static void test_every_fault_is_told(void **state) {
+static void test_every_fault_is_reported(void **state) {
     (void)state;
     struct outcome *o = run("X_INTEGER=x X_SHARE=2 X_BOOL=? X_CHOICE=? X_ADDRESS=? LOG_LEVEL=? "
-                            "TOPIC_PARTITIONS=0 QUERY_TOPIC=a/b STATUS_TOPIC=athena-query-rejected "
-                            "KAFKA_X=bad",
+                            "DRAIN_TIMEOUT_MS=-1 ADMIN_LISTEN=? MORE_NAME=bad",
                             "--check-config --what --limit=x");
     assert_int_equal(o->result, OPTIONS_FAULT);
     static const char *const named[] = {
-        "X_INTEGER",        "X_SHARE",     "X_BOOL",       "X_CHOICE", "X_ADDRESS", "LOG_LEVEL",
-        "TOPIC_PARTITIONS", "QUERY_TOPIC", "STATUS_TOPIC", "KAFKA_X",  "--what",    "--limit"};
+        "X_INTEGER",        "X_SHARE",      "X_BOOL",    "X_CHOICE", "X_ADDRESS", "LOG_LEVEL",
+        "DRAIN_TIMEOUT_MS", "ADMIN_LISTEN", "MORE_NAME", "--what",   "--limit"};
     int lines = 0;
     for (const char *at = o->err; (at = strchr(at, '\n')) != NULL; at++)
         lines++;
@@ -324,9 +348,9 @@ static void test_asked(void **state) {
         {"", "--version", OPTIONS_EXIT, "test-program "},
         {"X_INTEGER=x", "--version", OPTIONS_EXIT, "test-program "},
         {"", "--help", OPTIONS_EXIT, "test-program: Tries options.\n"},
-        {"X_INTEGER=x KAFKA_X=bad", "--what --help", OPTIONS_EXIT,
+        {"X_INTEGER=x MORE_NAME=bad", "--what --help", OPTIONS_EXIT,
          "test-program: Tries options.\n"},
-        {"KAFKA_X=good", "--help", OPTIONS_EXIT, "test-program: Tries options.\n"},
+        {"MORE_NAME=good", "--help", OPTIONS_EXIT, "test-program: Tries options.\n"},
     };
     for (size_t i = 0; i < COUNT(asked); i++) {
         struct outcome *o = run(asked[i].environment, asked[i].arguments);
@@ -343,9 +367,9 @@ static void test_asked(void **state) {
 static void test_help_lists_every_row(void **state) {
     (void)state;
     struct outcome *o = run("", "--help");
-    for (size_t t = 0; tables[t] != NULL; t++)
-        for (size_t i = 0; i < tables[t]->count; i++) {
-            const struct option *row = &tables[t]->rows[i];
+    for (const struct option_part *part = parts; part->table != NULL; part++)
+        for (size_t i = 0; i < part->table->count; i++) {
+            const struct option *row = &part->table->rows[i];
             char head[64];
             snprintf(head, sizeof head, "\n  %s (", row->name);
             const char *at = strstr(o->out, head);
@@ -361,65 +385,12 @@ static void test_help_lists_every_row(void **state) {
         }
     assert_non_null(strstr(o->out, "\n  X_CHOICE (one|two|three; default two)\n"));
     assert_non_null(strstr(o->out, "\n  X_STRING (text; default none)\n"));
-    assert_non_null(strstr(o->out, "\n  STAGE (text; default empty)\n"));
+    assert_non_null(strstr(o->out, "\n  X_EMPTY (text; default empty)\n"));
+    assert_non_null(
+        strstr(o->out, "\n  MORE_… (text; default none)\n      Whatever begins so.\n\nExit"));
     assert_non_null(strstr(o->out, "\n  --flag (no value)\n"));
     assert_non_null(strstr(o->out, "\n  --check-config (no value)\n"));
     end(o);
-}
-
-/* --- topics and stage ------------------------------------------------------------------------- */
-
-static void test_stage(void **state) {
-    (void)state;
-    struct outcome *o = run("STAGE=dev QUERY_TOPIC=mine", "");
-    const struct options_common *c = &o->config.common;
-    assert_int_equal(o->result, OPTIONS_RUN);
-    assert_string_equal(c->stage, "dev");
-    assert_string_equal(c->query_topic, "mine-dev");
-    assert_string_equal(c->deadletter_topic, "athena-query-deadletter-dev");
-    assert_string_equal(c->rejected_topic, "athena-query-rejected-dev");
-    assert_string_equal(c->status_topic, "athena-query-status-dev");
-    assert_string_equal(c->executor_group, "athena-query-executor-dev");
-    assert_string_equal(c->redriver_group, "athena-query-redriver-dev");
-    end(o);
-}
-
-static void test_topic_names(void **state) {
-    (void)state;
-    static const struct {
-        const char *environment;
-        const char *fault; /* its beginning; NULL: none */
-    } names[] = {
-        {"QUERY_TOPIC=a.b_c-D9", NULL},
-        {"QUERY_TOPIC=.", "QUERY_TOPIC: \".\" is no name"},
-        {"QUERY_TOPIC=..", "QUERY_TOPIC: \"..\" is no name"},
-        {"QUERY_TOPIC=a/b", "QUERY_TOPIC: \"a/b\" is no name"},
-        {"DEADLETTER_TOPIC=\xc3\xa4", "DEADLETTER_TOPIC: \"\xc3\xa4\" is no name"},
-        {"REJECTED_TOPIC=athena-query", "REJECTED_TOPIC: is the same topic as QUERY_TOPIC"},
-        {"STAGE=a/b", "STAGE: must be of A-Z a-z 0-9 . _ -, not \"a/b\""},
-        {"STAGE=..", "STAGE: must be of A-Z a-z 0-9 . _ -, not \"..\""},
-        {"STAGE=x.y", NULL},
-    };
-    for (size_t i = 0; i < COUNT(names); i++) {
-        struct outcome *o = run(names[i].environment, "");
-        const char *said = o->err[0] != '\0' ? o->err + strlen("test-program: ") : o->err;
-        if ((names[i].fault == NULL) != (o->result == OPTIONS_RUN) ||
-            (names[i].fault != NULL && strncmp(said, names[i].fault, strlen(names[i].fault)) != 0))
-            fail_msg("%s: \"%s\"", names[i].environment, o->err);
-        end(o);
-    }
-}
-
-/* Kafka's limit counts the stage too. */
-static void test_longest_topic_name(void **state) {
-    (void)state;
-    char environment[600];
-    for (int n = 245; n <= 246; n++) {
-        snprintf(environment, sizeof environment, "STAGE=dev QUERY_TOPIC=%0*d", n, 0);
-        struct outcome *o = run(environment, "");
-        assert_int_equal(o->result, n == 245 ? OPTIONS_RUN : OPTIONS_FAULT);
-        end(o);
-    }
 }
 
 /* --- addresses -------------------------------------------------------------------------------- */
@@ -469,15 +440,9 @@ static void test_addresses(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_arguments),
-        cmocka_unit_test(test_every_fault_is_told),
-        cmocka_unit_test(test_asked),
-        cmocka_unit_test(test_help_lists_every_row),
-        cmocka_unit_test(test_stage),
-        cmocka_unit_test(test_topic_names),
-        cmocka_unit_test(test_longest_topic_name),
+        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_values),
+        cmocka_unit_test(test_arguments), cmocka_unit_test(test_every_fault_is_reported),
+        cmocka_unit_test(test_asked),     cmocka_unit_test(test_help_lists_every_row),
         cmocka_unit_test(test_addresses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

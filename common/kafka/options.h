@@ -1,0 +1,34 @@
+/*
+ * The options of every program that speaks to Kafka: the brokers, how topics are created, and the
+ * properties of librdkafka.
+ */
+#ifndef COMMON_KAFKA_OPTIONS_H
+#define COMMON_KAFKA_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/options.h"
+#include "common/model/names.h"
+
+/* One property of librdkafka, from a KAFKA_… variable. */
+struct kafka_property {
+    char *name, *value; /* owned */
+};
+
+struct options_common {
+    struct names names; /* read by options_names, which is a part of its own in a program */
+    const char *bootstrap_servers;
+    bool create_topics;
+    int64_t topic_partitions, topic_replication_factor;
+    struct kafka_property *kafka; /* owned */
+    size_t kafka_count;
+    bool msk_iam;          /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */
+    struct kafka_iam *iam; /* borrowed: signs in then; main opens it before any handle */
+};
+
+/* KAFKA_BOOTSTRAP_SERVERS, KAFKA_…, CREATE_TOPICS and TOPIC_…, of a struct options_common. */
+extern const struct option_table options_kafka;
+
+#endif
