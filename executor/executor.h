@@ -19,6 +19,7 @@
 #include "executor/limit/admission.h"
 #include "executor/limit/fleet_link.h"
 #include "executor/limit/limit_log.h"
+#include "executor/limit/pace.h"
 #include "executor/metrics.h"
 #include "executor/partitions.h"
 #include "executor/query/job.h"

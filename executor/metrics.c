@@ -127,11 +127,9 @@ void executor_metrics_write(struct executor *x, struct buffer *out) {
         const struct admission *a = &x->admission[lane];
         metric_set(&m[METRIC_LIMIT + lane], fleet_link_limit(x->fleet, lane));
         metric_set(&m[METRIC_SHARE + lane], a->governed ? a->share : a->limit);
-        metric_set(&m[METRIC_HELD + lane], a->held);
+        metric_set(&m[METRIC_HELD + lane], a->running);
     }
     metric_set(&m[METRIC_LEADS], fleet_link_leads(x->fleet));
-    metric_set(&m[METRIC_HELD + LANE_DML], x->admission[LANE_DML].held);
-    metric_set(&m[METRIC_HELD + LANE_DDL], x->admission[LANE_DDL].held);
     metric_set(&m[METRIC_LAG], (double)partitions_lag(x->partitions));
     metric_set(&m[METRIC_OLDEST_AGE],
                oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0);

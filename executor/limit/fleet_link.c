@@ -54,20 +54,20 @@ static void send_due(struct fleet_link *l, const struct fleet_due *due) {
     buffer_init(&value, FLEET_VALUE_MAX);
     if (due->claim) {
         log_info("fleet: claims to lead, it has partition 0");
-        fleet_write_claim(f->id, &value);
-        write_record(l, FLEET_CLAIM, f->id, &value);
+        fleet_write_claim(f->view.id, &value);
+        write_record(l, FLEET_CLAIM, f->view.id, &value);
         buffer_clear(&value);
     }
-    if (due->bury)
-        write_record(l, FLEET_LEAVE, due->buried, NULL);
+    if (due->tombstone)
+        write_record(l, FLEET_LEAVE, due->gone, NULL);
     if (due->grant) {
-        fleet_write_grant(&f->led, &value);
-        write_record(l, FLEET_GRANT, f->id, &value);
+        fleet_write_grant(&f->leader.grant, &value);
+        write_record(l, FLEET_GRANT, f->view.id, &value);
         buffer_clear(&value);
     }
     if (due->report) {
-        fleet_write_report(&f->sent, &value);
-        write_record(l, FLEET_REPORT, f->id, &value);
+        fleet_write_report(&f->member.report, &value);
+        write_record(l, FLEET_REPORT, f->view.id, &value);
     }
     buffer_free(&value);
 }
@@ -87,23 +87,25 @@ static int startable(const struct executor *x, enum lane lane) {
 
 static void tell_change(struct fleet_link *l, bool governed, bool led) {
     const struct fleet *f = &l->fleet;
-    if (governed != f->governed)
+    if (governed != f->member.governed)
         log_info("fleet: %s limit=%d share=%d",
-                 f->governed ? "governed by its leader" : "learns alone",
+                 f->member.governed ? "governed by its leader" : "learns alone",
                  fleet_link_limit(l, LANE_DML), l->x->admission[LANE_DML].share);
-    if (led != f->leads)
-        log_info("fleet: %s epoch=%lld", f->leads ? "leads" : "leads no more", (long long)f->epoch);
+    if (led != f->leader.leads)
+        log_info("fleet: %s epoch=%lld", f->leader.leads ? "leads" : "leads no more",
+                 (long long)f->view.epoch);
 }
 
 static void tell_grant(const struct fleet *f) {
     for (int lane = 0; lane < LANES; lane++) {
-        const struct quota *q = &f->quota[lane];
-        if (f->members[lane][0].last.held > 0 || q->limit > 1)
+        const struct quota *q = &f->leader.quota[lane];
+        if (f->leader.members[lane][0].last.held > 0 || q->limit > 1)
             log_debug("fleet: grant version=%lld lane=%s limit=%d members=%zu cold=%d growing=%d "
                       "streak=%d gap=%.0f since=%lld probe=%d check=%d",
-                      (long long)f->led.version, lane_name((enum lane)lane), q->limit, f->count,
-                      q->cold, q->growing, q->probing.streak, q->probing.gap,
-                      (long long)q->probing.since, q->probe_version != 0, (int)q->check);
+                      (long long)f->leader.grant.version, lane_name((enum lane)lane), q->limit,
+                      f->leader.count, q->cold, q->growing, q->probing.throttles_in_row,
+                      q->probing.gap_starts, (long long)q->probing.starts_since,
+                      q->probe_version != 0, (int)q->check);
     }
 }
 
@@ -133,7 +135,7 @@ void fleet_link_step(struct fleet_link *l) {
                    (int32_t)partitions_count(x->partitions) ==
                        topics_partitions(x->topics, x->config->common.names.topics[TOPIC_QUERY]));
     look_at_nothing(l);
-    bool governed = f->governed, led = f->leads;
+    bool governed = f->member.governed, led = f->leader.leads;
     fleet_step(f, loop_now(x->loop), x->admission, work, &due);
     tell_change(l, governed, led);
     if (due.grant)
@@ -156,7 +158,7 @@ void fleet_link_sweep_begins(struct fleet_link *l) {
 void fleet_link_swept(struct fleet_link *l) {
     const struct tracker *t = &l->x->tracker;
     for (int lane = 0; lane < LANES; lane++) {
-        double at = fleet_asks_at(&l->fleet, (enum lane)lane);
+        double at = fleet_count_at(&l->fleet, (enum lane)lane);
         fleet_swept(&l->fleet, (enum lane)lane, tracker_last_submitted(t, (enum lane)lane),
                     tracker_active_at(t, (enum lane)lane, at));
     }
@@ -181,24 +183,24 @@ static void take(void *arg, const rd_kafka_message_t *message) {
     }
     switch (record.kind) {
     case FLEET_CLAIM:
-        fleet_heard_claim(&l->fleet, record.id, message->offset);
+        fleet_apply_claim(&l->fleet, record.id, message->offset);
         break;
     case FLEET_GRANT:
-        fleet_heard_grant(&l->fleet, &record.grant, age_ms(message), now_ms);
+        fleet_apply_grant(&l->fleet, &record.grant, age_ms(message), now_ms);
         break;
     case FLEET_REPORT:
-        if (l->fleet.caught_up)
-            fleet_heard_report(&l->fleet, &record.report, now_ms);
+        if (l->fleet.view.caught_up)
+            fleet_apply_report(&l->fleet, &record.report, now_ms);
         break;
     case FLEET_LEAVE:
-        fleet_heard_leave(&l->fleet, record.id);
+        fleet_apply_leave(&l->fleet, record.id);
         break;
     }
 }
 
 static void take_batch(void *arg) {
     struct fleet_link *l = arg;
-    if (!l->fleet.caught_up && topic_reader_caught_up(l->reader))
+    if (!l->fleet.view.caught_up && topic_reader_caught_up(l->reader))
         fleet_caught_up(&l->fleet, loop_now(l->x->loop));
     dispatch_run(l->x);
 }
@@ -247,7 +249,7 @@ void fleet_link_start(struct fleet_link *l) {
 
 void fleet_link_leave(struct fleet_link *l) {
     if (l->started && !l->left)
-        write_record(l, FLEET_LEAVE, l->fleet.id, NULL);
+        write_record(l, FLEET_LEAVE, l->fleet.view.id, NULL);
     l->left = true;
 }
 
@@ -261,11 +263,11 @@ void fleet_link_close(struct fleet_link *l) {
 
 int fleet_link_limit(const struct fleet_link *l, int lane) {
     const struct admission *a = &l->x->admission[lane];
-    return a->governed ? l->fleet.grant.lanes[lane].limit : a->limit;
+    return a->governed ? l->fleet.view.grant.lanes[lane].limit : a->limit;
 }
 
 bool fleet_link_leads(const struct fleet_link *l) {
-    return l->fleet.leads;
+    return l->fleet.leader.leads;
 }
 
 const struct probing *fleet_link_learns(const struct fleet_link *l, int lane) {
@@ -273,5 +275,5 @@ const struct probing *fleet_link_learns(const struct fleet_link *l, int lane) {
     const struct admission *a = &l->x->admission[lane];
     if (!a->governed)
         return &a->probing;
-    return f->leads ? &f->quota[lane].probing : NULL;
+    return f->leader.leads ? &f->leader.quota[lane].probing : NULL;
 }

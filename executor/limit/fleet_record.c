@@ -32,6 +32,12 @@ static const struct field {
 #undef AT
 };
 
+void fleet_id_copy(char out[FLEET_ID_MAX], const char *id) {
+    size_t n = strnlen(id, FLEET_ID_MAX - 1);
+    memcpy(out, id, n);
+    out[n] = '\0';
+}
+
 /* --- keys ------------------------------------------------------------------------------------- */
 
 static const char member_prefix[] = "member/";
@@ -43,6 +49,7 @@ void fleet_record_key(enum fleet_kind kind, const char *id, char out[FLEET_KEY_M
         snprintf(out, FLEET_KEY_MAX, "%s%s", member_prefix, id);
 }
 
+/* The key of a tombstone. */
 static bool read_leave(const char *key, size_t key_len, char id[FLEET_ID_MAX]) {
     size_t prefix = sizeof member_prefix - 1;
     if (key_len <= prefix || key_len - prefix >= FLEET_ID_MAX ||
@@ -118,11 +125,11 @@ void fleet_write_report(const struct fleet_report *r, struct buffer *out) {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* What is missing or makes no sense is 0. */
-static double number_of(const cJSON *object, const char *name, double most) {
+/* 0: it is missing or out of range. */
+static double number_of(const cJSON *object, const char *name, double max) {
     const cJSON *n = cJSON_GetObjectItemCaseSensitive(object, name);
     double value = cJSON_IsNumber(n) ? n->valuedouble : 0;
-    return value >= -1 && value <= most ? value : 0;
+    return value >= -1 && value <= max ? value : 0;
 }
 
 static int int_of(const cJSON *object, const char *name) {

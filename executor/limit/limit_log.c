@@ -20,7 +20,7 @@ static void tell(struct executor *x, enum lane lane, const struct probing *p) {
             continue;
         metric_add(&x->metrics[METRIC_NEWS + lane * PROBING_NEWS + i], (double)more);
         log_debug("limit: lane=%s why=%s limit=%d was=%d gap=%.1f before=%d", lane_name(lane),
-                  why[i], limit, l->limit, p->gap, p->before);
+                  why[i], limit, l->limit, p->gap_starts, p->limit_before_loss);
     }
     l->limit = limit;
 }

@@ -1,88 +1,96 @@
 #include "executor/limit/probing.h"
 
-/* Found by trying them in a model and over HTTP: ±, not magic. */
+/*
+ * The numbers were found in the models of test_admission_model.c and test_fleet.c (400 queries of
+ * 2 s over a quota of 20; others take and give back half of it) and held against the cases A, long
+ * and moving of tests/bench: the least time at no more than 4 % throttled starts.
+ */
 enum {
     WAIT_MS = 60000,
-    WAIT_MOST_MS = 240000,
-    WAIT_IDLE_MS = 2000, /* when nothing of ours runs, only a probe can tell */
-    LONG_ROUNDS = 6,     /* of all slots: a query that is refused waits for the redriver */
+    WAIT_MAX_MS = 240000,
+    WAIT_IDLE_MS = 2000, /* none of ours runs: no end will come, and only a probe can tell */
+    /*
+     * A backlog is worth a probe while it fills all slots so many times. A throttled query waits
+     * for the redriver; near the end of a burst that costs more time than a slot wins.
+     */
+    LONG_BACKLOG_ROUNDS = 6,
 };
-static const double gap_least = 5, gap_most = 30, gap_growth = 1.1, cut = 0.75;
+static const double gap_min = 5, gap_max = 30, gap_growth = 1.1, cut = 0.75;
 
-static int64_t least(int64_t a, int64_t b) {
+static int64_t min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
 void probing_init(struct probing *p, int64_t now_ms) {
-    *p = (struct probing){.gap = gap_most, .last_ms = now_ms, .wait_ms = WAIT_MS};
+    *p = (struct probing){.gap_starts = gap_max, .tested_ms = now_ms, .wait_ms = WAIT_MS};
 }
 
 bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog) {
-    bool is_long = backlog >= (int64_t)limit * LONG_ROUNDS;
-    return (is_long && (double)p->since >= p->gap) ||
-           now_ms - p->last_ms >= (held > 0 ? p->wait_ms : WAIT_IDLE_MS);
+    bool is_long = backlog >= (int64_t)limit * LONG_BACKLOG_ROUNDS;
+    return (is_long && (double)p->starts_since >= p->gap_starts) ||
+           now_ms - p->tested_ms >= (held > 0 ? p->wait_ms : WAIT_IDLE_MS);
 }
 
-void probing_made(struct probing *p, int64_t now_ms) {
-    p->last_ms = now_ms;
+void probing_probe_made(struct probing *p, int64_t now_ms) {
+    p->tested_ms = now_ms;
 }
 
 void probing_started(struct probing *p, int64_t starts) {
-    p->since += starts;
+    p->starts_since += starts;
 }
 
-static void refused(struct probing *p, int64_t now_ms) {
-    p->since = 0;
-    p->last_ms = now_ms;
+static void restart_gap(struct probing *p, int64_t now_ms) {
+    p->starts_since = 0;
+    p->tested_ms = now_ms;
 }
 
-void probing_refused(struct probing *p, int64_t now_ms) {
-    refused(p, now_ms);
+void probing_probe_throttled(struct probing *p, int64_t now_ms) {
+    restart_gap(p, now_ms);
     p->news[PROBING_REFUSED]++;
-    p->wait_ms = least(2 * p->wait_ms, WAIT_MOST_MS);
-    p->gap *= gap_growth;
-    if (p->gap < gap_most)
+    p->wait_ms = min(2 * p->wait_ms, WAIT_MAX_MS);
+    p->gap_starts *= gap_growth;
+    if (p->gap_starts < gap_max)
         return;
-    p->gap = gap_most;
-    p->before = 0;
+    p->gap_starts = gap_max;
+    p->limit_before_loss = 0;
 }
 
-static void taken(struct probing *p, int64_t now_ms, int limit) {
-    refused(p, now_ms);
+static void note_loss(struct probing *p, int64_t now_ms, int limit) {
+    restart_gap(p, now_ms);
     p->news[PROBING_TAKEN]++;
     p->wait_ms = WAIT_MS;
-    p->gap = gap_least;
-    if (p->before < limit)
-        p->before = limit;
+    p->gap_starts = gap_min;
+    if (p->limit_before_loss < limit)
+        p->limit_before_loss = limit;
 }
 
 void probing_found(struct probing *p, int64_t now_ms, int limit) {
-    refused(p, now_ms);
+    restart_gap(p, now_ms);
     p->news[PROBING_FOUND]++;
     p->wait_ms = WAIT_MS;
     probing_corrected(p, limit);
 }
 
-int probing_throttled(struct probing *p, int64_t now_ms, enum probing_edge edge, int limit,
+int probing_throttled(struct probing *p, int64_t now_ms, enum probing_phase phase, int limit,
                       int held) {
-    if (edge == PROBING_EDGE_KNOWN) {
-        p->streak++;
-        taken(p, now_ms, limit);
+    if (phase == PROBING_STEADY) {
+        p->throttles_in_row++;
+        note_loss(p, now_ms, limit);
     } else {
-        p->streak = edge == PROBING_EDGE_SOUGHT;
+        p->throttles_in_row = phase == PROBING_CHECKING;
         probing_found(p, now_ms, held);
     }
-    return (int)least(limit, p->streak < 2 ? held : (int)(held * cut));
+    return (int)min(limit, p->throttles_in_row < 2 ? held : (int)(held * cut));
 }
 
 bool probing_recovers(struct probing *p) {
-    bool recovers = p->streak > 1;
-    p->streak = 0;
+    bool recovers = p->throttles_in_row > 1;
+    p->throttles_in_row = 0;
     return recovers;
 }
 
 void probing_corrected(struct probing *p, int limit) {
-    p->gap = limit < p->before ? gap_least : gap_most;
+    p->gap_starts = limit < p->limit_before_loss ? gap_min : gap_max;
 }
 
 void probing_risen(struct probing *p) {

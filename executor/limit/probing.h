@@ -1,10 +1,13 @@
 /*
- * When a limit is probed, and what a refused start makes of it: the same for an executor that
- * learns alone (admission.h) and for the leader of a fleet (quota.h). Pure, clock passed in.
+ * When a limit is probed, and what a throttled start makes of it. The same rules serve an executor
+ * that learns alone (admission.h) and the leader of a fleet (quota.h). Pure, the clock is passed
+ * in.
  *
- * A probe is one start above the limit. It costs a query its place when it is refused, so probes
- * are rare: so many own starts apart as `gap` says. Where somebody has taken slots they are close
- * together, for what was taken is given back, and then further and further apart.
+ * The limit is what was learned; the quota is what Athena enforces, which nobody can ask for. A
+ * probe is one start above the limit: the only way to see that the quota has more room. A probe
+ * that is throttled sends its query to the dead-letter topic, where it waits for the redriver. So
+ * probes are rare, `gap_starts` own starts apart. After others have taken slots probes are close
+ * together, because such slots come back, and further apart with each probe that is throttled.
  */
 #ifndef EXECUTOR_LIMIT_PROBING_H
 #define EXECUTOR_LIMIT_PROBING_H
@@ -12,53 +15,54 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* What became known of a limit, and why it is as it is. */
+/* Why the limit is as it is. The label `why` of athena_query_limit_news_total. */
 enum probing_news {
-    PROBING_FOUND,   /* a start was refused after the limit had been raised: there it is */
-    PROBING_TAKEN,   /* one was refused below it: others have taken slots */
-    PROBING_REFUSED, /* a probe was refused: it is as it was */
+    PROBING_FOUND, /* a start was throttled while the limit was being raised: the quota is found */
+    PROBING_TAKEN, /* a start below the limit was throttled: others have taken slots */
+    PROBING_REFUSED, /* a probe was throttled: the limit stays */
     PROBING_RISEN,   /* probes found room */
     PROBING_NEWS,
 };
 
-/* What is known of the edge, the most that may run, when a start is refused. */
-enum probing_edge {
-    PROBING_EDGE_KNOWN,  /* it is the limit: others have taken slots */
-    PROBING_EDGE_MET,    /* the limit was being raised */
-    PROBING_EDGE_SOUGHT, /* it was met; just where, a check is still to tell */
+/* What is being done to the limit when a start is throttled. */
+enum probing_phase {
+    PROBING_STEADY,   /* nothing: the limit was taken to be the quota */
+    PROBING_RAISING,  /* it is being raised until a start is throttled */
+    PROBING_CHECKING, /* that has happened; a check of how many really ran is still outstanding */
 };
 
 struct probing {
-    int streak;      /* starts refused below the limit, one after the other */
-    double gap;      /* own starts from a refused start to the next probe */
-    int64_t since;   /* own starts since the last one was refused */
-    int64_t last_ms; /* of the last probe or refused start */
-    int64_t wait_ms; /* after it a probe is due whatever the gap and the backlog */
-    int before;      /* the limit before others took of it; 0: it is not known, or long ago */
+    int throttles_in_row;       /* throttled starts below the limit, one after the other */
+    double gap_starts;          /* own starts from a throttled start to the next probe */
+    int64_t starts_since;       /* own starts since the last throttled start */
+    int64_t tested_ms;          /* when the last probe was made or the last start was throttled */
+    int64_t wait_ms;            /* so long after `tested_ms` a probe is due, whatever the gap */
+    int limit_before_loss;      /* the limit before others took slots; 0: not known, or long ago */
     int64_t news[PROBING_NEWS]; /* how often each was the case */
 };
 
 void probing_init(struct probing *p, int64_t now_ms);
-/* `held`: slots that are taken; `backlog`: how many wait, in Kafka too. */
+/* `held`: slots that are taken; `backlog`: queries that wait, those in Kafka included. */
 bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog);
-/* One is made. Should it start something it costs nothing: it may be followed by the next. */
-void probing_made(struct probing *p, int64_t now_ms);
+/* A probe is made. `starts_since` stays: a probe that starts may be followed by another at once. */
+void probing_probe_made(struct probing *p, int64_t now_ms);
+/* A probe was throttled. */
+void probing_probe_throttled(struct probing *p, int64_t now_ms);
+/* Own starts that worked. */
 void probing_started(struct probing *p, int64_t starts);
-/* A probe was refused. */
-void probing_refused(struct probing *p, int64_t now_ms);
 /*
- * A start that was no probe was refused. Returns the limit as it is now: `held`, and three quarters
- * of it while others go on taking slots.
+ * A start that was no probe was throttled. Returns the new limit, at most `limit`: `held`, and
+ * three quarters of it while throttles follow each other.
  */
-int probing_throttled(struct probing *p, int64_t now_ms, enum probing_edge edge, int limit,
+int probing_throttled(struct probing *p, int64_t now_ms, enum probing_phase phase, int limit,
                       int held);
-/* A start went well. True: too much was given up, the limit is to be raised again. */
+/* A start worked. True: the limit was cut too far and is to be raised again. */
 bool probing_recovers(struct probing *p);
-/* The limit was raised, to this one, until a start was refused. */
+/* The limit was raised until a start was throttled, which was at `limit`. */
 void probing_found(struct probing *p, int64_t now_ms, int limit);
-/* It is here after all, by what really ran. */
+/* By a check of how many really ran, the limit is this. */
 void probing_corrected(struct probing *p, int limit);
-/* Probes found room above the limit. */
+/* By a check of how many really ran, probes have found room above the limit. */
 void probing_risen(struct probing *p);
 
 #endif

@@ -1,18 +1,22 @@
 #include "executor/limit/quota.h"
 
+/*
+ * Found in the model of test_fleet.c: four executors over a quota of 20 learn it in a second, with
+ * less than 4 % throttled starts.
+ */
 enum {
-    STEP_LEAST = 4, /* more at once while nothing is known: each may be one too many */
-    STEP_SHARE = 4, /* … or a quarter of what is held */
+    COLD_STEP_MIN = 4,   /* how far the limit is raised at once while it is cold … */
+    COLD_STEP_SHARE = 4, /* … or by this part of what runs */
     PROBE_TIMEOUT_MS = 5000,
     CHECK_TIMEOUT_MS = 5000,
-    TURN_MS = 2000,
+    SERVE_FIRST_MS = 2000, /* so long a member comes first where not each can have a slot */
 };
 
-static int least(int a, int b) {
+static int min(int a, int b) {
     return a < b ? a : b;
 }
 
-static int most(int a, int b) {
+static int max(int a, int b) {
     return a > b ? a : b;
 }
 
@@ -29,31 +33,32 @@ void quota_resume(struct quota *q, int64_t now_ms, int limit, bool learned) {
 }
 
 /*
- * A share that was lowered is not given to another before its owner obeys. So what a member may
- * still hold beyond its last share can only be of what nobody was granted.
+ * The last leader gave no slot to another member before its owner obeyed the lower share. So what a
+ * member may still hold beyond the last grant is among the slots that this grant left unallotted.
  */
 void quota_inherit(struct quota *q, struct quota_member *m, int share) {
-    *m = (struct quota_member){
-        .share = share, .share_most = share, .next = share, .inherited = true};
+    *m =
+        (struct quota_member){.share = share, .share_max = share, .next = share, .inherited = true};
     q->reserve -= share;
 }
 
 int quota_bound(const struct quota_member *m) {
-    return most(most(m->share_most, m->last.share), m->last.held);
+    return max(max(m->share_max, m->last.share), m->last.held);
 }
 
 /* --- what is held ----------------------------------------------------------------------------- */
 
-/* With work waiting a member fills its share at once; reports of that may be under way. */
-static int estimate(const struct quota_member *m) {
-    int filled = m->last.waiting > 0 ? least(m->share, m->last.share) : 0;
-    return most(filled, m->last.held);
+/* With work waiting a member fills its share at once, though its report of that may be under way.
+ */
+static int estimate_held(const struct quota_member *m) {
+    int filled = m->last.waiting > 0 ? min(m->share, m->last.share) : 0;
+    return max(filled, m->last.held);
 }
 
-static int estimate_all(const struct quota_member *members, size_t count) {
+static int estimate_held_all(const struct quota_member *members, size_t count) {
     int sum = 0;
     for (size_t i = 0; i < count; i++)
-        sum += estimate(&members[i]);
+        sum += estimate_held(&members[i]);
     return sum;
 }
 
@@ -73,17 +78,18 @@ static bool anyone_waits(const struct quota_member *members, size_t count) {
 
 /* --- checks: what really ran, by Athena's clock ----------------------------------------------- */
 
-static void ask(struct quota *q, bool probe, int64_t next_version, int64_t now_ms) {
+static void begin_check(struct quota *q, bool of_probe, int64_t next_version, int64_t now_ms) {
     q->check = QUOTA_CHECK_SWEEP;
-    q->check_probe = probe;
+    q->check_is_of_probe = of_probe;
     q->check_version = next_version;
     q->check_ms = now_ms;
     q->check_at = 0;
 }
 
-/* All look, then all count at the moment of the last start that any of them has seen. */
-static bool swept(struct quota *q, const struct quota_member *members, size_t count,
-                  int64_t next_version) {
+/* When all have made a sweep, all count what was active at the latest start that any of them saw.
+ */
+static bool sweep_step(struct quota *q, const struct quota_member *members, size_t count,
+                       int64_t next_version) {
     double last = 0;
     for (size_t i = 0; i < count; i++) {
         if (members[i].last.swept_version < q->check_version)
@@ -97,7 +103,7 @@ static bool swept(struct quota *q, const struct quota_member *members, size_t co
     return true;
 }
 
-static bool counted(struct quota *q, const struct quota_member *members, size_t count) {
+static bool count_step(struct quota *q, const struct quota_member *members, size_t count) {
     int active = 0;
     for (size_t i = 0; i < count; i++) {
         if (members[i].last.counted_at != q->check_at)
@@ -105,10 +111,10 @@ static bool counted(struct quota *q, const struct quota_member *members, size_t 
         active += members[i].last.counted;
     }
     q->check = QUOTA_CHECK_NONE;
-    if (!q->check_probe && (q->probing.streak == 0 || active < q->limit)) {
+    if (!q->check_is_of_probe && (q->probing.throttles_in_row == 0 || active < q->limit)) {
         q->limit = active;
         probing_corrected(&q->probing, active);
-    } else if (q->check_probe && active > q->limit) {
+    } else if (q->check_is_of_probe && active > q->limit) {
         q->growing = true;
         q->limit = active;
         probing_risen(&q->probing);
@@ -116,38 +122,39 @@ static bool counted(struct quota *q, const struct quota_member *members, size_t 
     return true;
 }
 
-static bool go_on_checking(struct quota *q, const struct quota_member *members, size_t count,
+static bool continue_check(struct quota *q, const struct quota_member *members, size_t count,
                            int64_t next_version, int64_t now_ms) {
     if (q->check != QUOTA_CHECK_NONE && now_ms - q->check_ms >= CHECK_TIMEOUT_MS)
         q->check = QUOTA_CHECK_NONE;
     if (q->check == QUOTA_CHECK_SWEEP)
-        return swept(q, members, count, next_version);
-    return q->check == QUOTA_CHECK_COUNT && counted(q, members, count);
+        return sweep_step(q, members, count, next_version);
+    return q->check == QUOTA_CHECK_COUNT && count_step(q, members, count);
 }
 
 /* --- learning --------------------------------------------------------------------------------- */
 
-static void throttled(struct quota *q, const struct quota_member *members, size_t count, size_t i,
-                      int64_t next_version, int64_t now_ms) {
-    /* Whoever it hits: all together hold one too many. */
+static void take_throttle(struct quota *q, const struct quota_member *members, size_t count,
+                          size_t i, int64_t next_version, int64_t now_ms) {
+    /* A throttle concerns the fleet's total, not the member that met it. */
     bool probed = q->probe_version != 0 && members[i].last.throttled_version >= q->probe_version;
     q->cut_version = next_version;
     q->probe_version = 0;
-    if (q->check_probe) /* answered */
+    if (q->check_is_of_probe) /* the throttle is newer than what a check would show */
         q->check = QUOTA_CHECK_NONE;
-    /* Of this one it is known: it did not fill its share. */
-    int held = estimate_all(members, count) - estimate(&members[i]) + members[i].last.held;
+    /* This member was throttled, so it has not filled its share. */
+    int held =
+        estimate_held_all(members, count) - estimate_held(&members[i]) + members[i].last.held;
     if (!q->growing && (probed || held >= q->limit)) {
-        probing_refused(&q->probing, now_ms);
+        probing_probe_throttled(&q->probing, now_ms);
         return;
     }
-    enum probing_edge edge = q->growing                     ? PROBING_EDGE_MET
-                             : q->check != QUOTA_CHECK_NONE ? PROBING_EDGE_SOUGHT
-                                                            : PROBING_EDGE_KNOWN;
+    enum probing_phase phase = q->growing                     ? PROBING_RAISING
+                               : q->check != QUOTA_CHECK_NONE ? PROBING_CHECKING
+                                                              : PROBING_STEADY;
     if (q->growing)
-        ask(q, false, next_version, now_ms);
+        begin_check(q, false, next_version, now_ms);
     q->growing = q->cold = false;
-    q->limit = probing_throttled(&q->probing, now_ms, edge, q->limit, held);
+    q->limit = probing_throttled(&q->probing, now_ms, phase, q->limit, held);
 }
 
 static int running_all(const struct quota_member *members, size_t count) {
@@ -157,9 +164,9 @@ static int running_all(const struct quota_member *members, size_t count) {
     return sum;
 }
 
-/* True: the probe has worked, and its slot is to be given back until more is known. */
-static bool started(struct quota *q, const struct quota_member *members, size_t count, size_t i,
-                    int64_t n, int64_t next_version, int64_t now_ms) {
+/* True: the probe has started a query; its slot is taken back until a check has decided. */
+static bool take_starts(struct quota *q, const struct quota_member *members, size_t count, size_t i,
+                        int64_t n, int64_t next_version, int64_t now_ms) {
     probing_started(&q->probing, n);
     if (members[i].version < q->cut_version)
         return false;
@@ -167,24 +174,24 @@ static bool started(struct quota *q, const struct quota_member *members, size_t 
                  running_all(members, count) > q->limit;
     if (found) {
         q->probe_version = 0;
-        ask(q, true, next_version, now_ms);
+        begin_check(q, true, next_version, now_ms);
     }
     q->growing |= probing_recovers(&q->probing);
-    q->news = true;
+    q->started_since = true;
     return found;
 }
 
-/* Somebody who learned alone has joined: what it knows is better than nothing. */
-static void believe(struct quota *q, const struct quota_report *report) {
+/* A member that has learned a limit alone joins: while nothing is known here, its limit is used. */
+static void adopt_limit(struct quota *q, const struct quota_report *report) {
     if (!q->cold || report->limit == 0)
         return;
-    q->limit = most(q->limit, report->limit);
+    q->limit = max(q->limit, report->limit);
     q->cold = q->growing = false;
 }
 
-bool quota_heard(struct quota *q, struct quota_member *members, size_t count, size_t i,
-                 const struct quota_report *report, int64_t version, int64_t next_version,
-                 int64_t now_ms) {
+bool quota_take_report(struct quota *q, struct quota_member *members, size_t count, size_t i,
+                       const struct quota_report *report, int64_t version, int64_t next_version,
+                       int64_t now_ms) {
     struct quota_member *m = &members[i];
     struct quota_report was = m->reported ? m->last : *report;
     bool known = m->reported;
@@ -192,22 +199,22 @@ bool quota_heard(struct quota *q, struct quota_member *members, size_t count, si
     m->version = version;
     m->reported = true;
     if (version == next_version - 1)
-        m->share_most = least(m->share, report->share);
+        m->share_max = min(m->share, report->share);
     if (!known) {
-        m->returns = !m->inherited && version > 0;
-        believe(q, report);
+        m->was_forgotten = !m->inherited && version > 0;
+        adopt_limit(q, report);
     } else if (version == next_version - 1) {
-        m->returns = false;
+        m->was_forgotten = false;
     }
     bool news = report->throttles > was.throttles && report->throttled_version >= q->cut_version;
     if (news)
-        throttled(q, members, count, i, next_version, now_ms);
+        take_throttle(q, members, count, i, next_version, now_ms);
     else if (report->starts > was.starts)
-        news = started(q, members, count, i, report->starts - was.starts, next_version, now_ms);
-    return go_on_checking(q, members, count, next_version, now_ms) || news;
+        news = take_starts(q, members, count, i, report->starts - was.starts, next_version, now_ms);
+    return continue_check(q, members, count, next_version, now_ms) || news;
 }
 
-void quota_gone(struct quota *q, size_t i) {
+void quota_forget_member(struct quota *q, size_t i) {
     if (q->prober == i)
         q->probe_version = 0;
     else if (q->prober > i)
@@ -223,21 +230,24 @@ static bool all_obey(const struct quota_member *members, size_t count, int64_t n
     return true;
 }
 
-/* When all have filled what they were granted last, and no answer is out that may be a throttle. */
-static bool grow(struct quota *q, const struct quota_member *members, size_t count,
-                 int64_t next_version) {
-    if (!q->growing || !q->news || !anyone_waits(members, count) ||
+/*
+ * The limit is raised when all members have filled what the last grant gave them and no call is out
+ * that may be throttled. True: it was raised.
+ */
+static bool raise_limit(struct quota *q, const struct quota_member *members, size_t count,
+                        int64_t next_version) {
+    if (!q->growing || !q->started_since || !anyone_waits(members, count) ||
         !all_obey(members, count, next_version))
         return false;
     int running = running_all(members, count);
     if (running < q->limit || (running > q->limit && !q->cold))
         return false;
-    q->limit = running + (q->cold ? most(STEP_LEAST, running / STEP_SHARE) : 1);
-    q->news = false;
+    q->limit = running + (q->cold ? max(COLD_STEP_MIN, running / COLD_STEP_SHARE) : 1);
+    q->started_since = false;
     return true;
 }
 
-/* The next one after the last that has work. */
+/* The next member with work after the one that probed last. */
 static size_t next_prober(const struct quota *q, const struct quota_member *members, size_t count) {
     for (size_t k = 1; k <= count; k++) {
         size_t i = (q->prober + k) % count;
@@ -247,88 +257,96 @@ static size_t next_prober(const struct quota *q, const struct quota_member *memb
     return 0;
 }
 
-static bool probe(struct quota *q, const struct quota_member *members, size_t count,
-                  int64_t next_version, int64_t now_ms) {
-    if (q->probe_version != 0 && now_ms - q->probing.last_ms >= PROBE_TIMEOUT_MS)
+static bool begin_probe(struct quota *q, const struct quota_member *members, size_t count,
+                        int64_t next_version, int64_t now_ms) {
+    if (q->probe_version != 0 && now_ms - q->probing.tested_ms >= PROBE_TIMEOUT_MS)
         q->probe_version = 0;
     if (q->growing || q->probe_version != 0 || q->check != QUOTA_CHECK_NONE ||
         !anyone_waits(members, count))
         return false;
-    int held = estimate_all(members, count);
+    int held = estimate_held_all(members, count);
     if (held != q->limit ||
         !probing_is_due(&q->probing, now_ms, q->limit, held, backlog_all(members, count)))
         return false;
     q->prober = next_prober(q, members, count);
     q->probe_version = next_version;
-    probing_made(&q->probing, now_ms);
+    probing_probe_made(&q->probing, now_ms);
     return true;
 }
 
 /* --- sharing ---------------------------------------------------------------------------------- */
 
-/* One slot a round to each that wants more: max-min fair. What nobody wants is spread evenly. */
+/*
+ * Max-min fair: in each round every member that wants more gets one slot. What nobody wants is then
+ * spread in the same way, so that a query that comes later starts without asking.
+ */
 static void share_fairly(struct quota *q, struct quota_member *members, size_t count,
                          int64_t now_ms) {
-    if (now_ms - q->turn_ms >= TURN_MS) {
-        q->turn++;
-        q->turn_ms = now_ms;
+    if (now_ms - q->first_served_ms >= SERVE_FIRST_MS) {
+        q->first_served++;
+        q->first_served_ms = now_ms;
     }
-    /* Turns matter where not each can have one; else they would only move slots about. */
-    size_t first = q->limit < (int)count ? q->turn % count : 0;
-    int left = q->limit;
+    /* Where each can have a slot a fixed order moves the fewest slots from one to another. */
+    size_t first = q->limit < (int)count ? q->first_served % count : 0;
+    int unallotted = q->limit;
     for (size_t i = 0; i < count; i++)
         members[i].next = 0;
-    for (bool wanted = true; left > 0;) {
+    for (bool wanted = true; unallotted > 0;) {
         bool any = false;
-        for (size_t k = 0; k < count && left > 0; k++) {
+        for (size_t k = 0; k < count && unallotted > 0; k++) {
             struct quota_member *m = &members[(first + k) % count];
             if (wanted && m->next >= m->last.held + m->last.waiting)
                 continue;
             m->next++;
-            left--;
+            unallotted--;
             any = true;
         }
         wanted = wanted && any;
     }
 }
 
-/* For what some hold beyond their share, others leave theirs unfilled. */
-static void make_up(struct quota_member *members, size_t count, int cap) {
+/* Where some members hold more than their share, idle slots of others are not granted. */
+static void offset_excess(struct quota_member *members, size_t count, int cap) {
     int excess = -cap;
     for (size_t i = 0; i < count; i++)
-        excess += most(members[i].next, members[i].last.held);
+        excess += max(members[i].next, members[i].last.held);
     for (size_t i = 0; i < count && excess > 0; i++) {
-        int running = members[i].last.held - members[i].last.calls; /* a call may be refused */
-        int idle = most(members[i].next - running, 0);
-        members[i].next -= least(idle, excess);
-        excess -= least(idle, excess);
+        /* A call that is out may be throttled: its slot counts as idle. */
+        int running = members[i].last.held - members[i].last.calls;
+        int idle = max(members[i].next - running, 0);
+        members[i].next -= min(idle, excess);
+        excess -= min(idle, excess);
     }
 }
 
-static int reserve(const struct quota *q, const struct quota_member *members, size_t count) {
+static int reserve_left(const struct quota *q, const struct quota_member *members, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (!members[i].reported)
-            return most(q->reserve, 0);
+            return max(q->reserve, 0);
     return 0;
 }
 
-/* Takes back what would be more than the others are bound to leave. True: somebody waits. */
-static bool fit(const struct quota *q, struct quota_member *members, size_t count) {
+/*
+ * Lowers `next` to what the bounds of the others leave room for. True: a member with work would get
+ * more, and some share changes.
+ */
+static bool fit_to_bounds(const struct quota *q, struct quota_member *members, size_t count) {
     int room = q->limit + (q->probe_version != 0);
     bool waits = false, moves = false;
-    /* The limit was found too high and is not yet known: nobody gets more until it is. */
-    bool frozen = q->check != QUOTA_CHECK_NONE && !q->check_probe;
+    /* A throttle has ended the growth and the check is still to tell the quota: nobody gets more.
+     */
+    bool frozen = q->check != QUOTA_CHECK_NONE && !q->check_is_of_probe;
     for (size_t i = 0; i < count; i++)
         room -= quota_bound(&members[i]);
-    room -= reserve(q, members, count);
+    room -= reserve_left(q, members, count);
     for (size_t i = 0; i < count; i++) {
         struct quota_member *m = &members[i];
         if (frozen)
-            m->next = least(m->next, estimate(m));
-        int more = m->next - (m->returns ? m->share : quota_bound(m));
+            m->next = min(m->next, estimate_held(m));
+        int more = m->next - (m->was_forgotten ? m->share : quota_bound(m));
         waits |= m->last.waiting > 0 && m->next > m->share;
         if (more > 0) {
-            int granted = least(more, most(room, 0));
+            int granted = min(more, max(room, 0));
             m->next -= more - granted;
             room -= granted;
         }
@@ -337,22 +355,22 @@ static bool fit(const struct quota *q, struct quota_member *members, size_t coun
     return waits && moves;
 }
 
-bool quota_share(struct quota *q, struct quota_member *members, size_t count, int64_t next_version,
+bool quota_allot(struct quota *q, struct quota_member *members, size_t count, int64_t next_version,
                  int64_t now_ms) {
     if (count == 0)
         return false;
-    bool due = grow(q, members, count, next_version);
-    due |= probe(q, members, count, next_version, now_ms);
+    bool due = raise_limit(q, members, count, next_version);
+    due |= begin_probe(q, members, count, next_version, now_ms);
     share_fairly(q, members, count, now_ms);
     if (q->probe_version != 0)
         members[q->prober].next++;
-    make_up(members, count, q->limit + (q->probe_version != 0));
-    return fit(q, members, count) || due;
+    offset_excess(members, count, q->limit + (q->probe_version != 0));
+    return fit_to_bounds(q, members, count) || due;
 }
 
 void quota_granted(struct quota_member *members, size_t count) {
     for (size_t i = 0; i < count; i++) {
         members[i].share = members[i].next;
-        members[i].share_most = most(members[i].share_most, members[i].share);
+        members[i].share_max = max(members[i].share_max, members[i].share);
     }
 }

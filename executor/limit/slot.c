@@ -6,7 +6,7 @@
 int slot_count(const struct executor *x) {
     int count = 0;
     for (int lane = 0; lane < LANES; lane++)
-        count += admission_out(&x->admission[lane]);
+        count += admission_held(&x->admission[lane]);
     return count;
 }
 
@@ -15,8 +15,8 @@ bool slot_take(struct executor *x, struct job *job) {
         return true;
     if (x->config->max_running > 0 && slot_count(x) >= x->config->max_running)
         return false;
-    if (!admission_want(&x->admission[job->lane], loop_now(x->loop), dispatch_backlog(x, job->lane),
-                        &job->permit))
+    if (!admission_acquire(&x->admission[job->lane], loop_now(x->loop),
+                           dispatch_backlog(x, job->lane), &job->permit))
         return false;
     job->slot = SLOT_PERMIT;
     return true;

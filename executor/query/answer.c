@@ -242,7 +242,7 @@ void answer_take(void *arg, const struct aws_answer *answer) {
     count_call(x, job, answer, outcome);
     log_debug("answer outcome=%s status=%d code=%s queryId=%s queryExecutionId=%s limit=%d held=%d",
               outcome_name(outcome), answer->http.status, answer->code, job->id.query_id,
-              id != NULL ? id : "", x->admission[job->lane].limit, x->admission[job->lane].held);
+              id != NULL ? id : "", x->admission[job->lane].limit, x->admission[job->lane].running);
     if (outcome == OUTCOME_STARTED || outcome == OUTCOME_QUOTA || outcome == OUTCOME_MISMATCH ||
         outcome == OUTCOME_REJECTED) /* the others may come before the signature is looked at */
         gate_worked(x);

@@ -51,7 +51,7 @@ static void look_at_lane(struct look *look, enum lane lane) {
     struct executor *x = look->x;
     int of_all = slot_count(x);
     bool is_shared = x->config->max_running > 0;
-    look->running = is_shared ? of_all : admission_out(&x->admission[lane]);
+    look->running = is_shared ? of_all : admission_held(&x->admission[lane]);
     if ((is_shared && of_all >= x->config->max_running) || admission_is_full(&x->admission[lane]))
         window_walk(&x->window[lane], look_at, look);
 }

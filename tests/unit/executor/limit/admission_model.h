@@ -276,8 +276,8 @@ static void model_calls(struct model *m, int q) {
  * that nobody knows to be free, one.
  */
 static void model_check_permit(const struct model *m) {
-    int out = m->a.held + m->a.pending;
-    if (!m->a.growing && out > m->a.limit + m->a.above + 1)
+    int out = m->a.running + m->a.calls;
+    if (!m->a.growing && out > m->a.limit + m->a.unconfirmed_probes + 1)
         fail_msg("seed %" PRIu64 ": %d out at %" PRId64 " ms, limit %d", m->c.seed, out,
                  m->now_us / 1000, m->a.limit);
 }
@@ -285,7 +285,7 @@ static void model_check_permit(const struct model *m) {
 static void model_dispatch(struct model *m) {
     struct admission_permit permit;
     while (m->waiting > 0 && m->calls_now < m->c.calls_most &&
-           admission_want(&m->a, m->now_us / 1000, m->waiting, &permit)) {
+           admission_acquire(&m->a, m->now_us / 1000, m->waiting, &permit)) {
         int q = m->backlog[m->first];
         model_check_permit(m);
         m->first = (m->first + 1) % m->c.queries;
@@ -386,10 +386,10 @@ static void model_check_books(struct model *m) {
         pending += m->queries[q].state == MODEL_CALLS && !m->queries[q].holds;
         held += m->queries[q].holds;
     }
-    if (m->a.pending != pending || m->a.held != held || m->a.limit < 0)
+    if (m->a.calls != pending || m->a.running != held || m->a.limit < 0)
         fail_msg("seed %" PRIu64 ": pending %d, not %d; held %d, not %d; limit %d at %" PRId64
                  " ms",
-                 m->c.seed, m->a.pending, pending, m->a.held, held, m->a.limit, m->now_us / 1000);
+                 m->c.seed, m->a.calls, pending, m->a.running, held, m->a.limit, m->now_us / 1000);
     if (held + pending > m->most_out)
         m->most_out = held + pending;
 }

@@ -103,15 +103,15 @@ static void append(struct model *m, int kind, const char *id, const void *body, 
 
 static void deliver(struct model *m, struct model_executor *e, size_t offset) {
     const struct model_record *r = &m->log[offset];
-    bool past = !e->fleet.caught_up;
+    bool past = !e->fleet.view.caught_up;
     if (r->kind == RECORD_CLAIM)
-        fleet_heard_claim(&e->fleet, r->id, (int64_t)offset);
+        fleet_apply_claim(&e->fleet, r->id, (int64_t)offset);
     else if (r->kind == RECORD_GRANT)
-        fleet_heard_grant(&e->fleet, r->body, m->now_ms - r->at_ms, m->now_ms);
+        fleet_apply_grant(&e->fleet, r->body, m->now_ms - r->at_ms, m->now_ms);
     else if (r->kind == RECORD_REPORT && !past)
-        fleet_heard_report(&e->fleet, r->body, m->now_ms);
+        fleet_apply_report(&e->fleet, r->body, m->now_ms);
     else if (r->kind == RECORD_LEAVE)
-        fleet_heard_leave(&e->fleet, r->id);
+        fleet_apply_leave(&e->fleet, r->id);
 }
 
 static void read_log(struct model *m, struct model_executor *e) {
@@ -195,7 +195,7 @@ static void end_look(struct model *m, struct model_executor *e) {
         i--;
     }
     fleet_swept(&e->fleet, LANE_DML, (double)last_ms / 1000,
-                count_at(e, fleet_asks_at(&e->fleet, LANE_DML)));
+                count_at(e, fleet_count_at(&e->fleet, LANE_DML)));
     fleet_swept(&e->fleet, LANE_DDL, 0, 0);
     admission_swept(&e->a[0], (int)e->running);
     e->sweep_ends_ms = 0;
@@ -216,28 +216,29 @@ static void look(struct model *m, struct model_executor *e) {
 
 static int bounds(const struct fleet *f) {
     int sum = 0;
-    for (size_t i = 0; i < f->count; i++)
-        sum += quota_bound(&f->members[LANE_DML][i]);
+    for (size_t i = 0; i < f->leader.count; i++)
+        sum += quota_bound(&f->leader.members[LANE_DML][i]);
     return sum;
 }
 
 static const struct model_executor *executor_of(const struct model *m, const char *id) {
     for (size_t i = 0; i < m->count; i++)
-        if (strcmp(m->executors[i].fleet.id, id) == 0)
+        if (strcmp(m->executors[i].fleet.view.id, id) == 0)
             return &m->executors[i];
     return NULL;
 }
 
 /* No member may do more than its leader reckons with. */
 static void check_obedience(const struct model *m, const struct fleet *leader) {
-    for (size_t i = 0; i < leader->count; i++) {
-        const struct model_executor *e = executor_of(m, leader->ids[i]);
-        if (e == NULL || !e->alive || !e->fleet.governed || e->a[0].version < 0 ||
-            e->fleet.grant.epoch != leader->epoch)
+    for (size_t i = 0; i < leader->leader.count; i++) {
+        const struct model_executor *e = executor_of(m, leader->leader.ids[i]);
+        if (e == NULL || !e->alive || !e->fleet.member.governed || e->a[0].version < 0 ||
+            e->fleet.view.grant.epoch != leader->view.epoch)
             continue;
-        if (e->a[0].share > quota_bound(&leader->members[LANE_DML][i]))
-            fail_msg("%s may hold %d, its leader reckons with %d at %d ms", leader->ids[i],
-                     e->a[0].share, quota_bound(&leader->members[LANE_DML][i]), (int)m->now_ms);
+        if (e->a[0].share > quota_bound(&leader->leader.members[LANE_DML][i]))
+            fail_msg("%s may hold %d, its leader reckons with %d at %d ms", leader->leader.ids[i],
+                     e->a[0].share, quota_bound(&leader->leader.members[LANE_DML][i]),
+                     (int)m->now_ms);
     }
 }
 
@@ -247,27 +248,28 @@ static void step_fleet(struct model *m, struct model_executor *e) {
     struct fleet *f = &e->fleet;
     struct fleet_due due;
     const struct fleet_work work[LANES] = {{e->backlog, e->backlog}, {0, 0}};
-    bool led = f->leads;
+    bool led = f->leader.leads;
     int before = bounds(f);
     fleet_step(f, m->now_ms, e->a, work, &due);
-    if (led && f->leads && due.grant) {
-        int after = bounds(f), most = f->quota[0].limit + (f->quota[0].probe_version != 0);
+    if (led && f->leader.leads && due.grant) {
+        int after = bounds(f),
+            most = f->leader.quota[0].limit + (f->leader.quota[0].probe_version != 0);
         if (after > most && after > before)
             fail_msg("a grant raises what may be held from %d to %d, limit %d, at %d ms", before,
-                     after, f->quota[0].limit, (int)m->now_ms);
+                     after, f->leader.quota[0].limit, (int)m->now_ms);
     }
-    if (f->leads)
+    if (f->leader.leads)
         check_obedience(m, f);
     if (e->cut_off || e->mute)
         return;
     if (due.claim)
-        append(m, RECORD_CLAIM, f->id, NULL, 0);
-    if (due.bury)
-        append(m, RECORD_LEAVE, due.buried, NULL, 0);
+        append(m, RECORD_CLAIM, f->view.id, NULL, 0);
+    if (due.tombstone)
+        append(m, RECORD_LEAVE, due.gone, NULL, 0);
     if (due.grant)
-        append(m, RECORD_GRANT, f->id, &f->led, sizeof f->led);
+        append(m, RECORD_GRANT, f->view.id, &f->leader.grant, sizeof f->leader.grant);
     if (due.report)
-        append(m, RECORD_REPORT, f->id, &f->sent, sizeof f->sent);
+        append(m, RECORD_REPORT, f->view.id, &f->member.report, sizeof f->member.report);
 }
 
 static void step(struct model *m, struct model_executor *e) {
@@ -278,13 +280,13 @@ static void step(struct model *m, struct model_executor *e) {
     look(m, e);
     step_fleet(m, e);
     bool any = false;
-    while (e->backlog > 0 && admission_want(&e->a[0], m->now_ms, e->backlog, &permit)) {
+    while (e->backlog > 0 && admission_acquire(&e->a[0], m->now_ms, e->backlog, &permit)) {
         call(m, e, &permit);
         any = true;
     }
     if (any)
         step_fleet(m, e);
-    assert_true(e->a[0].held >= 0 && e->a[0].pending >= 0);
+    assert_true(e->a[0].running >= 0 && e->a[0].calls >= 0);
 }
 
 static void model_run(struct model *m, int64_t until_ms) {

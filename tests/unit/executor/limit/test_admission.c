@@ -15,13 +15,13 @@
 
 static struct admission_permit want(struct admission *a, int64_t now_ms) {
     struct admission_permit permit;
-    assert_true(admission_want(a, now_ms, LONG, &permit));
+    assert_true(admission_acquire(a, now_ms, LONG, &permit));
     return permit;
 }
 
 static void refuse(struct admission *a, int64_t now_ms) {
     struct admission_permit permit;
-    assert_false(admission_want(a, now_ms, LONG, &permit));
+    assert_false(admission_acquire(a, now_ms, LONG, &permit));
 }
 
 /* Not cold any more, `n` running and a limit of `n`. */
@@ -37,7 +37,7 @@ static struct admission learned(int n, int64_t now_ms) {
     admission_sweep_begins(&a);
     admission_swept(&a, n);
     assert_int_equal(a.limit, n);
-    assert_int_equal(a.held, n);
+    assert_int_equal(a.running, n);
     return a;
 }
 
@@ -78,12 +78,12 @@ static void test_no_probe_at_the_end_of_a_backlog(void **state) {
         assert_false(permit.probe);
         admission_started(&a, &permit);
     }
-    assert_false(admission_want(&a, 1000, 59, &permit));
-    assert_true(admission_want(&a, 1000, 60, &permit));
+    assert_false(admission_acquire(&a, 1000, 59, &permit));
+    assert_true(admission_acquire(&a, 1000, 60, &permit));
     assert_true(permit.probe);
     admission_throttled(&a, 1000, &permit);
-    assert_false(admission_want(&a, 120999, 1, &permit));
-    assert_true(admission_want(&a, 121000, 1, &permit)); /* the quota may have grown meanwhile */
+    assert_false(admission_acquire(&a, 120999, 1, &permit));
+    assert_true(admission_acquire(&a, 121000, 1, &permit)); /* the quota may have grown meanwhile */
     assert_true(permit.probe);
 }
 
@@ -112,7 +112,7 @@ static void test_governed(void **state) {
     admission_govern(&a, 5, 9);
     admission_ended(&a, 6);
     refuse(&a, 0);
-    admission_alone(&a, 0, 20, true);
+    admission_learn_alone(&a, 0, 20, true);
     want(&a, 0);
 }
 
@@ -130,7 +130,7 @@ static void test_throttles_from_before_are_no_news(void **state) {
         permits[i] = want(&a, 0);
     for (int i = 0; i < 4; i++)
         admission_throttled(&a, 0, &permits[i]);
-    assert_int_equal(a.pending, 0);
+    assert_int_equal(a.calls, 0);
     assert_int_equal(a.limit, 18);
     refuse(&a, 0);
     admission_ended(&a, 1);
@@ -276,7 +276,7 @@ static void test_probes_that_work(void **state) {
     admission_ended(&a, 2);
     admission_swept(&a, 5); /* they took the places of some that had ended */
     assert_int_equal(a.limit, 5);
-    assert_int_equal(a.above, 1);
+    assert_int_equal(a.unconfirmed_probes, 1);
     refuse_probe(&a);
     refuse(&a, 0);
 }
@@ -452,10 +452,10 @@ static void test_uncertain_ones_do_not_grow(void **state) {
     struct admission_permit permit;
     int out = 0;
     admission_init(&a);
-    for (; admission_want(&a, out, LONG, &permit) && out < 100; out++)
+    for (; admission_acquire(&a, out, LONG, &permit) && out < 100; out++)
         admission_uncertain(&a);
     assert_int_equal(out, 5);
-    assert_int_equal(a.held, 5);
+    assert_int_equal(a.running, 5);
     admission_confirmed(&a); /* they run after all */
     assert_int_equal(a.limit, 5);
     want(&a, 0);
@@ -471,7 +471,7 @@ static void test_uncertain_ones_do_not_grow(void **state) {
 
     a = learned(5, 0);
     admission_uncertain(&a);
-    a.pending = 0;
+    a.calls = 0;
     admission_confirmed(&a);
     assert_int_equal(a.limit, 5); /* no news at the edge */
 }
@@ -494,15 +494,15 @@ static void test_full(void **state) {
         struct admission a;
         bool want;
     } cases[] = {
-        {"below the limit", {.limit = 3, .held = 2}, false},
-        {"at the limit", {.limit = 3, .held = 3}, true},
-        {"above it", {.limit = 3, .held = 4}, true},
-        {"with a call under way", {.limit = 3, .held = 2, .pending = 1}, true},
+        {"below the limit", {.limit = 3, .running = 2}, false},
+        {"at the limit", {.limit = 3, .running = 3}, true},
+        {"above it", {.limit = 3, .running = 4}, true},
+        {"with a call under way", {.limit = 3, .running = 2, .calls = 1}, true},
         {"others have it all", {.limit = 0}, true},
-        {"cold: nobody knows", {.limit = 1, .pending = 4, .cold = true, .growing = true}, false},
-        {"growing: nobody knows", {.limit = 3, .held = 3, .growing = true}, false},
-        {"its share is taken", {.limit = 9, .held = 3, .governed = true, .share = 3}, true},
-        {"its share is not", {.limit = 1, .held = 2, .governed = true, .share = 3}, false},
+        {"cold: nobody knows", {.limit = 1, .calls = 4, .cold = true, .growing = true}, false},
+        {"growing: nobody knows", {.limit = 3, .running = 3, .growing = true}, false},
+        {"its share is taken", {.limit = 9, .running = 3, .governed = true, .share = 3}, true},
+        {"its share is not", {.limit = 1, .running = 2, .governed = true, .share = 3}, false},
         {"no share", {.limit = 9, .governed = true}, true},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
@@ -545,11 +545,11 @@ static void random_walk(uint64_t seed) {
         int at = pending > 0 ? (int)((r >> 8) % (unsigned)pending) : 0;
         unsigned what = (unsigned)(r % 10);
         if (what < 4 && pending < PERMITS_MOST &&
-            admission_want(&a, now_ms, LONG, &permits[pending])) {
+            admission_acquire(&a, now_ms, LONG, &permits[pending])) {
             pending++;
-            assert_true(a.growing || held + pending <= a.limit + a.above + 1);
+            assert_true(a.growing || held + pending <= a.limit + a.unconfirmed_probes + 1);
             assert_true(!permits[pending - 1].probe || pending == 1);
-            assert_true(a.pending <= 4);
+            assert_true(a.calls <= 4);
             assert_true(a.cold || !a.growing || held + pending <= a.limit + 4);
         } else if (what >= 4 && what < 8 && pending > 0) {
             struct admission_permit permit = permits[at];
@@ -577,15 +577,15 @@ static void random_walk(uint64_t seed) {
             else
                 admission_swept(&a, held > 0 ? (int)((r >> 24) % (unsigned)(held + 1)) : 0);
         }
-        if (a.pending != pending || a.held != held || a.limit < 0)
+        if (a.calls != pending || a.running != held || a.limit < 0)
             fail_msg("seed %" PRIu64 " step %d: pending %d/%d held %d/%d limit %d", seed, step,
-                     a.pending, pending, a.held, held, a.limit);
+                     a.calls, pending, a.running, held, a.limit);
     }
     /* All is given back: sooner or later one may start. */
     for (; pending > 0; pending--)
         admission_cancelled(&a);
     admission_ended(&a, held);
-    if (!admission_want(&a, now_ms + 2000, LONG, &permits[0])) /* the clock had gone back */
+    if (!admission_acquire(&a, now_ms + 2000, LONG, &permits[0])) /* the clock had gone back */
         want(&a, now_ms + 4000);
 }
 

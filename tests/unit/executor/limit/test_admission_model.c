@@ -31,9 +31,9 @@ static void test_learns_the_quota_in_a_second(void **state) {
             c.seed = seed;
             model_open(&m, &c);
             model_run(&m, 1000);
-            if (m.a.cold || m.a.limit != c.quota || m.a.held != c.quota)
+            if (m.a.cold || m.a.limit != c.quota || m.a.running != c.quota)
                 fail_msg("quota %d, round trip %d ms: limit %d, held %d", c.quota, (int)c.rtt_ms,
-                         m.a.limit, m.a.held);
+                         m.a.limit, m.a.running);
             assert_in_range(m.throttled, 1, c.quota < 6 && c.rtt_ms < 50 ? 2 : 4);
             model_close(&m);
         }
@@ -152,8 +152,8 @@ static void test_faults(void **state) {
         }
         if (m.done != c.queries)
             fail_msg("seed %" PRIu64 ": %d of %d ended", seed, m.done, c.queries);
-        assert_int_equal(m.a.held, 0);
-        assert_int_equal(m.a.pending, 0);
+        assert_int_equal(m.a.running, 0);
+        assert_int_equal(m.a.calls, 0);
         model_close(&m);
     }
 }

@@ -42,11 +42,10 @@ static void test_four_share_one_quota(void **state) {
             run_all(m, queries, 1000000);
             double ideal_ms = (double)queries / rows[r].quota * (double)rows[r].duration_ms;
             double ratio = (double)m->now_ms / ideal_ms;
-            if (getenv("FLEET_TELL") != NULL)
-                print_message("%-16s seed %d: time %.3f wasted %.3f records/s %.1f\n", rows[r].name,
-                              (int)seed, ratio, waste(m),
-                              (double)m->log_count * 1000 / (double)m->now_ms);
-            if (getenv("FLEET_TELL") == NULL && (ratio > rows[r].ratio || waste(m) > rows[r].waste))
+            print_message("%-24s seed %d: time %.3f wasted %.3f records/s %.1f\n", rows[r].name,
+                          (int)seed, ratio, waste(m),
+                          (double)m->log_count * 1000 / (double)m->now_ms);
+            if (ratio > rows[r].ratio || waste(m) > rows[r].waste)
                 fail_msg("%s, seed %d: time %.3f of the ideal, %.3f wasted", rows[r].name,
                          (int)seed, ratio, waste(m));
             model_close(m);
@@ -62,7 +61,7 @@ static struct model *model_of_four(uint64_t seed) {
 }
 
 static const struct quota *led(const struct model *m) {
-    return &m->executors[m->leader].fleet.quota[LANE_DML];
+    return &m->executors[m->leader].fleet.leader.quota[LANE_DML];
 }
 
 static void test_quota_is_learned_in_a_second_and_followed(void **state) {
@@ -116,12 +115,12 @@ static void test_leader_killed(void **state) {
         take_over(dead, &m->executors[heir]);
         model_own(m, heir);
         model_run(m, m->now_ms + 1000);
-        assert_true(m->executors[heir].fleet.leads);
+        assert_true(m->executors[heir].fleet.leader.leads);
         assert_in_range(led(m)->limit, 15, 21);
         run_all(m, 1600, 200000);
         for (size_t r = 0; r < m->log_count; r++) /* none that lives was thought to be gone */
             assert_true(m->log[r].kind != RECORD_LEAVE ||
-                        strcmp(m->log[r].id, dead->fleet.id) == 0);
+                        strcmp(m->log[r].id, dead->fleet.view.id) == 0);
         assert_true(waste(m) < 0.05);
         model_close(m);
     }
@@ -141,22 +140,23 @@ static void test_deposed_leader_is_not_heeded(void **state) {
         model_own(m, heir);
         fleet_owns(&sleeper->fleet, true, false); /* it has not heard of it */
         model_run(m, 65000);
-        int64_t epoch = m->executors[heir].fleet.epoch;
-        assert_true(m->executors[heir].fleet.leads);
+        int64_t epoch = m->executors[heir].fleet.view.epoch;
+        assert_true(m->executors[heir].fleet.leader.leads);
         sleeper->paused = false;
         sleeper->cut_off = true; /* what it writes first it writes before it has read anything */
         struct fleet_due due;
         const struct fleet_work work[LANES] = {{50, 50}, {0, 0}};
         fleet_step(&sleeper->fleet, m->now_ms, sleeper->a, work, &due);
-        assert_true(due.grant && sleeper->fleet.leads);
-        assert_false(due.bury); /* it has heard of nobody, of itself neither */
-        append(m, RECORD_GRANT, sleeper->fleet.id, &sleeper->fleet.led, sizeof sleeper->fleet.led);
+        assert_true(due.grant && sleeper->fleet.leader.leads);
+        assert_false(due.tombstone); /* it has heard of nobody, of itself neither */
+        append(m, RECORD_GRANT, sleeper->fleet.view.id, &sleeper->fleet.leader.grant,
+               sizeof sleeper->fleet.leader.grant);
         sleeper->cut_off = false;
         fleet_owns(&sleeper->fleet, false, false);
         model_run(m, m->now_ms + 100);
         for (size_t i = 0; i < m->count; i++) {
-            assert_int_equal(m->executors[i].fleet.epoch, epoch);
-            assert_int_equal(m->executors[i].fleet.grant.epoch, epoch);
+            assert_int_equal(m->executors[i].fleet.view.epoch, epoch);
+            assert_int_equal(m->executors[i].fleet.view.grant.epoch, epoch);
         }
         run_all(m, 1600, 300000);
         model_close(m);
@@ -226,14 +226,14 @@ static void test_what_was_forgotten_is_not_kept(void **state) {
     const struct quota_report all = {.share = 6, .held = 6, .waiting = 40, .backlog = 40};
     const struct quota_report back = {.share = 2, .held = 1, .waiting = 40, .backlog = 40};
     const struct quota_report aware = {.share = 0, .held = 0, .waiting = 40, .backlog = 40};
-    quota_heard(&q, members, 2, 0, &all, 18, 19, 0);
-    quota_heard(&q, members, 2, 1, &back, 7, 19, 0);
+    quota_take_report(&q, members, 2, 0, &all, 18, 19, 0);
+    quota_take_report(&q, members, 2, 1, &back, 7, 19, 0);
     assert_int_equal(quota_bound(&members[1]), 2);
-    quota_share(&q, members, 2, 19, 0);
+    quota_allot(&q, members, 2, 19, 0);
     assert_int_equal(members[1].next, 0);
-    quota_heard(&q, members, 2, 1, &aware, 7, 19, 0);
+    quota_take_report(&q, members, 2, 1, &aware, 7, 19, 0);
     assert_int_equal(quota_bound(&members[1]), 0);
-    quota_share(&q, members, 2, 19, 0);
+    quota_allot(&q, members, 2, 19, 0);
     assert_int_equal(members[0].next, 3);
     assert_int_equal(members[1].next, 0); /* what the other gives up is not free yet */
 }

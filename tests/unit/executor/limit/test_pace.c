@@ -6,7 +6,7 @@
 
 #include <cmocka.h>
 
-#include "executor/limit/admission.h"
+#include "executor/limit/pace.h"
 
 static void test_no_pace_before_the_first_throttle(void **state) {
     (void)state;

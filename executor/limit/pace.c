@@ -1,0 +1,57 @@
+#include "executor/limit/pace.h"
+
+/* test_pace.c holds these against an API with Athena's rate: under 5 % of the calls are refused. */
+static const double rate_min = 0.5, rate_cut = 0.7, rate_rise = 1.0;
+/* Ten times what Athena allows: the cause of the throttling is gone, and with it the pace. */
+static const double rate_unlimited = 200;
+enum {
+    CUT_EVERY_MS = 1000,
+};
+
+void pace_init(struct pace *p) {
+    *p = (struct pace){0};
+}
+
+static void count_call(struct pace *p, int64_t now_ms) {
+    if (now_ms < p->second_ms || now_ms - p->second_ms >= 1000) {
+        p->calls_before = now_ms - p->second_ms < 2000 ? p->calls : 0;
+        p->calls = 0;
+        p->second_ms = now_ms;
+    }
+    p->calls++;
+}
+
+bool pace_open(struct pace *p, int64_t now_ms) {
+    if (p->rate <= 0)
+        return true;
+    double passed_s = now_ms > p->filled_ms ? (double)(now_ms - p->filled_ms) / 1000 : 0;
+    double room = p->rate > 1 ? p->rate : 1;
+    p->tokens = p->tokens + passed_s * p->rate < room ? p->tokens + passed_s * p->rate : room;
+    p->filled_ms = now_ms;
+    return p->tokens >= 1;
+}
+
+void pace_take(struct pace *p, int64_t now_ms) {
+    if (p->rate > 0)
+        p->tokens--;
+    count_call(p, now_ms);
+}
+
+void pace_throttled(struct pace *p, int64_t now_ms) {
+    if (p->rate > 0 && now_ms >= p->cut_ms && now_ms - p->cut_ms < CUT_EVERY_MS)
+        return; /* one cut for all calls that were under way together */
+    double was = p->rate;
+    if (was <= 0)
+        was = p->calls > p->calls_before ? p->calls : p->calls_before;
+    p->rate = was * rate_cut > rate_min ? was * rate_cut : rate_min;
+    p->tokens = 0;
+    p->filled_ms = p->cut_ms = now_ms;
+}
+
+void pace_worked(struct pace *p) {
+    if (p->rate <= 0)
+        return;
+    p->rate += rate_rise / p->rate;
+    if (p->rate > rate_unlimited)
+        p->rate = 0;
+}
