@@ -60,10 +60,4 @@ bool json_read_array(struct json_value array, json_element_fn *fn, void *arg);
 /* The text of a JSON_STRING, decoded to UTF-8 with a NUL behind it. The caller frees. */
 char *json_decode_string(struct json_value string, size_t *len);
 
-/*
- * The length, 1 to 4, of the UTF-8 sequence that `s` (of `n` bytes) begins with; 0 where there is
- * none: overlong, a surrogate, beyond U+10FFFF, cut off, or n = 0.
- */
-size_t json_utf8_sequence(const char *s, size_t n);
-
 #endif

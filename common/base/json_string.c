@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "common/base/hex.h"
-#include "common/base/json.h"
 
 static bool is_continuation(char c) {
     return ((unsigned char)c & 0xC0) == 0x80;

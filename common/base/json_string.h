@@ -1,6 +1,5 @@
 /*
- * The strings of JSON (pure, internal to common/base/json.c): what may stand in them, and what it
- * means.
+ * The strings of JSON, and the UTF-8 in them (pure): what may stand in them, and what it means.
  */
 #ifndef COMMON_BASE_JSON_STRING_H
 #define COMMON_BASE_JSON_STRING_H
@@ -32,5 +31,11 @@ const char *json_string_check(const char *p, const char *end, bool *has_escapes,
  * bytes. Returns how many it used: never more than n.
  */
 size_t json_string_decode(const char *s, size_t n, char *to);
+
+/*
+ * The length, 1 to 4, of the UTF-8 sequence that `s` (of `n` bytes) begins with; 0 where there is
+ * none: overlong, a surrogate, beyond U+10FFFF, cut off, or n = 0.
+ */
+size_t json_utf8_sequence(const char *s, size_t n);
 
 #endif

@@ -8,6 +8,7 @@
 
 #include "common/base/hex.h"
 #include "common/base/json.h"
+#include "common/base/json_string.h"
 #include "common/base/memory.h"
 
 enum {

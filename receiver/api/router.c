@@ -6,7 +6,7 @@
 #include <strings.h>
 
 #include "common/base/hex.h"
-#include "common/base/json.h"
+#include "common/base/json_string.h"
 
 static const char id_detail[] =
     "The path must end with a queryId: 1 to 128 bytes of UTF-8 without NUL, percent-encoded.";

@@ -1,4 +1,5 @@
 #include "common/base/json.h"
+#include "common/base/json_string.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
