@@ -8,6 +8,7 @@
 #include "common/base/memory.h"
 #include "common/kafka/group.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/wakeup.h"
 #include "executor/query/job.h"
 
 enum {

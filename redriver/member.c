@@ -8,6 +8,7 @@
 #include "common/base/memory.h"
 #include "common/kafka/group.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/wakeup.h"
 
 enum {
     POLL_EVERY_MS = 500, /* well within max.poll.interval.ms, and the paused queue needs no more */

@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/wakeup.h"
 
 enum {
     SERVE_EVERY_MS = 500,

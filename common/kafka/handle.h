@@ -1,8 +1,8 @@
 /*
- * librdkafka at the edge: properties from the environment, handles, and waking the loop.
+ * A handle of librdkafka: its configuration, its logs and errors, and whether a broker is reached.
  *
- * All handles are used from the loop's thread only. librdkafka's threads reach us through queues
- * that wake the loop by an eventfd.
+ * All handles are used from the loop's thread only. librdkafka's threads reach it through queues
+ * that wake the loop (common/kafka/wakeup.h).
  */
 #ifndef COMMON_KAFKA_HANDLE_H
 #define COMMON_KAFKA_HANDLE_H
@@ -13,23 +13,14 @@
 #include <stddef.h>
 
 #include "common/base/buffer.h"
-#include "common/base/loop.h"
 #include "common/kafka/options.h"
 #include "common/kafka/trouble.h"
 
-/*
- * The read_more of a struct program: KAFKA_… of the environment into common->kafka. AWS_MSK_IAM is
- * kept as OAUTHBEARER over SASL_SSL, with common->msk_iam set: the program then opens common->iam.
- */
-void kafka_properties_read(struct options_common *common, struct buffer *faults);
-/* What the user has set; NULL: nothing. sasl.mechanisms is found as sasl.mechanism. Borrowed. */
-const char *kafka_property(const struct options_common *common, const char *name);
-
-/* What librdkafka last said of a handle. Kept up while the handle is polled; about a second old. */
+/* From librdkafka's statistics and errors: about a second old while the handle is polled. */
 struct kafka_health {
     bool up;     /* a broker is reached */
     int64_t lag; /* records behind the end, over the assigned partitions; -1: not known */
-    char trouble[KAFKA_TROUBLE_MAX]; /* why no broker can be signed in to; "": nothing is known */
+    char trouble[KAFKA_TROUBLE_MAX]; /* why the sign-in to a broker fails; "": not known */
 };
 
 /*
@@ -41,13 +32,13 @@ struct kafka_owner {
     void (*fatal)(struct kafka_owner *owner);
     const struct options_common *common;
     atomic_int certificate_fault; /* the last X509_V_ERR_…, from the threads of the brokers */
-    int64_t said_ms[KAFKA_TROUBLE_KINDS]; /* when trouble was logged last, loop_wall() */
+    int64_t logged_ms[KAFKA_TROUBLE_KINDS]; /* when each kind was logged last, loop_wall() */
 };
 
 /*
  * A configuration with what all handles share and with the user's properties: brokers, client.id,
  * logs, errors and statistics. The caller adds its own with kafka_set(); those that a guarantee
- * rests on may not be set by the user at all (kafka_properties_read() refuses them).
+ * rests on cannot be set by the user (common/kafka/properties.h).
  */
 rd_kafka_conf_t *kafka_conf(const struct options_common *common);
 /* The name must be one that every librdkafka from 2.0 on knows: else the program aborts. */
@@ -63,16 +54,9 @@ void kafka_set_default(rd_kafka_conf_t *conf, const struct options_common *commo
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
                        const struct options_common *common, struct kafka_owner *owner, char *error,
                        size_t error_size);
-/* Destroys the handle; `flags` of rd_kafka_destroy_flags(). */
+/* Destroys the handle; `flags` are those of rd_kafka_destroy_flags(). */
 void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);
-/* For /readyz: "no broker reached at …", and why where that is known. */
+/* For /readyz: appends "no broker reached at …" and the trouble, where that is known. */
 void kafka_describe_down(const struct kafka_owner *owner, struct buffer *why);
-
-/* Wakes the loop whenever `queue` stops being empty, and once at the start. */
-struct kafka_wakeup;
-struct kafka_wakeup *kafka_wakeup_open(struct loop *loop, rd_kafka_queue_t *queue, loop_fn *fn,
-                                       void *arg);
-void kafka_wakeup_again(struct kafka_wakeup *w); /* in the next turn, without waiting */
-void kafka_wakeup_close(struct kafka_wakeup *w);
 
 #endif

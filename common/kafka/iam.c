@@ -16,7 +16,7 @@
 
 enum {
     LOOK_EVERY_MS = 1000,
-    LOOK_SOON_MS = 100, /* while there are none: a program that starts waits for them */
+    LOOK_SOON_MS = 100, /* while there are none: the program's start waits for them */
     REFUSED_EVERY_S = 60,
     REGION_MAX = 64,
     PRINCIPAL_MAX = 200,
@@ -27,7 +27,7 @@ struct kafka_iam {
     struct loop *loop;
     struct credentials_provider *provider;
     const struct aws_options *options;
-    struct loop_timer look;
+    struct loop_timer look_timer;
     int64_t refused_at, signed_at; /* seconds since the epoch; after a refusal */
     rd_kafka_t **handles;
     size_t handle_count;
@@ -37,7 +37,7 @@ struct kafka_iam {
     struct credentials copy;
     char region[REGION_MAX]; /* where there is a copy */
     char why[512];           /* where there is none */
-    bool coming;             /* there will be one, or a reason why not */
+    bool coming;             /* the provider is still fetching the first ones */
 };
 
 /* --- any thread ------------------------------------------------------------------------------- */
@@ -59,11 +59,11 @@ void kafka_iam_set_token(struct kafka_iam *iam, rd_kafka_t *rk) {
     char error[512];
     struct buffer token;
     buffer_init(&token, TOKEN_MAX);
-    /* Held while it is set, too: a failure must not overtake a token of credentials come since. */
+    /* Held while it is set, too: a failure must not replace a token of newer credentials. */
     pthread_mutex_lock(&iam->mutex);
     int64_t now = loop_wall() / 1000;
     if (iam->coming) {
-        /* Asked for once, librdkafka waits: look() goes on with it. */
+        /* librdkafka asks once and waits: iam_look() sets the token. */
     } else if (!sign_token(iam, now, &token, error, sizeof error) ||
                rd_kafka_oauthbearer_set_token(rk, buffer_text(&token),
                                               msk_iam_expires(&iam->copy, now) * 1000,
@@ -107,7 +107,7 @@ static void name_principal(struct kafka_iam *iam, const struct credentials *held
                  credentials_from(iam->provider));
 }
 
-/* `now_held` NULL: there are none. True where handles have something to hear. */
+/* `now_held` NULL: there are none. True where the handles need another token or a failure. */
 static bool copy_credentials(struct kafka_iam *iam, const struct credentials *now_held,
                              const char *region, const char *why) {
     static const struct credentials none;
@@ -134,7 +134,7 @@ static void set_tokens(struct kafka_iam *iam) {
         kafka_iam_set_token(iam, iam->handles[i]);
 }
 
-static void look(void *arg) {
+static void iam_look(void *arg) {
     struct kafka_iam *iam = arg;
     const char *why = "no region is known";
     const struct credentials *held = credentials_get(iam->provider, loop_wall() / 1000, &why);
@@ -144,7 +144,8 @@ static void look(void *arg) {
     name_principal(iam, held);
     if (copy_credentials(iam, held, region != NULL ? region : "", why))
         set_tokens(iam);
-    loop_timer_set(iam->loop, &iam->look, held != NULL ? LOOK_EVERY_MS : LOOK_SOON_MS, look, iam);
+    loop_timer_set(iam->loop, &iam->look_timer, held != NULL ? LOOK_EVERY_MS : LOOK_SOON_MS,
+                   iam_look, iam);
 }
 
 struct kafka_iam *kafka_iam_open(struct loop *loop, struct credentials_provider *provider,
@@ -154,14 +155,14 @@ struct kafka_iam *kafka_iam_open(struct loop *loop, struct credentials_provider 
     iam->provider = provider;
     iam->options = options;
     pthread_mutex_init(&iam->mutex, NULL);
-    look(iam);
+    iam_look(iam);
     return iam;
 }
 
 void kafka_iam_close(struct kafka_iam *iam) {
     if (iam == NULL)
         return;
-    loop_timer_cancel(iam->loop, &iam->look);
+    loop_timer_cancel(iam->loop, &iam->look_timer);
     credentials_wipe(&iam->copy);
     pthread_mutex_destroy(&iam->mutex);
     free(iam->handles);

@@ -2,11 +2,11 @@
  * KAFKA_SASL_MECHANISM=AWS_MSK_IAM: tokens of common/aws/msk_iam.h for librdkafka's OAUTHBEARER,
  * from the same credentials as every other call to AWS.
  *
- * librdkafka asks for a token when a handle is new and at 80 % of a token's lifetime, on a thread
- * of its own (the handle's background queue), so that no busy loop can let a token run out. The
- * provider of the credentials belongs to the loop: the loop copies what it has once a second, and
- * tokens are signed from the copy under a mutex. Credentials that change, or come at last, are set
- * on all handles at once.
+ * librdkafka asks for a token when a handle is new and at 80 % of a token's lifetime (2.0.2), on
+ * a thread of its own (the handle's background queue), so that a token does not expire while the
+ * loop is busy. The credentials provider belongs to the loop: the loop copies its credentials once
+ * a second, and tokens are signed from the copy under a mutex. When the credentials change, or come
+ * for the first time, all handles get a new token at once.
  */
 #ifndef COMMON_KAFKA_IAM_H
 #define COMMON_KAFKA_IAM_H
@@ -21,7 +21,7 @@ struct kafka_iam;
 
 /*
  * `provider` and `options` are borrowed and must outlive it. Open before the first handle. The
- * region is the one that all calls to AWS have; common/aws/region.h says where it is found.
+ * region is that of all calls to AWS (common/aws/region.h).
  */
 struct kafka_iam *kafka_iam_open(struct loop *loop, struct credentials_provider *provider,
                                  const struct aws_options *options);
@@ -32,7 +32,7 @@ void kafka_iam_close(struct kafka_iam *iam);
 void kafka_iam_add(struct kafka_iam *iam, rd_kafka_t *rk);
 void kafka_iam_remove(struct kafka_iam *iam, rd_kafka_t *rk);
 
-/* From any thread: sets a token on the handle, or says to it why there is none. */
+/* From any thread: sets a token on the handle, or a failure with the reason. */
 void kafka_iam_set_token(struct kafka_iam *iam, rd_kafka_t *rk);
 
 /*
@@ -42,8 +42,8 @@ void kafka_iam_set_token(struct kafka_iam *iam, rd_kafka_t *rk);
 void kafka_iam_refused(struct kafka_iam *iam);
 
 /*
- * The access key that signs and, in brackets, where it is from; "" where there is none; no secret.
- * From the loop, until it turns.
+ * The access key id that signs and, in brackets, its source; "" where there is none; no secret.
+ * From the loop; valid until the loop's next iteration.
  */
 const char *kafka_iam_principal(const struct kafka_iam *iam);
 

@@ -183,15 +183,15 @@ size_t offsets_unfinished(const struct offsets *o) {
 
 /* --- writing metadata ------------------------------------------------------------------------- */
 
-struct writer {
+struct metadata_writer {
     char *out;
     size_t size, len;
-    int64_t told;           /* all below this is in `out`, from the position on */
+    int64_t written;        /* all below this is in `out`, from the position on */
     struct offsets_run run; /* not yet in it: the next may adjoin */
     bool full;
 };
 
-static void write_text(struct writer *w, const char *text) {
+static void write_text(struct metadata_writer *w, const char *text) {
     size_t n = strlen(text);
     w->full = w->full || n >= w->size - w->len;
     if (!w->full) {
@@ -200,22 +200,22 @@ static void write_text(struct writer *w, const char *text) {
     }
 }
 
-static void write_run(struct writer *w) {
+static void write_run(struct metadata_writer *w) {
     if (w->run.from == w->run.below)
         return;
     char text[64];
     if (w->len == 0) {
-        snprintf(text, sizeof text, "%s%" PRId64 " %" PRId64 ":%" PRId64, metadata_tag, w->told,
-                 w->run.from - w->told, w->run.below - w->run.from);
+        snprintf(text, sizeof text, "%s%" PRId64 " %" PRId64 ":%" PRId64, metadata_tag, w->written,
+                 w->run.from - w->written, w->run.below - w->run.from);
     } else {
-        snprintf(text, sizeof text, " %" PRId64 ":%" PRId64, w->run.from - w->told,
+        snprintf(text, sizeof text, " %" PRId64 ":%" PRId64, w->run.from - w->written,
                  w->run.below - w->run.from);
     }
     write_text(w, text);
-    w->told = w->run.below;
+    w->written = w->run.below;
 }
 
-static void tell_finished(struct writer *w, int64_t from, int64_t below) {
+static void write_finished(struct metadata_writer *w, int64_t from, int64_t below) {
     if (from >= below)
         return;
     if (from != w->run.below) {
@@ -230,19 +230,20 @@ void offsets_metadata(const struct offsets *o, char *out, size_t size) {
         return;
     out[0] = '\0';
     int64_t position = offsets_position(o);
-    struct writer w = {.out = out, .size = size, .told = position, .run = {position, position}};
+    struct metadata_writer w = {
+        .out = out, .size = size, .written = position, .run = {position, position}};
     int64_t behind = position; /* the last unfinished one */
     for (size_t i = o->head; i < o->count && !w.full; i++) {
         if (o->entries[i].done)
             continue;
-        tell_finished(&w, behind, o->entries[i].offset);
+        write_finished(&w, behind, o->entries[i].offset);
         behind = o->entries[i].offset + 1;
     }
     if (o->next >= 0)
-        tell_finished(&w, behind, o->next);
-    /* What the earlier owner did and this one has not come to yet is still worth telling. */
+        write_finished(&w, behind, o->next);
+    /* What an earlier owner finished and this one has not received yet is passed on. */
     int64_t seen = o->next >= 0 ? o->next : position;
     for (size_t i = find_skip(o, seen); i < o->skip_count && !w.full; i++)
-        tell_finished(&w, o->skips[i].from > seen ? o->skips[i].from : seen, o->skips[i].below);
+        write_finished(&w, o->skips[i].from > seen ? o->skips[i].from : seen, o->skips[i].below);
     write_run(&w);
 }

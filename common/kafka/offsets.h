@@ -2,14 +2,14 @@
  * Which offsets of one partition are finished (pure).
  *
  * Completions come out of order; what may be committed is the lowest offset that is not finished.
- * Those finished beyond it ride in the commit's metadata, so that the next owner does not do them
- * again. Offsets may be sparse (compaction, transactions): a gap between two received offsets
- * counts as finished. Thousands may be held by one slow offset at the front: all is O(log n)
- * amortised, and memory follows what is unfinished, not what was received.
+ * Offsets finished beyond it are named in the commit's metadata, so that the next owner does not
+ * process their records again. Offsets may be sparse (compaction, transactions): a gap between two
+ * received offsets counts as finished. One slow offset may hold back thousands: every operation is
+ * O(log n) amortised, and memory grows with the unfinished offsets, not with the received ones.
  *
- * The metadata is text: `aq1 1200 1:5 3:12` belongs to a commit at 1200 and says: from there on 1
- * is not finished, then 5 are, then 3 are not, then 12 are; of what follows nothing is known. So
- * each pair that is left off at its end tells of less, and never of more, than is finished.
+ * The metadata is text: `aq1 1200 1:5 3:12` belongs to a commit at 1200 and means: from there on 1
+ * offset is not finished, 5 are, 3 are not, 12 are; what follows is not known. A text that is cut
+ * after any pair names fewer finished offsets, and never one that is not finished.
  */
 #ifndef COMMON_KAFKA_OFFSETS_H
 #define COMMON_KAFKA_OFFSETS_H
@@ -43,24 +43,24 @@ struct offsets {
 };
 
 enum offsets_news {
-    OFFSETS_NEW,       /* to be done; now tracked */
-    OFFSETS_RESTARTED, /* the same, and all that was received before is no longer tracked */
-    OFFSETS_FINISHED,  /* done by an earlier owner: leave it */
-    OFFSETS_REPEATED,  /* received already and not below the position: leave it */
+    OFFSETS_NEW,       /* to be processed; now tracked */
+    OFFSETS_RESTARTED, /* the same, and nothing received before is tracked any more */
+    OFFSETS_FINISHED,  /* finished by an earlier owner: skip it */
+    OFFSETS_REPEATED,  /* received already and not below the position: skip it */
 };
 
 /*
- * `committed`: negative where the group has none. `metadata` may be NULL or anything at all: what
- * is not ours, or not of this commit, is as none.
+ * `committed`: negative where the group has none. `metadata` may be NULL or any text: one that is
+ * not ours, or belongs to a commit at another offset, is ignored.
  */
 void offsets_init(struct offsets *o, int64_t committed, const char *metadata);
 void offsets_free(struct offsets *o); /* takes zeroed state */
 
 /*
- * An offset was received. One below the position means that the topic was made anew or cut short,
- * or the group set back: what is at this offset may be another record than the one that was
- * finished. So all is forgotten, the metadata too, and it counts as the first one received:
- * repeating a query is safe, skipping one is not.
+ * An offset was received. One below the position means that the topic was deleted and created
+ * again or truncated, or that the group's offsets were reset: the record at this offset may be
+ * another one than the one that was finished. So all tracking and the metadata are dropped, and
+ * this offset counts as the first one received: repeating a query is safe, skipping one is not.
  */
 enum offsets_news offsets_receive(struct offsets *o, int64_t offset);
 /* False where it is not tracked or finished already. */
@@ -68,13 +68,13 @@ bool offsets_finish(struct offsets *o, int64_t offset);
 
 /*
  * What to commit now; -1: nothing was received or committed yet. It never passes an unfinished
- * offset, and goes back only as offsets_receive() says.
+ * offset, and goes back only where offsets_receive() returns OFFSETS_RESTARTED.
  */
 int64_t offsets_position(const struct offsets *o);
 size_t offsets_unfinished(const struct offsets *o);
 /*
  * Text for the commit at offsets_position(), NUL-terminated, "" when nothing is finished beyond
- * it. Where `size` is too small it tells of fewer finished offsets, the lowest first.
+ * it. Where `size` is too small it names fewer finished offsets, the lowest first.
  */
 void offsets_metadata(const struct offsets *o, char *out, size_t size);
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
-#include "common/kafka/handle.h"
+#include "common/kafka/properties.h"
 
 #define AT(field) offsetof(struct options_common, field)
 

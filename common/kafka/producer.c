@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/wakeup.h"
 
 enum {
     PURGE_TIMEOUT_MS = 2000,

@@ -11,7 +11,7 @@
 
 #include "common/model/query.h"
 
-/* Ours. All others are foreign. */
+/* Headers of this project. All others are foreign. */
 #define HEADER_QUERY_ID    "athena-query-id"
 #define HEADER_ATTEMPT     "athena-attempt"
 #define HEADER_FIRST_SEEN  "athena-first-seen-ms"
@@ -23,8 +23,8 @@
 #define RECORD_ATTEMPT_MAX (INT64_C(1) << 31)
 
 /*
- * What the headers of a record say. A header's value is bytes, and anybody may write one: what
- * makes no sense is as good as absent.
+ * The values of a record's headers. Any client may write any bytes into a header: a value that is
+ * not valid counts as absent.
  */
 struct record_headers {
     char query_id[QUERY_ID_MAX + 1]; /* "": absent, or not query_id_valid() */
@@ -34,20 +34,20 @@ struct record_headers {
     char error[128];                 /* printable ASCII; "": absent */
 };
 
-/* The last of a header that is repeated counts. `headers` may be NULL. */
+/* Of a repeated header the last one counts. `headers` may be NULL. */
 void record_headers_read(const rd_kafka_headers_t *headers, struct record_headers *out);
 
-/* One of our headers to write; a NULL value takes it away. */
+/* One of this project's headers, to be written. */
 struct record_header {
     const char *name;
-    const char *value;
+    const char *value; /* NULL: the header is removed */
 };
 
 /*
  * A copy of `from` (may be NULL) in its order: foreign headers byte for byte and as often as they
- * came; ours once, where they first came, with the last value they had or what `set` says. What
- * else is in `set`, each name once, is added behind. The caller frees the copy with
- * rd_kafka_headers_destroy() or gives it to producer_send().
+ * are there; this project's once, at their first place, with their last value or the one in `set`.
+ * Headers that are only in `set`, where each name is once, are appended. The caller frees the copy
+ * with rd_kafka_headers_destroy() or gives it to producer_send().
  */
 rd_kafka_headers_t *record_headers_copy(const rd_kafka_headers_t *from,
                                         const struct record_header *set, size_t set_count);

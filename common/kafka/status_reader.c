@@ -13,20 +13,20 @@ struct status_reader {
     void *arg;
     status_covered_fn *covered;
     void *covered_arg;
-    bool told; /* that it has caught up */
+    bool logged; /* that it has caught up */
 };
 
-static void take_tombstone(struct status_reader *r, const rd_kafka_message_t *message) {
+static void status_take_tombstone(struct status_reader *r, const rd_kafka_message_t *message) {
     char user_id[QUERY_ID_MAX + 1], query_id[QUERY_ID_MAX + 1];
     if (status_key_read(message->key, message->key_len, user_id, query_id))
         status_view_forget(r->view, user_id, query_id);
 }
 
-static void take_record(void *arg, const rd_kafka_message_t *message) {
+static void status_take_record(void *arg, const rd_kafka_message_t *message) {
     struct status_reader *r = arg;
     struct status s;
     if (message->payload == NULL) {
-        take_tombstone(r, message);
+        status_take_tombstone(r, message);
         return;
     }
     if (!status_read(message->payload, message->len, &s)) {
@@ -40,10 +40,10 @@ static void take_record(void *arg, const rd_kafka_message_t *message) {
     status_free(&s);
 }
 
-static void take_batch(void *arg) {
+static void status_take_batch(void *arg) {
     struct status_reader *r = arg;
-    if (!r->told && status_reader_caught_up(r)) {
-        r->told = true;
+    if (!r->logged && status_reader_caught_up(r)) {
+        r->logged = true;
         log_info("status view has caught up entries=%zu", status_view_count(r->view));
     }
     if (r->changed != NULL)
@@ -54,7 +54,7 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
                                          struct status_view *view, loop_fn *changed, void *arg,
                                          char *error, size_t error_size) {
     struct status_reader *r = mem_zero(sizeof *r);
-    const struct topic_reader_events events = {take_record, take_batch, r};
+    const struct topic_reader_events events = {status_take_record, status_take_batch, r};
     r->view = view;
     r->changed = changed;
     r->arg = arg;

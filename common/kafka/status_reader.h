@@ -13,14 +13,17 @@
 
 struct status_reader;
 
-/* Called after each batch that changed the view, and once when the view has caught up. */
+/*
+ * `changed` is called after each batch that was read, and once when the view has caught up. `view`
+ * is borrowed and must outlive the reader. NULL on failure, with the reason in `error`.
+ */
 struct status_reader *status_reader_open(struct loop *loop, const struct options_common *common,
                                          struct status_view *view, loop_fn *changed, void *arg,
                                          char *error, size_t error_size);
 /*
- * `covered` is called for each record that the view has ignored, once it had caught up: where
- * nothing follows it, the topic ends in a wrong state for this pair, and compaction would keep that
- * one.
+ * Once the view has caught up, `covered` is called for each record that the view ignores because
+ * it holds a later state. Where no other record of the pair follows, compaction keeps that record:
+ * the topic would end with a wrong state for the pair.
  */
 typedef void status_covered_fn(void *arg, const struct status *late);
 void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg);

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/wakeup.h"
 
 enum {
     RECORDS_A_TURN = 1000,
@@ -29,33 +30,33 @@ struct topic_reader {
     int32_t behind;     /* partitions whose end was not yet seen */
 };
 
-static void take_end(struct topic_reader *r, int32_t partition) {
+static void topic_reader_take_end(struct topic_reader *r, int32_t partition) {
     if (partition < 0 || partition >= r->partitions || r->at_end[partition])
         return;
     r->at_end[partition] = true;
     r->behind--;
 }
 
-static void take(struct topic_reader *r, const rd_kafka_message_t *message) {
+static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *message) {
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         r->events.record(r->events.arg, message);
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        take_end(r, message->partition);
+        topic_reader_take_end(r, message->partition);
         break;
     default: /* librdkafka goes on by itself */
         log_warn("topic %s: %s", r->name, rd_kafka_message_errstr(message));
     }
 }
 
-static void on_records(void *arg) {
+static void topic_reader_on_records(void *arg) {
     struct topic_reader *r = arg;
     int32_t behind = r->behind;
     int taken = 0;
     rd_kafka_message_t *message;
     while (taken < RECORDS_A_TURN && (message = rd_kafka_consume_queue(r->records, 0)) != NULL) {
-        take(r, message);
+        topic_reader_take(r, message);
         rd_kafka_message_destroy(message);
         taken++;
     }
@@ -65,7 +66,7 @@ static void on_records(void *arg) {
         r->events.batch(r->events.arg);
 }
 
-static void on_main(void *arg) {
+static void topic_reader_on_main(void *arg) {
     struct topic_reader *r = arg;
     rd_kafka_poll(r->rk, 0);
 }
@@ -80,9 +81,9 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct options_c
     rd_kafka_conf_t *conf = kafka_conf(common);
     kafka_set(conf, "enable.partition.eof", "true");
     kafka_set(conf, "auto.offset.reset", "earliest");
-    /* What is made of it is small; what waits for that must be as well (this is a partition). */
+    /* For each partition: what is fetched and waits here takes memory beside the view. */
     kafka_set(conf, "queued.max.messages.kbytes", "1024");
-    /* The end of an empty partition is only told when this has passed, and all wait for it. */
+    /* The broker reports the end of an empty partition only after this, and the start waits. */
     kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
     r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &r->owner, error, error_size);
     if (r->rk == NULL) {
@@ -91,8 +92,8 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct options_c
     }
     r->main_queue = rd_kafka_queue_get_main(r->rk);
     r->records = rd_kafka_queue_new(r->rk);
-    r->main_wakeup = kafka_wakeup_open(loop, r->main_queue, on_main, r);
-    r->records_wakeup = kafka_wakeup_open(loop, r->records, on_records, r);
+    r->main_wakeup = kafka_wakeup_open(loop, r->main_queue, topic_reader_on_main, r);
+    r->records_wakeup = kafka_wakeup_open(loop, r->records, topic_reader_on_records, r);
     r->topic = rd_kafka_topic_new(r->rk, topic, NULL);
     if (r->main_wakeup == NULL || r->records_wakeup == NULL || r->topic == NULL) {
         snprintf(error, error_size, "the reader of %s cannot be set up", topic);
@@ -103,10 +104,10 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct options_c
 }
 
 /*
- * Where this handle looked before the topic was made, it would look again a second later. Waits for
- * a broker that has just answered; without its answer it goes on all the same.
+ * A handle that asked for the topic before it was created would ask again a second later only. This
+ * blocks for METADATA_TIMEOUT_MS at most; without an answer the reader starts all the same.
  */
-static void learn_of_topic(struct topic_reader *r) {
+static void topic_reader_refresh_metadata(struct topic_reader *r) {
     const struct rd_kafka_metadata *metadata;
     if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, METADATA_TIMEOUT_MS) ==
         RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -114,7 +115,7 @@ static void learn_of_topic(struct topic_reader *r) {
 }
 
 bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
-    learn_of_topic(r);
+    topic_reader_refresh_metadata(r);
     r->at_end = mem_zero((size_t)partitions * sizeof *r->at_end);
     r->behind = partitions;
     for (; r->partitions < partitions; r->partitions++)

@@ -1,5 +1,6 @@
 /*
- * Reads all of a small topic from its start, outside any group, for as long as the program lives.
+ * Reads a whole topic from its start, outside any group, and follows it for as long as the program
+ * lives. Meant for topics that are compacted or small.
  */
 #ifndef COMMON_KAFKA_TOPIC_READER_H
 #define COMMON_KAFKA_TOPIC_READER_H
@@ -16,18 +17,18 @@ struct topic_reader;
 struct topic_reader_events {
     /* Each record, in order within its partition; a NULL payload is a tombstone. */
     void (*record)(void *arg, const rd_kafka_message_t *message);
-    /* After some of them, and when the end of all partitions was reached for the first time. */
+    /* After each batch of records, and when all partitions have been read to their ends. */
     void (*batch)(void *arg);
     void *arg;
 };
 
-/* `topic` must outlive it. NULL: see `error`. */
+/* `topic` and `common` must outlive it. NULL on failure, with the reason in `error`. */
 struct topic_reader *topic_reader_open(struct loop *loop, const struct options_common *common,
                                        const char *topic, const struct topic_reader_events *events,
                                        char *error, size_t error_size);
-/* Begins, once the topic is known to have `partitions`. */
+/* Starts to read; `partitions`: how many the topic has. False, logged, where one cannot be read. */
 bool topic_reader_start(struct topic_reader *r, int32_t partitions);
-/* True once every partition was read to where it ended at some moment since the start. */
+/* True once every partition was read to an end that it had after the start; then for ever. */
 bool topic_reader_caught_up(const struct topic_reader *r);
 void topic_reader_close(struct topic_reader *r);
 

@@ -8,6 +8,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/wakeup.h"
 
 enum {
     LOOK_EVERY_MS = 500,
@@ -43,18 +44,18 @@ struct topics {
     rd_kafka_t *rk; /* NULL once all were seen */
     rd_kafka_queue_t *main_queue, *results;
     struct kafka_wakeup *main_wakeup, *results_wakeup;
-    struct loop_timer look;
+    struct loop_timer look_timer;
     bool creating;
     char missing[512];
-    char said[512]; /* the last of `missing` that was logged */
+    char logged[512]; /* the last of `missing` that was logged */
     loop_fn *ready;
     void *arg;
 };
 
-static void look(void *arg);
+static void topics_look(void *arg);
 
-static void close_handle(struct topics *t) {
-    loop_timer_cancel(t->loop, &t->look);
+static void topics_close_handle(struct topics *t) {
+    loop_timer_cancel(t->loop, &t->look_timer);
     kafka_wakeup_close(t->main_wakeup);
     kafka_wakeup_close(t->results_wakeup);
     if (t->main_queue != NULL)
@@ -73,21 +74,22 @@ static void close_handle(struct topics *t) {
 static const struct {
     const char *name, *value;
 } quota_settings[] = {
-    /* Only the last words count, and those of an hour ago count for nothing. */
+    /* Only the last record of each key counts, and one of an hour ago counts for nothing. */
     {"cleanup.policy", "compact,delete"},
     {"retention.ms", "3600000"},
     {"segment.ms", "600000"},
     {"segment.bytes", "1048576"},
 };
 
-static void set_up(const struct topics *t, const struct wanted *w, rd_kafka_NewTopic_t *topic) {
+static void topics_configure(const struct topics *t, const struct wanted *w,
+                             rd_kafka_NewTopic_t *topic) {
     size_t settings = sizeof quota_settings / sizeof *quota_settings;
     if (w->kind == KIND_QUOTA) {
         for (size_t i = 0; i < settings; i++)
             rd_kafka_NewTopic_set_config(topic, quota_settings[i].name, quota_settings[i].value);
         return;
     }
-    /* A queue must not forget what waits in it, nor refuse what its neighbour took. */
+    /* A queue must not drop what waits in it, nor refuse a record that another queue has taken. */
     rd_kafka_NewTopic_set_config(topic, "cleanup.policy",
                                  w->kind == KIND_STATES ? "compact" : "delete");
     rd_kafka_NewTopic_set_config(topic, "retention.ms", "-1");
@@ -97,9 +99,9 @@ static void set_up(const struct topics *t, const struct wanted *w, rd_kafka_NewT
                                                                                  : "2162688");
 }
 
-static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted *w) {
+static rd_kafka_NewTopic_t *topics_new(const struct topics *t, const struct wanted *w) {
     char error[256];
-    /* The quota topic is read in one order by all. */
+    /* One partition: all executors read the quota topic in the same order. */
     int partitions = w->kind == KIND_QUOTA ? 1 : (int)t->common->topic_partitions;
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
         w->name, partitions, (int)t->common->topic_replication_factor, error, sizeof error);
@@ -107,15 +109,15 @@ static rd_kafka_NewTopic_t *describe(const struct topics *t, const struct wanted
         log_error("topic %s cannot be created: %s", w->name, error);
         return NULL;
     }
-    set_up(t, w, topic);
+    topics_configure(t, w, topic);
     return topic;
 }
 
-static void create(struct topics *t) {
+static void topics_create(struct topics *t) {
     rd_kafka_NewTopic_t *missing[TOPICS];
     size_t count = 0;
     for (size_t i = 0; i < t->count; i++)
-        if (t->wanted[i].partitions == 0 && (missing[count] = describe(t, &t->wanted[i])) != NULL)
+        if (t->wanted[i].partitions == 0 && (missing[count] = topics_new(t, &t->wanted[i])) != NULL)
             count++;
     if (count == 0)
         return;
@@ -144,7 +146,7 @@ static void note_created(struct topics *t, const rd_kafka_topic_result_t *result
             t->wanted[w].refused = refused;
 }
 
-static void on_results(void *arg) {
+static void topics_on_results(void *arg) {
     struct topics *t = arg;
     rd_kafka_event_t *event;
     while ((event = rd_kafka_queue_poll(t->results, 0)) != NULL) {
@@ -160,7 +162,7 @@ static void on_results(void *arg) {
         }
         rd_kafka_event_destroy(event);
         t->creating = false;
-        loop_timer_set(t->loop, &t->look, LOOK_EVERY_MS / 5, look, t);
+        loop_timer_set(t->loop, &t->look_timer, LOOK_EVERY_MS / 5, topics_look, t);
     }
 }
 
@@ -179,7 +181,7 @@ static bool can_do_without(const struct topics *t, const struct wanted *w) {
 }
 
 /* True where all are there; else `missing` says what is not. */
-static bool see(struct topics *t) {
+static bool topics_look_once(struct topics *t) {
     /* Of all topics: asking for one by name may create it, with the broker's defaults. */
     const rd_kafka_metadata_t *metadata;
     rd_kafka_resp_err_t err = rd_kafka_metadata(t->rk, 1, NULL, &metadata, METADATA_TIMEOUT_MS);
@@ -198,28 +200,28 @@ static bool see(struct topics *t) {
                      n == 0 ? "missing topics: " : ", ", t->wanted[w].name);
         }
     if (t->missing[0] != '\0' && t->common->create_topics)
-        create(t);
+        topics_create(t);
     return t->missing[0] == '\0';
 }
 
-static void look(void *arg) {
+static void topics_look(void *arg) {
     struct topics *t = arg;
     if (t->creating)
         return;
-    if (see(t)) {
-        close_handle(t);
+    if (topics_look_once(t)) {
+        topics_close_handle(t);
         t->ready(t->arg);
         return;
     }
-    if (strcmp(t->missing, t->said) != 0) {
+    if (strcmp(t->missing, t->logged) != 0) {
         log_warn("not ready: %s", t->missing);
-        memcpy(t->said, t->missing, sizeof t->said);
+        memcpy(t->logged, t->missing, sizeof t->logged);
     }
     if (!t->creating)
-        loop_timer_set(t->loop, &t->look, LOOK_EVERY_MS, look, t);
+        loop_timer_set(t->loop, &t->look_timer, LOOK_EVERY_MS, topics_look, t);
 }
 
-static void serve(void *arg) {
+static void topics_serve(void *arg) {
     struct topics *t = arg;
     rd_kafka_poll(t->rk, 0);
 }
@@ -239,21 +241,21 @@ struct topics *topics_open(struct loop *loop, const struct options_common *commo
     if (t->rk != NULL) {
         t->main_queue = rd_kafka_queue_get_main(t->rk);
         t->results = rd_kafka_queue_new(t->rk);
-        t->main_wakeup = kafka_wakeup_open(loop, t->main_queue, serve, t);
-        t->results_wakeup = kafka_wakeup_open(loop, t->results, on_results, t);
+        t->main_wakeup = kafka_wakeup_open(loop, t->main_queue, topics_serve, t);
+        t->results_wakeup = kafka_wakeup_open(loop, t->results, topics_on_results, t);
     }
     if (t->main_wakeup == NULL || t->results_wakeup == NULL) {
         topics_close(t);
         return NULL;
     }
-    loop_timer_set(loop, &t->look, 0, look, t);
+    loop_timer_set(loop, &t->look_timer, 0, topics_look, t);
     return t;
 }
 
 void topics_close(struct topics *t) {
     if (t == NULL)
         return;
-    close_handle(t);
+    topics_close_handle(t);
     free(t);
 }
 

@@ -1,6 +1,6 @@
 /*
  * The topics that a program needs: looked for until they are there, created where CREATE_TOPICS
- * says so (the status topic compacted, the others kept for ever: a queue must not forget).
+ * is on (the status topic compacted, the queues without retention: they must not drop records).
  */
 #ifndef COMMON_KAFKA_TOPICS_H
 #define COMMON_KAFKA_TOPICS_H
@@ -15,9 +15,10 @@
 struct topics;
 
 /*
- * `ready` is called once, from the loop, when all four topics were seen; until then they are looked
- * for again every half second, over a connection of its own. The quota topic, for a program that
- * has one, is created beside them, but not waited for beyond that. NULL: see `error`.
+ * `ready` is called once, from the loop, when all topics are there; until then they are looked for
+ * every half second, over a handle of its own, blocking for 100 ms at most each time. The quota
+ * topic, where the program has one, is not waited for where it may not be created or its creation
+ * is refused. `common` is borrowed. NULL on failure, with the reason in `error`.
  */
 struct topics *topics_open(struct loop *loop, const struct options_common *common, loop_fn *ready,
                            void *arg, char *error, size_t error_size);
@@ -25,7 +26,7 @@ void topics_close(struct topics *t);
 bool topics_ready(const struct topics *t);
 /* 0: not known. `name` is one of those in `common`. */
 int32_t topics_partitions(const struct topics *t, const char *name);
-/* For /readyz: what is missing, and why where that is known, a line. */
+/* For /readyz: appends one line with what is missing, and the reason where that is known. */
 void topics_describe_missing(const struct topics *t, struct buffer *why);
 
 #endif

@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "common/kafka/handle.h"
+#include "common/kafka/properties.h"
 
 enum kafka_trouble_kind kafka_trouble_of(rd_kafka_resp_err_t code, const char *reason) {
     switch (code) {
@@ -28,7 +28,7 @@ static const char of_password[] =
 
 static const struct {
     const char *mechanism;
-    const char *principal; /* the property that says who we are */
+    const char *principal; /* the property that names the principal */
     const char *check;
 } mechanisms[] = {
     {"PLAIN", "sasl.username", of_password},
@@ -58,8 +58,8 @@ static const char *or_none(const char *text) {
 }
 
 /*
- * Before 2.6.1 librdkafka's SCRAM repeats its own nonce in its last message. Kafka 4 refuses that
- * as RFC 5802 wants it (CVE-2024-56128), and says no more than "invalid credentials".
+ * Before 2.6.1 librdkafka's SCRAM repeats the client's nonce in its last message. Kafka 4 refuses
+ * that, as RFC 5802 requires (CVE-2024-56128), and only reports "invalid credentials".
  */
 static const char *scram_fault(const char *mechanism) {
     enum {

@@ -1,6 +1,6 @@
 /*
- * What to say when a broker cannot be signed in to: librdkafka's reason, who we are to it, and what
- * to check (pure).
+ * The text for a failed sign-in to a broker: librdkafka's reason, the principal, and what to check
+ * (pure).
  */
 #ifndef COMMON_KAFKA_TROUBLE_H
 #define COMMON_KAFKA_TROUBLE_H
@@ -21,14 +21,14 @@ enum {
     KAFKA_TROUBLE_MAX = 1024 /* of the text, with its NUL */
 };
 
-/* Which one an error that librdkafka reports is. */
+/* Classifies an error that librdkafka reports. */
 enum kafka_trouble_kind kafka_trouble_of(rd_kafka_resp_err_t code, const char *reason);
 
 /*
- * One line without an end: the failure, `mechanism=` and `principal=` or the certificate's fault,
- * librdkafka's reason without its times (so that a repetition reads the same), and what to check.
- * No secrets. `certificate_fault`: OpenSSL's X509_V_ERR_… of the broker's certificate, 0: none.
- * `iam_principal`: of AWS_MSK_IAM, else NULL.
+ * One line without a newline: the failure, `mechanism=` and `principal=` or the certificate's
+ * fault, librdkafka's reason without its times (so that a repetition has the same text), and what
+ * to check. No secrets. `certificate_fault`: OpenSSL's X509_V_ERR_… of the broker's certificate, 0:
+ * none. `iam_principal`: of AWS_MSK_IAM, else NULL.
  */
 void kafka_trouble_text(const struct options_common *common, enum kafka_trouble_kind kind,
                         const char *reason, int certificate_fault, const char *iam_principal,

@@ -17,6 +17,8 @@
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
 #include "common/kafka/iam.h"
+#include "common/kafka/properties.h"
+#include "common/kafka/wakeup.h"
 
 enum {
     LIFETIME_S = 12, /* librdkafka looks once a second whether 80 % of it are over */
