@@ -59,10 +59,10 @@ static void check(const void *config, struct buffer *faults) {
     aws_options_check(&c->aws, true, faults);
     if (c->common.msk_iam)
         aws_options_check_msk(&c->aws, faults);
-    if (!start_list_sound(c->allowed_workgroups, "workGroup"))
+    if (!start_list_is_valid(c->allowed_workgroups, "workGroup"))
         buffer_puts(faults, "ALLOWED_WORKGROUPS: each must be 1 to 128 of the characters a-z A-Z "
                             "0-9 . _ -\n");
-    if (!start_list_sound(c->allowed_output_locations, "outputLocation"))
+    if (!start_list_is_valid(c->allowed_output_locations, "outputLocation"))
         buffer_puts(faults, "ALLOWED_OUTPUT_LOCATIONS: each must be s3://bucket or "
                             "s3://bucket/path with a valid bucket name\n");
     if (c->max_running > 0 && !c->track_queries)

@@ -3,9 +3,9 @@
  * clock is passed in).
  *
  * Athena refuses a start beyond the account's quota of active queries with
- * TooManyRequestsException (a throttle, here), and has no call that tells the quota or how much of
- * it others use. So the executor keeps a limit of its own, by additive increase and multiplicative
- * decrease clocked by the ends of queries:
+ * TooManyRequestsException (a throttle, here), and has no call that reports the quota or how much
+ * of it others use. So the executor keeps a limit of its own, by additive increase and
+ * multiplicative decrease clocked by the ends of queries:
  * - Cold, it starts queries, few calls at once, until one is throttled. The limit is then what it
  *   holds.
  * - From then on it starts one query for each end that it sees, and now and then one above the
@@ -89,7 +89,7 @@ void admission_started(struct admission *a, const struct admission_permit *permi
 /* … was answered with TooManyRequestsException. */
 void admission_throttled(struct admission *a, int64_t now_ms,
                          const struct admission_permit *permit);
-/* … tells nothing about the quota: rejected, no credentials, API rate, given up. */
+/* … has shown nothing about the quota: rejected, no credentials, API rate, given up. */
 void admission_cancelled(struct admission *a);
 /*
  * … has perhaps started its query. It counts as running from now on; admission_confirmed() or
@@ -108,8 +108,7 @@ void admission_ended(struct admission *a, int n);
 void admission_govern(struct admission *a, int share, int64_t version);
 /* The leader has given the share to others: nothing is started until another version is granted. */
 void admission_revoke_share(struct admission *a);
-/* Learns alone again, from this limit on. `learned` false: nobody knows the quota, so it is cold.
- */
+/* Learns alone again, from this limit on; `learned` false: it is cold. */
 void admission_learn_alone(struct admission *a, int64_t now_ms, int limit, bool learned);
 
 /* The tracker begins to look at every query that runs now. */

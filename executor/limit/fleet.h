@@ -29,8 +29,7 @@ struct fleet {
 
 /* `id`: another one for each run of a process. */
 void fleet_init(struct fleet *f, const char *id);
-/* Of the query topic: whether this executor has partition 0, which makes it lead, and whether all.
- */
+/* Whether this executor owns partition 0 of the query topic, and whether it owns them all. */
 void fleet_owns(struct fleet *f, bool first, bool all);
 
 /*

@@ -12,7 +12,7 @@
 #include "executor/limit/fleet_record.h"
 
 enum {
-    FLEET_SILENT_MS = 30000, /* without a grant for so long, what the last one said is not heeded */
+    FLEET_SILENT_MS = 30000, /* a grant older than that is not relied on */
 };
 
 struct fleet_view {

@@ -8,7 +8,7 @@
 enum {
     WAIT_MS = 60000,
     WAIT_MAX_MS = 240000,
-    WAIT_IDLE_MS = 2000, /* none of ours runs: no end will come, and only a probe can tell */
+    WAIT_IDLE_MS = 2000, /* none of ours runs, so no end will come: only a probe can start one */
     /*
      * A backlog is worth a probe while it fills all slots so many times. A throttled query waits
      * for the redriver; near the end of a burst that costs more time than a slot wins.

@@ -48,8 +48,7 @@ int quota_bound(const struct quota_member *m) {
 
 /* --- what is held ----------------------------------------------------------------------------- */
 
-/* With work waiting a member fills its share at once, though its report of that may be under way.
- */
+/* With work waiting a member fills its share at once, before a report says so. */
 static int estimate_held(const struct quota_member *m) {
     int filled = m->last.waiting > 0 ? min(m->share, m->last.share) : 0;
     return max(filled, m->last.held);
@@ -86,8 +85,7 @@ static void begin_check(struct quota *q, bool of_probe, int64_t next_version, in
     q->check_at = 0;
 }
 
-/* When all have made a sweep, all count what was active at the latest start that any of them saw.
- */
+/* When all have made a sweep, they are to count what was active at the latest start seen. */
 static bool sweep_step(struct quota *q, const struct quota_member *members, size_t count,
                        int64_t next_version) {
     double last = 0;
@@ -333,8 +331,7 @@ static int reserve_left(const struct quota *q, const struct quota_member *member
 static bool fit_to_bounds(const struct quota *q, struct quota_member *members, size_t count) {
     int room = q->limit + (q->probe_version != 0);
     bool waits = false, moves = false;
-    /* A throttle has ended the growth and the check is still to tell the quota: nobody gets more.
-     */
+    /* A throttle has ended the growth; until the check has found the quota, no share grows. */
     bool frozen = q->check != QUOTA_CHECK_NONE && !q->check_is_of_probe;
     for (size_t i = 0; i < count; i++)
         room -= quota_bound(&members[i]);

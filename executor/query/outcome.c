@@ -75,11 +75,12 @@ static const struct {
     {"NotAuthorized", OUTCOME_CREDENTIALS},
     {"AccessDenied", OUTCOME_CREDENTIALS},
     {"AccessDeniedException", OUTCOME_CREDENTIALS},
-    /* Athena's own word for what can never run, whatever the HTTP status */
+    /* Athena's code for what can never run, whatever the HTTP status */
     {"InvalidRequestException", OUTCOME_REJECTED},
 };
 
-/* No code that we know: the HTTP status is all there is. `otherwise`: where it says nothing. */
+/* For a code that is not in the table. `otherwise`: where the HTTP status decides nothing either.
+ */
 static enum outcome of_status(int status, enum outcome otherwise) {
     switch (status) {
     case 401:
@@ -109,8 +110,8 @@ static enum outcome of_code(const struct outcome_input *in) {
 }
 
 /*
- * A 5xx is the server's trouble, and perhaps the query runs, whatever code it carries: it is never
- * dead-lettered. But with refused credentials no other query fares better.
+ * With a 5xx the query may run, whatever code the answer carries, so it is never dead-lettered. A
+ * code that blames the credentials still counts: every other query would meet it, too.
  */
 static enum outcome of_server_error(const struct outcome_input *in) {
     return of_code(in) == OUTCOME_CREDENTIALS ? OUTCOME_CREDENTIALS : OUTCOME_AMBIGUOUS;
@@ -135,7 +136,7 @@ enum outcome outcome_of_start(const struct outcome_input *in) {
         return in->id != NULL && in->id[0] != '\0' ? OUTCOME_STARTED : OUTCOME_AMBIGUOUS;
     if (in->status >= 500)
         return of_server_error(in);
-    if (in->code[0] == '\0' || in->status < 400) /* makes no sense: perhaps it runs */
+    if (in->code[0] == '\0' || in->status < 400) /* not what the API sends: perhaps it runs */
         return of_status(in->status, OUTCOME_AMBIGUOUS);
     return of_code(in);
 }
@@ -145,8 +146,8 @@ enum outcome outcome_of_poll(const struct outcome_input *in) {
     poll.chose_resources = false;
     if (in->answered && in->status == 200)
         return OUTCOME_STARTED;
-    enum outcome told = outcome_of_start(&poll);
-    return told == OUTCOME_QUOTA      ? OUTCOME_RATE
-           : told == OUTCOME_MISMATCH ? OUTCOME_REJECTED
-                                      : told;
+    enum outcome outcome = outcome_of_start(&poll);
+    return outcome == OUTCOME_QUOTA      ? OUTCOME_RATE
+           : outcome == OUTCOME_MISMATCH ? OUTCOME_REJECTED
+                                         : outcome;
 }

@@ -9,17 +9,18 @@ static bool is_same(const char *entry, size_t n, const char *value) {
     return strlen(value) == n && memcmp(entry, value, n) == 0;
 }
 
-/* A path with a segment "..": S3 knows none such, but what reads the results may. */
-static bool climbs(const char *path) {
+/* S3 does not resolve a path segment "..", but programs that read the results may. */
+static bool has_parent_segment(const char *path) {
     size_t n = strlen(path);
     return strstr(path, "/../") != NULL || (n >= 3 && strcmp(path + n - 3, "/..") == 0);
 }
 
-/* s3://a/b or s3://a/b/ covers itself and what is below. */
+/* The entries s3://a/b and s3://a/b/ cover the same. */
 static bool is_under(const char *entry, size_t n, const char *value) {
     while (n > 0 && entry[n - 1] == '/')
         n--;
-    return strncmp(value, entry, n) == 0 && (value[n] == '\0' || value[n] == '/') && !climbs(value);
+    return strncmp(value, entry, n) == 0 && (value[n] == '\0' || value[n] == '/') &&
+           !has_parent_segment(value);
 }
 
 static bool any_of(const char *list, match_fn *matches, const char *value) {
@@ -33,7 +34,7 @@ static bool any_of(const char *list, match_fn *matches, const char *value) {
     return false;
 }
 
-static bool is_unsound(const char *entry, size_t n, const char *field) {
+static bool is_invalid(const char *entry, size_t n, const char *field) {
     struct buffer request;
     struct query q = {0};
     char detail[256];
@@ -41,15 +42,15 @@ static bool is_unsound(const char *entry, size_t n, const char *field) {
     buffer_printf(&request, "{\"query\":\"SELECT 1\",\"%s\":", field);
     buffer_json_string(&request, entry, n);
     buffer_putc(&request, '}');
-    bool sound = !request.failed &&
+    bool valid = !request.failed &&
                  query_read(buffer_text(&request), request.len, &q, detail, sizeof detail);
     query_free(&q);
     buffer_free(&request);
-    return !sound;
+    return !valid;
 }
 
-bool start_list_sound(const char *list, const char *field) {
-    return !any_of(list, is_unsound, field);
+bool start_list_is_valid(const char *list, const char *field) {
+    return !any_of(list, is_invalid, field);
 }
 
 static bool is_default(const char *fallback, const char *value) {

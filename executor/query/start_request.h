@@ -1,5 +1,5 @@
 /*
- * A query → the body of StartQueryExecution, or why this executor will not send it (pure).
+ * A query → the body of StartQueryExecution, or why this executor does not send it (pure).
  */
 #ifndef EXECUTOR_QUERY_START_REQUEST_H
 #define EXECUTOR_QUERY_START_REQUEST_H
@@ -10,7 +10,7 @@
 #include "common/base/buffer.h"
 #include "common/model/query.h"
 
-/* Borrowed. NULL: none. */
+/* Of the configuration; borrowed. NULL: none. */
 struct start_defaults {
     const char *database, *catalog, *work_group, *output_location;
     const char *allowed_workgroups;       /* a,b,c */
@@ -18,17 +18,19 @@ struct start_defaults {
 };
 
 /*
- * Whether the request may choose what it chose. A default is always allowed; a prefix ends at a
- * path boundary, so that s3://bucket-evil is not under s3://bucket. False: `why` says which.
+ * Whether the request may use the work group and the output location that it chose. The defaults
+ * are always allowed. An allowed location covers itself and what is below it, by path segments:
+ * s3://a does not cover s3://ab. False: `why` says what is not allowed.
  */
 bool start_allowed(const struct start_defaults *d, const struct query *q, char *why,
                    size_t why_size);
 
 /*
- * Whether each entry of such a list is one that a request could choose in this field: "s3://" would
- * allow all buckets, "bucket/path" none. NULL is sound.
+ * Whether each entry of an allowed list could itself be chosen in this field of a request. "s3://"
+ * could not (it would allow all buckets), nor could "bucket/path" (it would allow none). NULL, an
+ * absent list, is valid.
  */
-bool start_list_sound(const char *list, const char *field);
+bool start_list_is_valid(const char *list, const char *field);
 
 /* Appends the JSON. `token`: the ClientRequestToken. */
 void start_request_write(const struct start_defaults *d, const struct query *q, const char *token,

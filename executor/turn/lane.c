@@ -4,28 +4,28 @@
 #include <string.h>
 #include <strings.h>
 
-struct scan {
+struct lane_scan {
     const char *at, *end;
 };
 
-static bool begins(const struct scan *s, const char *text) {
+static bool begins(const struct lane_scan *s, const char *text) {
     size_t n = strlen(text);
     return (size_t)(s->end - s->at) >= n && memcmp(s->at, text, n) == 0;
 }
 
-/* Behind the first `mark`, or at the end. */
-static void skip_behind(struct scan *s, const char *mark) {
+/* To behind the first `mark`, else to the end. */
+static void skip_behind(struct lane_scan *s, const char *mark) {
     size_t n = strlen(mark);
     while (s->at < s->end && !begins(s, mark))
         s->at++;
     s->at = (size_t)(s->end - s->at) > n ? s->at + n : s->end;
 }
 
-static bool skip_comment(struct scan *s) {
+static bool skip_comment(struct lane_scan *s) {
     if (begins(s, "--")) {
         skip_behind(s, "\n");
     } else if (begins(s, "/*")) {
-        s->at += 2; /* the star of the mark does not end the comment */
+        s->at += 2; /* lest its star is taken for that of the closing mark */
         skip_behind(s, "*/");
     } else {
         return false;
@@ -33,7 +33,7 @@ static bool skip_comment(struct scan *s) {
     return true;
 }
 
-static void skip_space(struct scan *s) {
+static void skip_space(struct lane_scan *s) {
     while (s->at < s->end)
         if (strchr(" \t\r\n\f\v(;", *s->at) != NULL)
             s->at++;
@@ -46,7 +46,7 @@ static bool is_word_byte(char c) {
 }
 
 /* Takes the next word, upper or lower case; false where there is none. */
-static bool next_word(struct scan *s, char *word, size_t size) {
+static bool next_word(struct lane_scan *s, char *word, size_t size) {
     skip_space(s);
     size_t n = 0;
     for (; s->at < s->end && is_word_byte(*s->at); s->at++)
@@ -57,10 +57,10 @@ static bool next_word(struct scan *s, char *word, size_t size) {
 }
 
 /*
- * The `AS` of CREATE TABLE … AS, outside quotes, comments and the column list; not that of
- * STORED AS.
+ * Whether an AS follows CREATE TABLE outside quotes, comments and the column list. The AS of STORED
+ * AS, which names a format, does not count.
  */
-static bool is_create_table_as(struct scan *s) {
+static bool is_create_table_as(struct lane_scan *s) {
     char word[16] = "";
     int depth = 0;
     while (s->at < s->end) {
@@ -86,7 +86,7 @@ static bool is_create_table_as(struct scan *s) {
 enum lane lane_of(const char *sql, size_t n) {
     static const char *const ddl[] = {"ALTER", "DROP",     "MSCK",    "SHOW",
                                       "DESC",  "DESCRIBE", "PREPARE", "DEALLOCATE"};
-    struct scan s = {sql, sql + n};
+    struct lane_scan s = {sql, sql + n};
     char word[16];
     if (!next_word(&s, word, sizeof word))
         return LANE_DML;

@@ -1,6 +1,7 @@
 /*
- * Athena counts two quotas of active queries: DML and DDL (Service Quotas of Athena). Which of them
- * a statement takes follows from its first keyword (pure).
+ * Athena has two quotas of active queries, one for DML and one for DDL statements (Service Quotas
+ * of Athena). A lane is one of them; which one a statement counts against follows from its first
+ * keyword (pure).
  */
 #ifndef EXECUTOR_TURN_LANE_H
 #define EXECUTOR_TURN_LANE_H
@@ -16,9 +17,9 @@ enum lane {
 const char *lane_name(enum lane lane); /* "dml", "ddl" */
 
 /*
- * DML: SELECT, WITH, INSERT, UPDATE, DELETE, MERGE, UNLOAD, CREATE TABLE … AS, VACUUM, OPTIMIZE,
- * EXPLAIN, EXECUTE and all else; DDL: the other CREATEs, ALTER, DROP, MSCK, SHOW, DESCRIBE,
- * PREPARE, DEALLOCATE. Comments, white space and opening parentheses before it are skipped.
+ * DDL: CREATE but for CREATE TABLE … AS, ALTER, DROP, MSCK, SHOW, DESCRIBE, PREPARE, DEALLOCATE.
+ * DML: everything else. Comments, white space, semicolons and opening parentheses before the first
+ * keyword are skipped. A wrong guess costs a throttled start, never a query.
  */
 enum lane lane_of(const char *sql, size_t n);
 

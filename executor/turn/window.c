@@ -14,10 +14,10 @@ TAILQ_HEAD(window_items, window_item);
 struct window_user {
     UT_hash_handle hh;
     TAILQ_ENTRY(window_user) in_turns;
-    struct window_items items; /* never empty, ascending `nth` */
+    struct window_items items; /* never empty, ascending `arrival` */
     uint64_t turn;             /* ascending in the window's `turns` */
     TAILQ_ENTRY(window_user) in_walk;
-    struct window_item *walked_to;
+    struct window_item *visited_next; /* during window_walk() */
     char name[];
 };
 
@@ -28,7 +28,7 @@ void window_init(struct window *w) {
 
 /* --- users ------------------------------------------------------------------------------------ */
 
-/* From the front: what comes back is older than nearly all that waits. */
+/* Searches from the front, since a turn that comes back is older than nearly all others. */
 static void insert_by_turn(struct window *w, struct window_user *user) {
     struct window_user *later = TAILQ_FIRST(&w->turns);
     while (later != NULL && later->turn < user->turn)
@@ -50,7 +50,7 @@ static struct window_user *find_user(const struct window *w, const char *name) {
     return user;
 }
 
-/* It has no place among the turns yet. */
+/* The caller inserts the user among the turns. */
 static struct window_user *add_user(struct window *w, const char *name) {
     size_t size = strlen(name) + 1;
     struct window_user *user = mem_zero(sizeof *user + size);
@@ -75,7 +75,7 @@ void window_add(struct window *w, struct window_item *item, const char *user_id)
         give_last_turn(w, user);
     }
     item->user = user;
-    item->nth = ++w->arrivals;
+    item->arrival = ++w->arrivals;
     TAILQ_INSERT_TAIL(&user->items, item, link);
     w->count++;
 }
@@ -105,7 +105,7 @@ void window_take(struct window *w) {
 
 static void insert_by_arrival(struct window_user *user, struct window_item *item) {
     struct window_item *later = TAILQ_FIRST(&user->items);
-    while (later != NULL && later->nth < item->nth)
+    while (later != NULL && later->arrival < item->arrival)
         later = TAILQ_NEXT(later, link);
     if (later != NULL)
         TAILQ_INSERT_BEFORE(later, item, link);
@@ -129,7 +129,7 @@ void window_put_back(struct window *w, struct window_item *item, const char *use
     w->count++;
 }
 
-/* --- all of them ------------------------------------------------------------------------------ */
+/* --- walks ------------------------------------------------------------------------------------ */
 
 size_t window_count(const struct window *w) {
     return w->count;
@@ -139,14 +139,14 @@ void window_walk(struct window *w, window_visit_fn *visit, void *arg) {
     struct window_users round = TAILQ_HEAD_INITIALIZER(round);
     struct window_user *user;
     TAILQ_FOREACH(user, &w->turns, in_turns) {
-        user->walked_to = TAILQ_FIRST(&user->items);
+        user->visited_next = TAILQ_FIRST(&user->items);
         TAILQ_INSERT_TAIL(&round, user, in_walk);
     }
     for (size_t before = 0; (user = TAILQ_FIRST(&round)) != NULL; before++) {
-        visit(arg, user->walked_to, before);
+        visit(arg, user->visited_next, before);
         TAILQ_REMOVE(&round, user, in_walk);
-        user->walked_to = TAILQ_NEXT(user->walked_to, link);
-        if (user->walked_to != NULL)
+        user->visited_next = TAILQ_NEXT(user->visited_next, link);
+        if (user->visited_next != NULL)
             TAILQ_INSERT_TAIL(&round, user, in_walk);
     }
 }

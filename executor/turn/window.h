@@ -1,16 +1,16 @@
 /*
- * The queries of one lane that wait to be started, and whose turn it is (pure).
+ * The queries of one lane that wait to be started, in the order in which they are to start (pure).
  *
- * Users take turns: each has a queue in the order of arrival, and the next start is that of the
- * user who has waited longest for a turn. So between two starts of a user with something waiting
- * every other user has at most one, however many queries it has here. Queries without a userId are
- * together those of one user, nobody: whoever wants a turn of their own says who they are.
+ * Users take turns. Each user has a queue in the order of arrival, and the next start is the first
+ * query of the user who has waited longest for a turn. So between two starts of a user who always
+ * has something waiting every other user starts at most one query, however many it has here.
+ * Queries without a userId share one queue, as if they were one user's.
  *
- * All is O(1), with these exceptions: window_put_back() passes those of the same user and the
- * users that were put back before (at most as many as are out at once), and window_walk() passes
- * all. Users are found by a hash without a seed: names that collide cost a walk over the users
- * that wait, whose number the window's bound bounds, too. Memory: one allocation for each user
- * with something waiting; the items are the caller's.
+ * Cost: O(1), with two exceptions. window_put_back() passes the queries of the same user and the
+ * users whose turn was given back before, at most as many as calls are under way. window_walk()
+ * passes all queries. Users are found by a hash without a seed: a collision costs a walk over the
+ * users with something waiting, and the window's bound on records bounds their number, too.
+ * Memory: one allocation for each user with something waiting; the items belong to the caller.
  */
 #ifndef EXECUTOR_TURN_WINDOW_H
 #define EXECUTOR_TURN_WINDOW_H
@@ -21,43 +21,46 @@
 
 struct window_user;
 
-/* Embedded by its owner; belongs to the window from add or put back until take or remove. */
+/* Embedded in the caller's object; in the window from add or put back until take or remove. */
 struct window_item {
     TAILQ_ENTRY(window_item) link;
     struct window_user *user;
-    uint64_t nth;  /* in the order of arrival */
-    uint64_t turn; /* under which it was taken */
+    uint64_t arrival; /* ascending number, given by window_add() */
+    uint64_t turn;    /* the number of the turn in which it was taken */
 };
 
 TAILQ_HEAD(window_users, window_user);
 
 struct window {
     struct window_user *by_name;
-    struct window_users turns; /* users with something waiting, whose turn is next first */
+    struct window_users turns; /* users with something waiting; the next turn is the first one's */
     uint64_t arrivals, turns_given;
     size_t count;
 };
 
 void window_init(struct window *w);
 
-/* Behind all others of its user; a user that had nothing here is behind all other users. */
+/*
+ * Puts an item behind all others of its user. A user that had nothing waiting gets a turn behind
+ * all other users. `user_id` is copied; "": none.
+ */
 void window_add(struct window *w, struct window_item *item, const char *user_id);
-/* Whose turn it is; NULL: nothing waits. */
+/* The item that is to start next; NULL: nothing waits. */
 struct window_item *window_first(const struct window *w);
-/* Takes window_first() out, to be started: it was its user's turn. */
+/* Takes window_first() out, to be started. Its user's next turn is behind all other users. */
 void window_take(struct window *w);
 /*
- * One that was taken did not start: it goes back to where it was, before those of its user that
- * came after it, and its user gets the turn back.
+ * An item that was taken did not start. It goes back to its place, before the items of its user
+ * that arrived after it, and its user gets back the turn in which it was taken.
  */
 void window_put_back(struct window *w, struct window_item *item, const char *user_id);
-/* Takes any item out; nobody's turn changes. */
+/* Takes any item out. No user's turn changes. */
 void window_remove(struct window *w, struct window_item *item);
 
 size_t window_count(const struct window *w);
 /*
- * In the order in which they would start if no other came: `before` others are. `visit` must not
- * change the window.
+ * Calls `visit` for every item in the order in which they would start if no other arrived; `before`
+ * is how many would start earlier. `visit` must not change the window.
  */
 typedef void window_visit_fn(void *arg, struct window_item *item, size_t before);
 void window_walk(struct window *w, window_visit_fn *visit, void *arg);

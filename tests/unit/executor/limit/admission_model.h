@@ -1,7 +1,8 @@
 /*
  * A discrete-event model of one executor and one lane of Athena around executor/limit/admission.c,
- * in model time: calls take a round trip, sweeps of 50 a call tell what has ended, as tracker.c
- * does it, and some calls are lost or refused. After each event the books must balance.
+ * in model time: calls take a round trip, sweeps of 50 queries a call show what has ended, as in
+ * tracker.c, and some calls are lost or refused. After each event the counts of admission must
+ * agree with the model's.
  */
 #ifndef TESTS_UNIT_EXECUTOR_LIMIT_ADMISSION_MODEL_H
 #define TESTS_UNIT_EXECUTOR_LIMIT_ADMISSION_MODEL_H
@@ -21,15 +22,15 @@
 
 struct model_config {
     int queries, quota;
-    int64_t duration_ms; /* ± `jitter` of it, and that times `tail` for one in twenty */
-    double jitter;
-    int tail;
+    int64_t duration_ms;
+    double jitter; /* a duration is up to this share of it shorter or longer, … */
+    int tail;      /* … and one in twenty is so many times as long */
     int64_t rtt_ms;
     int64_t sweep_ms; /* 0: tracker_interval_ms() of the duration */
-    int calls_most;   /* at once */
+    int max_calls;    /* at once: MAX_IN_FLIGHT */
     double lost;      /* share of calls whose answer is lost; half of them have started */
     double refused;   /* share of calls that say nothing about the quota */
-    int found;        /* of the queries: run already and are found so */
+    int found;        /* so many queries run already when the executor begins */
     uint64_t seed;
 };
 
@@ -89,11 +90,11 @@ struct model {
     struct tracker_seen *seen; /* owned */
     size_t seen_count;
 
-    int calls, throttled, done, most_out;
+    int calls, throttled, done, max_held;
     int64_t end_us; /* of the last query, by the server */
 };
 
-/* --- chance and events ------------------------------------------------------------------------ */
+/* --- random numbers and events ---------------------------------------------------------------- */
 
 /* splitmix64 */
 static uint64_t model_random(uint64_t *state) {
@@ -271,10 +272,7 @@ static void model_calls(struct model *m, int q) {
     model_in(m, m->c.rtt_ms * 500, model_arrives, q);
 }
 
-/*
- * Nobody else waits for a permit that is given now, so what is out then is what counts: of slots
- * that nobody knows to be free, one.
- */
+/* At most one slot is used that is not known to be free. */
 static void model_check_permit(const struct model *m) {
     int out = m->a.running + m->a.calls;
     if (!m->a.growing && out > m->a.limit + m->a.unconfirmed_probes + 1)
@@ -284,7 +282,7 @@ static void model_check_permit(const struct model *m) {
 
 static void model_dispatch(struct model *m) {
     struct admission_permit permit;
-    while (m->waiting > 0 && m->calls_now < m->c.calls_most &&
+    while (m->waiting > 0 && m->calls_now < m->c.max_calls &&
            admission_acquire(&m->a, m->now_us / 1000, m->waiting, &permit)) {
         int q = m->backlog[m->first];
         model_check_permit(m);
@@ -380,7 +378,7 @@ static void model_close(struct model *m) {
     free(m->events);
 }
 
-static void model_check_books(struct model *m) {
+static void model_check_counts(struct model *m) {
     int pending = 0, held = 0;
     for (int q = 0; q < m->c.queries; q++) {
         pending += m->queries[q].state == MODEL_CALLS && !m->queries[q].holds;
@@ -390,8 +388,8 @@ static void model_check_books(struct model *m) {
         fail_msg("seed %" PRIu64 ": pending %d, not %d; held %d, not %d; limit %d at %" PRId64
                  " ms",
                  m->c.seed, m->a.calls, pending, m->a.running, held, m->a.limit, m->now_us / 1000);
-    if (held + pending > m->most_out)
-        m->most_out = held + pending;
+    if (held + pending > m->max_held)
+        m->max_held = held + pending;
 }
 
 /* To `until_ms`, or to the end of the last query. */
@@ -400,11 +398,11 @@ static void model_run(struct model *m, int64_t until_ms) {
         struct model_event e = model_next(m);
         m->now_us = e.at_us;
         e.what(m, e.q);
-        model_check_books(m);
+        model_check_counts(m);
     }
 }
 
-/* Time ÷ the time of a scheduler that leaves no slot idle. */
+/* Time ÷ ideal: the work ÷ the quota, as if no slot were ever idle. */
 static double model_ratio(const struct model *m) {
     double work_us = 0;
     for (int q = 0; q < m->c.queries; q++)

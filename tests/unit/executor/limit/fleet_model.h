@@ -1,8 +1,8 @@
 /*
  * A model of several executors around executor/limit/fleet.c, in steps of a millisecond of model
- * time: a log that each of them reads with a delay of its own, Athena's quota over one lane, calls
- * that take a round trip, looks at what runs. After each step the invariants of docs/fleet.md must
- * hold.
+ * time: a log that each of them reads with a delay of its own, Athena's quota for one lane, calls
+ * that take a round trip, sweeps over what runs. After each step the invariants of docs/fleet.md
+ * are checked.
  */
 #ifndef TESTS_UNIT_EXECUTOR_LIMIT_FLEET_MODEL_H
 #define TESTS_UNIT_EXECUTOR_LIMIT_FLEET_MODEL_H
@@ -39,18 +39,18 @@ struct model_record {
     void *body; /* owned: of a report or a grant */
 };
 
-/* A query that was asked for: its answer is under way, or it runs. */
+/* A query that runs, or whose call is under way. */
 struct model_query {
     bool calling, refused;
     struct admission_permit permit;
     int64_t answered_ms, submitted_ms, ends_ms;
-    bool seen; /* by a look */
+    bool seen; /* by a sweep */
 };
 
 struct model_executor {
     bool alive, paused;
     bool cut_off; /* from Kafka, but not from Athena */
-    bool mute;    /* it reads, but what it writes does not arrive */
+    bool mute;    /* it reads, but its records do not arrive */
     struct fleet fleet;
     struct admission a[LANES];
     size_t read; /* of the log */
@@ -158,13 +158,13 @@ static void take_answers(struct model *m, struct model_executor *e) {
             continue;
         }
         admission_throttled(&e->a[0], m->now_ms, &q->permit);
-        e->backlog++; /* the redriver's, in the end */
+        e->backlog++; /* the redriver brings it back */
         *q = e->queries[--e->running];
         i--;
     }
 }
 
-/* --- looks ------------------------------------------------------------------------------------ */
+/* --- sweeps ----------------------------------------------------------------------------------- */
 
 static int count_at(const struct model_executor *e, double at) {
     int n = 0;
@@ -176,7 +176,7 @@ static int count_at(const struct model_executor *e, double at) {
     return n;
 }
 
-static void end_look(struct model *m, struct model_executor *e) {
+static void end_sweep(struct model *m, struct model_executor *e) {
     int64_t at_ms = e->sweep_ends_ms - m->rtt_ms / 2, last_ms = 0;
     for (size_t i = 0; i < e->running; i++) {
         struct model_query *q = &e->queries[i];
@@ -202,9 +202,9 @@ static void end_look(struct model *m, struct model_executor *e) {
     e->sweep_ms = m->now_ms;
 }
 
-static void look(struct model *m, struct model_executor *e) {
+static void sweep(struct model *m, struct model_executor *e) {
     if (e->sweep_ends_ms != 0 && e->sweep_ends_ms <= m->now_ms)
-        end_look(m, e);
+        end_sweep(m, e);
     if (e->sweep_ends_ms == 0 && m->now_ms - e->sweep_ms >= m->sweep_every_ms) {
         fleet_sweep_begins(&e->fleet);
         admission_sweep_begins(&e->a[0]);
@@ -228,8 +228,8 @@ static const struct model_executor *executor_of(const struct model *m, const cha
     return NULL;
 }
 
-/* No member may do more than its leader reckons with. */
-static void check_obedience(const struct model *m, const struct fleet *leader) {
+/* No member may hold more than its leader reckons with. */
+static void check_bounds(const struct model *m, const struct fleet *leader) {
     for (size_t i = 0; i < leader->leader.count; i++) {
         const struct model_executor *e = executor_of(m, leader->leader.ids[i]);
         if (e == NULL || !e->alive || !e->fleet.member.governed || e->a[0].version < 0 ||
@@ -259,7 +259,7 @@ static void step_fleet(struct model *m, struct model_executor *e) {
                      after, f->leader.quota[0].limit, (int)m->now_ms);
     }
     if (f->leader.leads)
-        check_obedience(m, f);
+        check_bounds(m, f);
     if (e->cut_off || e->mute)
         return;
     if (due.claim)
@@ -277,7 +277,7 @@ static void step(struct model *m, struct model_executor *e) {
     if (!e->cut_off)
         read_log(m, e);
     take_answers(m, e);
-    look(m, e);
+    sweep(m, e);
     step_fleet(m, e);
     bool any = false;
     while (e->backlog > 0 && admission_acquire(&e->a[0], m->now_ms, e->backlog, &permit)) {

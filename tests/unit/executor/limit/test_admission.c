@@ -87,7 +87,7 @@ static void test_no_probe_at_the_end_of_a_backlog(void **state) {
     assert_true(permit.probe);
 }
 
-/* Governed: the share is all that counts, and after a throttle what is held. */
+/* Governed, the share is what counts, and after a throttle what is held. */
 static void test_governed(void **state) {
     (void)state;
     struct admission a = learned(10, 0);
@@ -116,8 +116,8 @@ static void test_governed(void **state) {
     want(&a, 0);
 }
 
-/* Of many throttles at once the first brings news. */
-static void test_throttles_from_before_are_no_news(void **state) {
+/* Of several throttles at once only the first changes the limit. */
+static void test_older_throttles_change_nothing(void **state) {
     (void)state;
     struct admission a;
     admission_init(&a);
@@ -138,7 +138,7 @@ static void test_throttles_from_before_are_no_news(void **state) {
     refuse(&a, 0);
 }
 
-/* Somebody else took slots: what we hold, then three quarters of it; one call at a time. */
+/* Others took slots: the limit is what is held, then three quarters of it; one call at a time. */
 static void test_throttled_below_the_limit(void **state) {
     (void)state;
     struct admission a = learned(20, 0);
@@ -155,7 +155,7 @@ static void test_throttled_below_the_limit(void **state) {
     admission_ended(&a, 6);
     permit = want(&a, 0);
     refuse(&a, 0);
-    admission_started(&a, &permit); /* it works again: up to the edge */
+    admission_started(&a, &permit); /* it works again: the limit was cut too far */
     want(&a, 0);
     refuse(&a, 0);
     assert_true(a.growing);
@@ -181,13 +181,13 @@ static void test_probe_after_starts(void **state) {
     refuse(&a, INT64_MAX / 2);
     admission_ended(&a, 2);
     admission_throttled(&a, 0, &permit);
-    assert_int_equal(a.limit, 20); /* of the others nothing is known */
+    assert_int_equal(a.limit, 20); /* it says nothing about slots below the limit */
     want(&a, 0);
     want(&a, 0);
     refuse(&a, 0);
 }
 
-/* Somebody takes one slot of `limit`. */
+/* Others take one slot of `limit`. */
 static void lose_one(struct admission *a, int limit) {
     assert_int_equal(a->limit, limit);
     admission_ended(a, 1);
@@ -205,7 +205,7 @@ static void refuse_probe(struct admission *a) {
     admission_throttled(a, 0, &permit);
 }
 
-/* After a loss the edge is looked for soon, and less and less often while it stays. */
+/* After a loss probes are close together, and further apart with each that is throttled. */
 static void test_gap_after_a_loss(void **state) {
     (void)state;
     static const int gaps[] = {5,  6,  7,  7,  8,  9,  9,  10, 11, 12,
@@ -233,10 +233,10 @@ static void find(struct admission *a, int from, int to) {
     admission_sweep_begins(a);
     admission_swept(a, to);
     assert_int_equal(a->limit, to);
-    assert_false(a->growing); /* the edge is known: none is refused once more to find it */
+    assert_false(a->growing); /* the quota is known: no second start is throttled to find it */
 }
 
-/* What was taken is back: no need to look so often. */
+/* What was taken is back: probes are far apart again. */
 static void test_gap_when_all_is_back(void **state) {
     (void)state;
     struct admission a = learned(20, 0);
@@ -250,7 +250,7 @@ static void test_gap_when_all_is_back(void **state) {
     refuse_probe(&a);
 }
 
-/* A probe that was not answered is made again: nothing was lost by it. */
+/* A probe that told nothing is made again. */
 static void test_cancelled_probe(void **state) {
     (void)state;
     struct admission a = learned(5, 0);
@@ -281,7 +281,7 @@ static void test_probes_that_work(void **state) {
     refuse(&a, 0);
 }
 
-/* Each is answered while a sweep is under way: it tells of those before it. */
+/* A sweep decides about the probes that had started when it began. */
 static void test_sweeps_keep_up_with_probes(void **state) {
     (void)state;
     struct admission a = learned(5, 0);
@@ -297,12 +297,12 @@ static void test_sweeps_keep_up_with_probes(void **state) {
     admission_sweep_begins(&a);
     permit = want(&a, 0);
     admission_started(&a, &permit);
-    admission_swept(&a, 7); /* of the second, though there was a third */
+    admission_swept(&a, 7); /* it had seen the second, and not the third */
     assert_int_equal(a.limit, 7);
     assert_true(a.growing);
 }
 
-/* What a sweep would tell of a probe is old when slots are taken meanwhile. */
+/* A sweep over a probe decides nothing when slots are taken meanwhile. */
 static void test_a_loss_after_a_probe(void **state) {
     (void)state;
     struct admission a = learned(20, 0);
@@ -319,8 +319,8 @@ static void test_a_loss_after_a_probe(void **state) {
     assert_false(a.growing);
 }
 
-/* All that was taken is back, though it did not look so when the edge was met. */
-static void test_gap_by_the_edge_that_is_found(void **state) {
+/* All that was taken is back, as only the sweep shows: the gap follows the sweep. */
+static void test_gap_follows_the_check(void **state) {
     (void)state;
     struct admission a = learned(20, 0);
     lose_one(&a, 20);
@@ -373,7 +373,7 @@ static void test_probe_needs_a_real_rise(void **state) {
     (void)state;
     struct admission a = learned(5, 0);
     struct admission_permit permit = want(&a, 60000);
-    admission_sweep_begins(&a); /* before the probe was answered: tells nothing of it */
+    admission_sweep_begins(&a); /* before the probe was answered, so it decides nothing */
     admission_started(&a, &permit);
     admission_swept(&a, 6);
     assert_int_equal(a.limit, 5);
@@ -382,7 +382,7 @@ static void test_probe_needs_a_real_rise(void **state) {
     assert_int_equal(a.limit, 5);
     assert_false(a.growing);
     admission_sweep_begins(&a);
-    admission_swept(&a, 6); /* asked once */
+    admission_swept(&a, 6); /* it was decided before */
     assert_int_equal(a.limit, 5);
 
     admission_ended(&a, 1);
@@ -403,7 +403,7 @@ static void test_probe_needs_a_real_rise(void **state) {
     refuse(&a, 120000);
 }
 
-/* The limit at the edge is what ran when the last one was submitted, not what we hold now. */
+/* The quota that a throttle has shown is what ran at the last submission, not what runs now. */
 static void test_edge(void **state) {
     (void)state;
     struct admission a;
@@ -428,18 +428,18 @@ static void test_edge(void **state) {
     admission_throttled(&a, 0, &permit);
     admission_ended(&a, 2);
     permit = want(&a, 0);
-    admission_throttled(&a, 0, &permit); /* newer than what the sweep is asked for */
+    admission_throttled(&a, 0, &permit); /* newer than what the sweep will show */
     assert_int_equal(a.limit, 5);
     admission_ended(&a, 1);
     permit = want(&a, 0);
     refuse(&a, 0);
-    admission_throttled(&a, 0, &permit); /* nobody took slots: the edge was not known */
+    admission_throttled(&a, 0, &permit); /* nobody took slots: the quota was not known yet */
     assert_int_equal(a.limit, 4);
     assert_int_equal(a.probing.news[PROBING_TAKEN], 0);
-    struct admission told = a;
-    admission_sweep_begins(&told);
-    admission_swept(&told, 7);
-    assert_int_equal(told.limit, 4);
+    struct admission raised = a;
+    admission_sweep_begins(&raised);
+    admission_swept(&raised, 7);
+    assert_int_equal(raised.limit, 4);
     admission_sweep_begins(&a);
     admission_swept(&a, 3);
     assert_int_equal(a.limit, 3);
@@ -473,7 +473,7 @@ static void test_uncertain_ones_do_not_grow(void **state) {
     admission_uncertain(&a);
     a.calls = 0;
     admission_confirmed(&a);
-    assert_int_equal(a.limit, 5); /* no news at the edge */
+    assert_int_equal(a.limit, 5); /* it does not grow, so that changes nothing */
 }
 
 static void test_found(void **state) {
@@ -486,7 +486,7 @@ static void test_found(void **state) {
     want(&a, 0);
 }
 
-/* What waits beyond it waits for the quota, and not for calls under way. */
+/* Full: what waits then waits for the quota, and not for calls under way. */
 static void test_full(void **state) {
     (void)state;
     static const struct {
@@ -518,7 +518,7 @@ static void test_clock_goes_back(void **state) {
     assert_true(want(&a, 61000).probe);
 }
 
-/* --- at random: the books balance whatever comes ---------------------------------------------- */
+/* --- at random: the counts agree whatever comes ----------------------------------------------- */
 
 enum {
     PERMITS_MOST = 64
@@ -600,14 +600,14 @@ int main(void) {
         cmocka_unit_test(test_calls_while_cold),
         cmocka_unit_test(test_no_probe_at_the_end_of_a_backlog),
         cmocka_unit_test(test_governed),
-        cmocka_unit_test(test_throttles_from_before_are_no_news),
+        cmocka_unit_test(test_older_throttles_change_nothing),
         cmocka_unit_test(test_throttled_below_the_limit),
         cmocka_unit_test(test_probe_after_starts),
         cmocka_unit_test(test_gap_when_all_is_back),
         cmocka_unit_test(test_probes_that_work),
         cmocka_unit_test(test_sweeps_keep_up_with_probes),
         cmocka_unit_test(test_a_loss_after_a_probe),
-        cmocka_unit_test(test_gap_by_the_edge_that_is_found),
+        cmocka_unit_test(test_gap_follows_the_check),
         cmocka_unit_test(test_cancelled_probe),
         cmocka_unit_test(test_gap_after_a_loss),
         cmocka_unit_test(test_probe_after_time),

@@ -11,7 +11,7 @@ static const struct model_config case_a = {
     .duration_ms = 2000,
     .jitter = 0.1,
     .rtt_ms = 20,
-    .calls_most = 10,
+    .max_calls = 10,
 };
 
 static void test_learns_the_quota_in_a_second(void **state) {
@@ -54,7 +54,7 @@ static void test_case_a(void **state) {
     }
 }
 
-/* 100 queries of 10 s over a quota of 5: few of them are refused though it takes so long. */
+/* 100 queries of 10 s over a quota of 5: probes by time must not add up over a long burst. */
 static void test_long_queries(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 10; seed++) {
@@ -73,7 +73,7 @@ static void test_long_queries(void **state) {
     }
 }
 
-/* Within a twentieth of the quota, or one, from `within_ms` after the change on. */
+/* The limit is within a twentieth of the quota, or 1, from `within_ms` after the change on. */
 static void expect_limit(struct model *m, int64_t from_ms, int64_t within_ms, int64_t until_ms) {
     int off = m->quota > 20 ? m->quota / 20 : 1;
     model_run(m, from_ms + within_ms);
@@ -85,7 +85,7 @@ static void expect_limit(struct model *m, int64_t from_ms, int64_t within_ms, in
     }
 }
 
-/* Somebody else takes half of the quota and gives it back. */
+/* Others take half of the quota and give it back. */
 static void test_follows_the_quota(void **state) {
     (void)state;
     static const struct {
@@ -109,7 +109,7 @@ static void test_follows_the_quota(void **state) {
         }
 }
 
-/* All of the quota is somebody else's: a look every 2 s, and on as soon as there is room. */
+/* Others use all of the quota: one probe every 2 s, and on as soon as there is room. */
 static void test_quota_of_none(void **state) {
     (void)state;
     struct model m;
@@ -126,8 +126,10 @@ static void test_quota_of_none(void **state) {
     model_close(&m);
 }
 
-/* Any quota, any duration, calls lost and refused: the books balance (model_run() looks) and all
- * queries end, each started once. */
+/*
+ * Any quota, any duration, calls lost and refused: the counts agree (model_run() checks) and all
+ * queries end, each started once.
+ */
 static void test_faults(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 60; seed++) {
@@ -140,7 +142,7 @@ static void test_faults(void **state) {
         c.duration_ms = 100 + (int64_t)(model_random(&random) % 5000);
         c.tail = 1 + (int)(model_random(&random) % 8);
         c.rtt_ms = 5 + (int64_t)(model_random(&random) % 150);
-        c.calls_most = 1 + (int)(model_random(&random) % 20);
+        c.max_calls = 1 + (int)(model_random(&random) % 20);
         c.lost = (double)(model_random(&random) % 5) / 10;
         c.refused = (double)(model_random(&random) % 5) / 10;
         c.found = (int)(model_random(&random) % (unsigned)(c.quota + 1));
@@ -175,7 +177,7 @@ static void test_lost_answers(void **state) {
     }
 }
 
-/* All answers lost for 30 s: few queries are drawn in, and after it all goes on. */
+/* All answers are lost for 30 s: few queries are started meanwhile, and then all goes on. */
 static void test_outage(void **state) {
     (void)state;
     for (int64_t from_ms = 0; from_ms <= 10000; from_ms += 10000) {
@@ -186,7 +188,7 @@ static void test_outage(void **state) {
         model_run(&m, from_ms);
         m.c.lost = 1;
         model_run(&m, from_ms + 30000);
-        assert_true(m.most_out <= (from_ms == 0 ? 5 : c.quota + 5));
+        assert_true(m.max_held <= (from_ms == 0 ? 5 : c.quota + 5));
         m.c.lost = 0;
         model_run(&m, FOREVER_MS);
         int64_t ideal_ms = 30000 + 40000;

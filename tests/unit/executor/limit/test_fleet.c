@@ -1,4 +1,4 @@
-/* The fleet's protocol: what it achieves in the model of fleet_model.h, and that it holds. */
+/* The fleet in the model of fleet_model.h: how fast it works, and what it does when parts fail. */
 #include "tests/unit/executor/limit/fleet_model.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -60,7 +60,7 @@ static struct model *model_of_four(uint64_t seed) {
     return m;
 }
 
-static const struct quota *led(const struct model *m) {
+static const struct quota *leader_quota(const struct model *m) {
     return &m->executors[m->leader].fleet.leader.quota[LANE_DML];
 }
 
@@ -69,29 +69,32 @@ static void test_quota_is_learned_in_a_second_and_followed(void **state) {
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct model *m = model_of_four(seed);
         model_run(m, 1000);
-        assert_int_equal(led(m)->limit, 20);
+        assert_int_equal(leader_quota(m)->limit, 20);
         model_run(m, 12000);
         m->quota = 10;
         model_run(m, 16000);
         for (int64_t ms = 16000; ms <= 26000; ms += 100) {
             model_run(m, ms);
-            assert_in_range(led(m)->limit, 9, 11);
+            assert_in_range(leader_quota(m)->limit, 9, 11);
         }
         m->quota = 20;
         model_run(m, 46000);
-        assert_in_range(led(m)->limit, 19, 21);
+        assert_in_range(leader_quota(m)->limit, 19, 21);
         model_close(m);
     }
 }
 
-/* Whoever takes the partitions over finds the queries that run, and has the records that wait. */
+/*
+ * `to` takes over the partitions of `from`: it finds the queries that run and has the records that
+ * wait. A call that was under way is made again with the same token, so its query counts as
+ * running.
+ */
 static void take_over(struct model_executor *from, struct model_executor *to) {
     for (size_t i = 0; i < from->running; i++) {
         struct model_query q = from->queries[i];
-        if (q.refused || q.calling) { /* nobody has heard the answer: asked again */
-            to->backlog += q.refused;
-            if (q.refused)
-                continue;
+        if (q.refused) {
+            to->backlog++;
+            continue;
         }
         q.calling = q.seen = false;
         to->queries[to->running++] = q;
@@ -106,19 +109,19 @@ static void test_leader_killed(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct model *m = model_of_four(seed);
-        size_t heir = (seed + 1) % 4;
+        size_t successor = (seed + 1) % 4;
         model_run(m, 5000 + (int64_t)seed * 13);
         struct model_executor *dead = &m->executors[m->leader];
         dead->alive = false;
-        /* In eight to fourteen seconds the group has noticed. */
+        /* The group needs eight to fourteen seconds to reassign the partitions of a dead member. */
         model_run(m, m->now_ms + 8000 + (int64_t)(seed % 3) * 3000);
-        take_over(dead, &m->executors[heir]);
-        model_own(m, heir);
+        take_over(dead, &m->executors[successor]);
+        model_own(m, successor);
         model_run(m, m->now_ms + 1000);
-        assert_true(m->executors[heir].fleet.leader.leads);
-        assert_in_range(led(m)->limit, 15, 21);
+        assert_true(m->executors[successor].fleet.leader.leads);
+        assert_in_range(leader_quota(m)->limit, 15, 21);
         run_all(m, 1600, 200000);
-        for (size_t r = 0; r < m->log_count; r++) /* none that lives was thought to be gone */
+        for (size_t r = 0; r < m->log_count; r++) /* no member that lives was forgotten */
             assert_true(m->log[r].kind != RECORD_LEAVE ||
                         strcmp(m->log[r].id, dead->fleet.view.id) == 0);
         assert_true(waste(m) < 0.05);
@@ -126,29 +129,29 @@ static void test_leader_killed(void **state) {
     }
 }
 
-/* It wakes up, believes that it leads, and is not heeded. */
-static void test_deposed_leader_is_not_heeded(void **state) {
+/* A leader slept and was replaced. It wakes up and still grants shares: nobody obeys. */
+static void test_replaced_leader_is_ignored(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 8; seed++) {
         struct model *m = model_of_four(seed);
-        size_t old = m->leader, heir = (seed + 1) % 4;
+        size_t old = m->leader, successor = (seed + 1) % 4;
         model_run(m, 5000);
         struct model_executor *sleeper = &m->executors[old];
         sleeper->paused = true;
         model_run(m, 15000);
-        take_over(sleeper, &m->executors[heir]);
-        model_own(m, heir);
-        fleet_owns(&sleeper->fleet, true, false); /* it has not heard of it */
+        take_over(sleeper, &m->executors[successor]);
+        model_own(m, successor);
+        fleet_owns(&sleeper->fleet, true, false); /* it does not know yet */
         model_run(m, 65000);
-        int64_t epoch = m->executors[heir].fleet.view.epoch;
-        assert_true(m->executors[heir].fleet.leader.leads);
+        int64_t epoch = m->executors[successor].fleet.view.epoch;
+        assert_true(m->executors[successor].fleet.leader.leads);
         sleeper->paused = false;
-        sleeper->cut_off = true; /* what it writes first it writes before it has read anything */
+        sleeper->cut_off = true; /* it writes before it has read anything */
         struct fleet_due due;
         const struct fleet_work work[LANES] = {{50, 50}, {0, 0}};
         fleet_step(&sleeper->fleet, m->now_ms, sleeper->a, work, &due);
         assert_true(due.grant && sleeper->fleet.leader.leads);
-        assert_false(due.tombstone); /* it has heard of nobody, of itself neither */
+        assert_false(due.tombstone); /* its own reports are missing, too: it forgets nobody */
         append(m, RECORD_GRANT, sleeper->fleet.view.id, &sleeper->fleet.leader.grant,
                sizeof sleeper->fleet.leader.grant);
         sleeper->cut_off = false;
@@ -163,7 +166,8 @@ static void test_deposed_leader_is_not_heeded(void **state) {
     }
 }
 
-static void test_silence(void **state) {
+/* Without grants a member keeps its share for 30 s, then learns alone until it reads one. */
+static void test_no_grants(void **state) {
     (void)state;
     struct model *m = model_of_four(1);
     model_run(m, 10000);
@@ -184,8 +188,8 @@ static void test_silence(void **state) {
     model_close(m);
 }
 
-/* It hears the leader, but its own reports do not arrive: it must not wait for ever. */
-static void test_not_listed(void **state) {
+/* A member reads grants, but its own reports do not arrive: it does not wait for ever. */
+static void test_reports_do_not_arrive(void **state) {
     (void)state;
     struct model *m = model_of_four(1);
     struct model_executor *e = model_add(m, 50);
@@ -200,7 +204,7 @@ static void test_not_listed(void **state) {
     model_close(m);
 }
 
-/* Its share is others' by then: it starts nothing before it is given another. */
+/* A member that was forgotten starts nothing until it is granted a share again. */
 static void test_forgotten_and_back(void **state) {
     (void)state;
     struct model *m = model_of_four(1);
@@ -216,8 +220,11 @@ static void test_forgotten_and_back(void **state) {
     model_close(m);
 }
 
-/* Back, and not yet aware that it was forgotten, it may use its old share; aware, not any more. */
-static void test_what_was_forgotten_is_not_kept(void **state) {
+/*
+ * A member that was forgotten and is back may use its old share until it has read its tombstone.
+ * The leader reckons with that share, and does not grant it.
+ */
+static void test_share_of_a_forgotten_member(void **state) {
     (void)state;
     struct quota q;
     struct quota_member members[2] = {{.share = 0}};
@@ -235,10 +242,10 @@ static void test_what_was_forgotten_is_not_kept(void **state) {
     assert_int_equal(quota_bound(&members[1]), 0);
     quota_allot(&q, members, 2, 19, 0);
     assert_int_equal(members[0].next, 3);
-    assert_int_equal(members[1].next, 0); /* what the other gives up is not free yet */
+    assert_int_equal(members[1].next, 0); /* member 0 still holds what it is to give up */
 }
 
-/* One that has learned alone is joined by others, one of which leads. */
+/* An executor that has learned alone is joined by another; either of them leads. */
 static void test_one_is_joined(void **state) {
     (void)state;
     for (uint64_t seed = 1; seed <= 8; seed++) {
@@ -253,7 +260,7 @@ static void test_one_is_joined(void **state) {
         first->backlog -= second->backlog;
         model_own(m, seed % 2);
         model_run(m, 8000 + 500);
-        assert_in_range(led(m)->limit, 19, 21);
+        assert_in_range(leader_quota(m)->limit, 19, 21);
         assert_true(first->a[0].governed && second->a[0].governed);
         run_all(m, 600, 120000);
         if (m->now_ms > 66000 || waste(m) > 0.05)
@@ -262,9 +269,10 @@ static void test_one_is_joined(void **state) {
     }
 }
 
-/* All are stopped hard and started again: what the dead were granted is waited for three seconds.
+/*
+ * All are killed and others started: what the dead were granted is kept back for three seconds.
  */
-static void test_all_start_anew(void **state) {
+static void test_all_killed_and_restarted(void **state) {
     (void)state;
     struct model *m = model_of_four(3);
     model_run(m, 8000);
@@ -286,13 +294,13 @@ int main(void) {
         cmocka_unit_test(test_four_share_one_quota),
         cmocka_unit_test(test_quota_is_learned_in_a_second_and_followed),
         cmocka_unit_test(test_leader_killed),
-        cmocka_unit_test(test_deposed_leader_is_not_heeded),
-        cmocka_unit_test(test_silence),
-        cmocka_unit_test(test_not_listed),
+        cmocka_unit_test(test_replaced_leader_is_ignored),
+        cmocka_unit_test(test_no_grants),
+        cmocka_unit_test(test_reports_do_not_arrive),
         cmocka_unit_test(test_forgotten_and_back),
-        cmocka_unit_test(test_what_was_forgotten_is_not_kept),
+        cmocka_unit_test(test_share_of_a_forgotten_member),
         cmocka_unit_test(test_one_is_joined),
-        cmocka_unit_test(test_all_start_anew),
+        cmocka_unit_test(test_all_killed_and_restarted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

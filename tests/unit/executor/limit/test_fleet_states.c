@@ -1,7 +1,7 @@
 /*
- * Every order of events of two members, to a depth: what each reads when, who starts, who is
- * refused, whose query ends, when the lead passes on and when the old leader hears of it. In every
- * state that can be reached the invariants of docs/fleet.md must hold.
+ * Every order of events of two members, to a depth: when each reads the next record, starts
+ * queries, is throttled or sees an end, when partition 0 moves and when its old owner learns of
+ * that. The invariants of docs/fleet.md must hold in every state that can be reached.
  */
 #define FLEET_MEMBERS_MAX 3
 #include "executor/limit/fleet.c"
@@ -42,14 +42,14 @@ struct member {
     struct fleet fleet;
     struct admission a[LANES];
     int waiting, read;
-    bool refused_next; /* the next start of it */
+    bool throttle_next; /* its next start is throttled */
 };
 
 struct world {
     struct member members[MEMBERS];
     int64_t now_ms;
-    int most_limit; /* of any leader, ever */
-    int64_t epoch;  /* the offset of the last claim */
+    int max_limit; /* the highest of any leader so far */
+    int64_t epoch; /* the offset of the last claim */
     int records;
     struct record log[RECORDS];
 };
@@ -83,8 +83,8 @@ static void step(struct world *w, struct member *m) {
         r->kind = REPORT;
         r->report = f->member.report;
     }
-    if (f->leader.leads && f->leader.quota[LANE_DML].limit > w->most_limit)
-        w->most_limit = f->leader.quota[LANE_DML].limit;
+    if (f->leader.leads && f->leader.quota[LANE_DML].limit > w->max_limit)
+        w->max_limit = f->leader.quota[LANE_DML].limit;
 }
 
 static bool read_one(struct world *w, struct member *m) {
@@ -100,18 +100,18 @@ static bool read_one(struct world *w, struct member *m) {
     else
         fleet_apply_grant(&m->fleet, &r->grant, 0, w->now_ms);
     if (r->kind == GRANT && r->grant.epoch < m->fleet.view.epoch)
-        assert_memory_equal(&was, &m->fleet.view.grant, sizeof was); /* a deposed leader's */
+        assert_memory_equal(&was, &m->fleet.view.grant, sizeof was); /* of a replaced leader */
     return true;
 }
 
-/* Steps as dispatch_run() does it: before and after what may be started. */
+/* Steps before and after starting what may be started, as the dispatcher does. */
 static void work(struct world *w, struct member *m) {
     struct admission_permit permit;
     step(w, m);
     while (m->waiting > 0 && admission_acquire(&m->a[LANE_DML], w->now_ms, 1000, &permit)) {
-        if (m->refused_next) {
+        if (m->throttle_next) {
             admission_throttled(&m->a[LANE_DML], w->now_ms, &permit);
-            m->refused_next = false;
+            m->throttle_next = false;
             break;
         }
         admission_started(&m->a[LANE_DML], &permit);
@@ -128,12 +128,12 @@ enum action {
     WORK_1,
     END_0,
     END_1,
-    REFUSE_0,
-    REFUSE_1,
-    NO_WORK_0, /* nothing waits there any more */
-    LEAD_PASSES,
-    OLD_LEADER_HEARS,
-    A_SECOND_PASSES,
+    THROTTLE_0,
+    THROTTLE_1,
+    NO_WORK_0, /* nothing waits at the first member any more */
+    PARTITION_MOVES,
+    OLD_OWNER_LEARNS,
+    SECOND_PASSES,
     ACTIONS,
 };
 
@@ -147,7 +147,7 @@ static bool end_one(struct member *m) {
 /* False: it cannot happen, or changes nothing. */
 static bool act(struct world *w, enum action action) {
     struct member *m = &w->members[action % 2];
-    struct fleet *old = &w->members[0].fleet, *heir = &w->members[1].fleet;
+    struct fleet *old = &w->members[0].fleet, *successor = &w->members[1].fleet;
     switch (action) {
     case READ_0:
     case READ_1:
@@ -159,26 +159,26 @@ static bool act(struct world *w, enum action action) {
     case END_0:
     case END_1:
         return end_one(m);
-    case REFUSE_0:
-    case REFUSE_1:
-        if (m->refused_next)
+    case THROTTLE_0:
+    case THROTTLE_1:
+        if (m->throttle_next)
             return false;
-        return m->refused_next = true;
+        return m->throttle_next = true;
     case NO_WORK_0:
         if (w->members[0].waiting == 0)
             return false;
         w->members[0].waiting = 0;
         return true;
-    case LEAD_PASSES:
-        if (heir->view.owns_first)
+    case PARTITION_MOVES:
+        if (successor->view.owns_first)
             return false;
-        return heir->view.owns_first = true;
-    case OLD_LEADER_HEARS:
-        if (!old->view.owns_first || !heir->view.owns_first)
+        return successor->view.owns_first = true;
+    case OLD_OWNER_LEARNS:
+        if (!old->view.owns_first || !successor->view.owns_first)
             return false;
         old->view.owns_first = false;
         return true;
-    case A_SECOND_PASSES:
+    case SECOND_PASSES:
         if (w->now_ms > NOW_MS)
             return false;
         w->now_ms += 1000;
@@ -191,7 +191,7 @@ static bool act(struct world *w, enum action action) {
 
 /* --- what must hold --------------------------------------------------------------------------- */
 
-/* Whom the last leader has heard may do no more than it reckons with, whatever it heard itself. */
+/* A member that has reported to the last leader may hold no more than the leader reckons with. */
 static bool is_reckoned_with(const struct world *w, const struct fleet *leader,
                              const struct member *m) {
     if (!leader->leader.leads || leader->view.epoch != w->epoch || m->a[LANE_DML].version < 0)
@@ -203,19 +203,19 @@ static bool is_reckoned_with(const struct world *w, const struct fleet *leader,
     return true;
 }
 
-static const char *broken(const struct world *w) {
+static const char *violation(const struct world *w) {
     int shares = 0;
     for (int i = 0; i < MEMBERS; i++) {
         const struct member *m = &w->members[i];
         shares += m->a[LANE_DML].share;
         if ((m->fleet.view.grant.version > 0 && m->fleet.view.grant.epoch > m->fleet.view.epoch) ||
             (m->fleet.member.governed && m->a[LANE_DML].version > m->fleet.view.grant.version))
-            return "a grant is heeded that is not";
+            return "a grant of an earlier epoch is obeyed";
         for (int l = 0; l < MEMBERS; l++)
             if (!is_reckoned_with(w, &w->members[l].fleet, m))
-                return "a member may do more than its leader reckons with";
+                return "a member may hold more than its leader reckons with";
     }
-    return shares > w->most_limit + 1 ? "all shares together exceed the limit" : NULL;
+    return shares > w->max_limit + 1 ? "all shares together exceed the limit" : NULL;
 }
 
 /* --- all orders ------------------------------------------------------------------------------- */
@@ -250,13 +250,13 @@ static bool is_new(struct search *s, uint64_t h) {
             return true;
         }
     }
-    return true; /* no room to remember it: it is looked at again */
+    return true; /* no room to remember it: it may be visited again */
 }
 
 static void search(struct search *s, int depth, int most) {
     const struct world *w = &s->stack[depth];
     s->states++;
-    const char *fault = broken(w);
+    const char *fault = violation(w);
     if (fault != NULL) {
         for (int i = 0; i < depth; i++)
             print_message("%d ", (int)s->path[i]);
@@ -284,11 +284,10 @@ static void settle(struct world *w, int rounds) {
         }
 }
 
-/* The log begins anew with what still counts: the offsets of what is gone are not reused. */
 static void open_world(struct world *w, bool led) {
     memset(w, 0, sizeof *w);
     w->now_ms = NOW_MS;
-    w->most_limit = LIMIT;
+    w->max_limit = LIMIT;
     for (int i = 0; i < MEMBERS; i++) {
         struct member *m = &w->members[i];
         fleet_init(&m->fleet, i == 0 ? "a" : "b");
@@ -297,7 +296,7 @@ static void open_world(struct world *w, bool led) {
         m->waiting = 100;
         fleet_caught_up(&m->fleet, NOW_MS);
     }
-    /* The first has learned the limit alone, and has two that run. */
+    /* The first has learned the limit alone and runs two queries. */
     struct admission *a = &w->members[0].a[LANE_DML];
     admission_learn_alone(a, NOW_MS, LIMIT, true);
     a->running = 2;
@@ -305,16 +304,16 @@ static void open_world(struct world *w, bool led) {
     settle(w, led ? 6 : 0);
 }
 
-/* The lead has passed on, and the old leader has heard of nothing. */
-static void pass_lead(struct world *w) {
-    struct member *heir = &w->members[1];
-    heir->fleet.view.owns_first = true;
+/* Partition 0 has moved; its old owner does not know yet and believes that it leads. */
+static void move_lead(struct world *w) {
+    struct member *successor = &w->members[1];
+    successor->fleet.view.owns_first = true;
     for (int i = 0; i < 2; i++) {
-        work(w, heir);
-        while (read_one(w, heir))
+        work(w, successor);
+        while (read_one(w, successor))
             ;
     }
-    assert_true(heir->fleet.leader.leads && w->members[0].fleet.leader.leads);
+    assert_true(successor->fleet.leader.leads && w->members[0].fleet.leader.leads);
 }
 
 /* `min_states`: so many must be reached, lest the search has come to cover less than it did. */
@@ -328,7 +327,7 @@ static void explore(bool led, bool passed, int depth, int64_t min_states) {
         assert_int_equal(m[0].a[LANE_DML].share + m[1].a[LANE_DML].share, LIMIT);
     }
     if (passed)
-        pass_lead(&s.stack[0]);
+        move_lead(&s.stack[0]);
     search(&s, 0, depth);
     print_message("%" PRId64 " states\n", s.states);
     assert_true(s.states >= min_states);

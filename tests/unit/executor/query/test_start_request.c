@@ -337,7 +337,7 @@ static void test_lists(void **state) {
         {"outputLocation", "https://bucket", false},
     };
     for (size_t i = 0; i < COUNT(cases); i++)
-        if (start_list_sound(cases[i].list, cases[i].field) != cases[i].want)
+        if (start_list_is_valid(cases[i].list, cases[i].field) != cases[i].want)
             fail_msg("%s: \"%s\"", cases[i].field, cases[i].list);
 }
 
