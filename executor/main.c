@@ -2,14 +2,13 @@
  * athena-query-executor: takes queries from Kafka, starts each once in Athena, follows it to its
  * end. One thread, one loop; docs/architecture.md draws it.
  */
-#include <errno.h>
 #include <librdkafka/rdkafka.h>
-#include <string.h>
 
 #include "common/aws/credentials/chain.h"
 #include "common/aws/whoami.h"
 #include "common/base/http/admin.h"
 #include "common/base/log.h"
+#include "common/base/program.h"
 #include "common/kafka/iam.h"
 #include "executor/config.h"
 #include "executor/executor.h"
@@ -136,11 +135,9 @@ static void close_all(struct executor *x) {
 
 static int serve(struct executor *x, struct options_common *common) {
     char error[512] = "libcurl cannot be set up";
-    x->loop = loop_open();
-    if (x->loop == NULL || !loop_catch_signals(x->loop)) {
-        log_error("no event loop: %s", strerror(errno));
+    x->loop = program_loop();
+    if (x->loop == NULL)
         return EXIT_CANNOT_GO_ON;
-    }
     dispatch_init(x);
     tracker_init(x);
     repair_init(x);
@@ -165,19 +162,16 @@ static int serve(struct executor *x, struct options_common *common) {
     return opened ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
 }
 
+static int work(void *arg) {
+    static struct executor executor;
+    struct executor_config *config = arg;
+    executor.config = config;
+    if (config->whoami)
+        return whoami_print(&config->aws) ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
+    return serve(&executor, &config->common);
+}
+
 int main(int argc, char **argv) {
     static struct executor_config config;
-    static struct executor executor = {.config = &config};
-    switch (options_read(&executor_program, argc, argv, &config)) {
-    case OPTIONS_EXIT:
-        return EXIT_STOPPED;
-    case OPTIONS_FAULT:
-        return EXIT_BAD_CONFIGURATION;
-    case OPTIONS_RUN:
-        break;
-    }
-    int status = config.whoami ? (whoami_print(&config.aws) ? EXIT_STOPPED : EXIT_CANNOT_GO_ON)
-                               : serve(&executor, &config.common);
-    options_free(&executor_program, &config);
-    return status;
+    return program_main(&executor_program, argc, argv, &config, work);
 }

@@ -9,6 +9,7 @@
 #include "common/aws/credentials/chain.h"
 #include "common/base/http/admin.h"
 #include "common/base/log.h"
+#include "common/base/program.h"
 #include "common/kafka/iam.h"
 #include "receiver/service.h"
 
@@ -17,7 +18,7 @@ enum {
 };
 
 struct receiver {
-    struct config config;
+    struct config *config;
     struct loop *loop;
     struct http_tls tls;
     struct status_view *view;
@@ -34,9 +35,9 @@ struct receiver {
 
 static void on_topics(void *arg) {
     struct receiver *r = arg;
-    const char *status_topic = r->config.common.names.topics[TOPIC_STATUS];
-    log_info("ready topic=%s partitions=%d", r->config.common.names.topics[TOPIC_QUERY],
-             (int)topics_partitions(r->topics, r->config.common.names.topics[TOPIC_QUERY]));
+    const char *status_topic = r->config->common.names.topics[TOPIC_STATUS];
+    log_info("ready topic=%s partitions=%d", r->config->common.names.topics[TOPIC_QUERY],
+             (int)topics_partitions(r->topics, r->config->common.names.topics[TOPIC_QUERY]));
     status_reader_start(r->reader, topics_partitions(r->topics, status_topic));
 }
 
@@ -70,7 +71,7 @@ static void allow_descriptors(int64_t connections) {
 }
 
 static bool open_service(struct receiver *r, char *error, size_t size) {
-    struct config *c = &r->config;
+    struct config *c = r->config;
     struct api_keys *keys = NULL;
     struct buffer faults;
     buffer_init(&faults, 65536);
@@ -90,7 +91,7 @@ static bool open_service(struct receiver *r, char *error, size_t size) {
 }
 
 static bool open_server(struct receiver *r, char *error, size_t size) {
-    struct config *c = &r->config;
+    struct config *c = r->config;
     char bound[300];
     int fd = admin_listen_socket(c->listen, bound, sizeof bound, error, size);
     if (fd < 0)
@@ -110,11 +111,11 @@ static bool open_server(struct receiver *r, char *error, size_t size) {
 }
 
 static bool open_admin(struct receiver *r, char *error, size_t size) {
-    const char *listen = r->config.process.admin_listen;
+    const char *listen = r->config->process.admin_listen;
     struct admin_source source = {.ready = is_ready,
                                   .metrics = write_metrics,
                                   .arg = r,
-                                  .stage = r->config.common.names.stage};
+                                  .stage = r->config->common.names.stage};
     if (listen == NULL)
         return true;
     r->admin = admin_open(r->loop, listen, &source, error, size);
@@ -123,7 +124,7 @@ static bool open_admin(struct receiver *r, char *error, size_t size) {
 
 /* Nothing else here calls AWS. */
 static void open_iam(struct receiver *r) {
-    struct config *c = &r->config;
+    struct config *c = r->config;
     if (!c->common.msk_iam)
         return;
     r->credentials = credentials_open_chain(r->loop, &c->aws);
@@ -131,7 +132,7 @@ static void open_iam(struct receiver *r) {
 }
 
 static bool open_all(struct receiver *r, char *error, size_t size) {
-    struct config *c = &r->config;
+    struct config *c = r->config;
     allow_descriptors(c->max_connections);
     open_iam(r);
     r->view = status_view_open((size_t)c->status_cache_max);
@@ -171,7 +172,7 @@ static void drain(struct receiver *r) {
     log_info("stopping connections=%zu requests=%zu", http_server_connections(r->server),
              http_server_requests(r->server));
     http_server_quiesce(r->server);
-    loop_timer_set(r->loop, &timer, r->config.process.drain_timeout_ms, on_drain_end, &over);
+    loop_timer_set(r->loop, &timer, r->config->process.drain_timeout_ms, on_drain_end, &over);
     while (!over && (http_server_connections(r->server) > 0 || producer_in_flight(r->producer) > 0))
         if (!loop_run_once(r->loop))
             break;
@@ -185,31 +186,22 @@ static void close_all(struct receiver *r) {
     topics_close(r->topics);
     status_reader_close(r->reader);
     producer_close(r->producer);
-    kafka_iam_close(r->config.common.iam);
+    kafka_iam_close(r->config->common.iam);
     credentials_close(r->credentials);
     service_close(r->service);
     status_view_close(r->view);
     http_tls_free(&r->tls);
     loop_close(r->loop);
-    options_free(&config_program, &r->config);
 }
 
-int main(int argc, char **argv) {
-    struct receiver r = {0};
+static int work(void *config) {
+    struct receiver r = {.config = config};
     char error[512] = "";
-    switch (options_read(&config_program, argc, argv, &r.config)) {
-    case OPTIONS_RUN:
-        break;
-    case OPTIONS_EXIT:
-        return EXIT_STOPPED;
-    case OPTIONS_FAULT:
-        return EXIT_BAD_CONFIGURATION;
-    }
     int status = EXIT_CANNOT_GO_ON;
-    r.loop = loop_open();
-    if (r.loop == NULL || !loop_catch_signals(r.loop)) {
-        log_error("no event loop: %s", strerror(errno));
-    } else if (!open_all(&r, error, sizeof error)) {
+    r.loop = program_loop();
+    if (r.loop == NULL)
+        return status;
+    if (!open_all(&r, error, sizeof error)) {
         log_error("%s", error);
     } else {
         log_info("up librdkafka=%s libmicrohttpd=%s", rd_kafka_version_str(), MHD_get_version());
@@ -223,4 +215,9 @@ int main(int argc, char **argv) {
     close_all(&r);
     log_info("stopped status=%d", status);
     return status;
+}
+
+int main(int argc, char **argv) {
+    struct config config = {0};
+    return program_main(&config_program, argc, argv, &config, work);
 }

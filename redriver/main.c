@@ -13,6 +13,7 @@
 #include "common/base/log.h"
 #include "common/base/loop.h"
 #include "common/base/memory.h"
+#include "common/base/program.h"
 #include "common/kafka/iam.h"
 #include "common/kafka/producer.h"
 #include "common/kafka/topics.h"
@@ -32,7 +33,7 @@ enum {
 };
 
 struct redriver {
-    struct redriver_config config;
+    struct redriver_config *config;
     struct loop *loop;
     struct producer *producer; /* NULL: a dry run */
     struct topics *topics;
@@ -66,7 +67,7 @@ static void begin_pass(void *arg) {
     r->begun = true;
     r->cut_short = false;
     r->pass_started_ms = loop_now(r->loop);
-    if (redriver_by_hand(&r->config))
+    if (redriver_by_hand(r->config))
         r->moved_before += pass_result(r->pass)->moved;
     pass_begin(r->pass, r->partitions, r->count, r->moved_before);
 }
@@ -85,7 +86,7 @@ static void look(void *arg) {
     struct reader_place *places = mem_zero(r->count * sizeof *places);
     for (size_t i = 0; i < r->count; i++)
         places[i].partition = r->partitions[i];
-    if (reader_learn(r->reader, r->config.common.names.topics[TOPIC_DEADLETTER], places, r->count,
+    if (reader_learn(r->reader, r->config->common.names.topics[TOPIC_DEADLETTER], places, r->count,
                      true, error, sizeof error)) {
         r->waiting = 0;
         for (size_t i = 0; i < r->count; i++)
@@ -122,7 +123,7 @@ static void on_pass_done(void *arg) {
         r->cut_short = !result->whole;
         member_release(r->member);
     }
-    if (redriver_by_hand(&r->config)) {
+    if (redriver_by_hand(r->config)) {
         r->over = !r->cut_short;
         return;
     }
@@ -130,7 +131,7 @@ static void on_pass_done(void *arg) {
     if (r->admin != NULL)
         loop_timer_set(r->loop, &r->look, 0, look, r);
     int64_t spent_ms = loop_now(r->loop) - r->pass_started_ms;
-    begin_pass_in(r, r->config.interval_ms - spent_ms);
+    begin_pass_in(r, r->config->interval_ms - spent_ms);
 }
 
 static void on_moved(void *arg, const char *database) {
@@ -138,7 +139,7 @@ static void on_moved(void *arg, const char *database) {
     metric_add(&r->metrics[REDRIVER_RESTARTED], 1);
     if (r->cloudwatch != NULL)
         cloudwatch_count(r->cloudwatch, CLOUDWATCH_RESTARTED,
-                         database != NULL ? database : r->config.aws.database);
+                         database != NULL ? database : r->config->aws.database);
 }
 
 static void on_failed(void *arg) {
@@ -193,9 +194,9 @@ static void on_revoked(void *arg, bool lost) {
 }
 
 static const char *topic_from(const struct redriver *r) {
-    const struct options_common *c = &r->config.common;
-    return r->config.from == REDRIVER_FROM_REJECTED ? c->names.topics[TOPIC_REJECTED]
-                                                    : c->names.topics[TOPIC_DEADLETTER];
+    const struct options_common *c = &r->config->common;
+    return r->config->from == REDRIVER_FROM_REJECTED ? c->names.topics[TOPIC_REJECTED]
+                                                     : c->names.topics[TOPIC_DEADLETTER];
 }
 
 /* Without the group: every partition of the topic. */
@@ -231,7 +232,7 @@ static bool ready(void *arg, struct buffer *why) {
         producer_describe_down(r->producer, why);
     else if (!member_assigned(r->member))
         buffer_printf(why, "no partitions assigned yet in the group %s\n",
-                      r->config.common.names.groups[GROUP_REDRIVER]);
+                      r->config->common.names.groups[GROUP_REDRIVER]);
     else if (*pass_trouble(r->pass) != '\0')
         buffer_printf(why, "the pass waits for the broker: %s\n", pass_trouble(r->pass));
     return why->len == 0;
@@ -250,9 +251,9 @@ static void write_metrics(void *arg, struct buffer *out) {
 /* --- opening, in this order; closing, in reverse ---------------------------------------------- */
 
 static bool open_kafka(struct redriver *r, char *error, size_t error_size) {
-    const struct options_common *common = &r->config.common;
+    const struct options_common *common = &r->config->common;
     struct member_events events = {on_assigned, on_revoked, r};
-    bool sends = !r->config.dry_run, commits = !redriver_copies(&r->config);
+    bool sends = !r->config->dry_run, commits = !redriver_copies(r->config);
     if (sends)
         r->producer = producer_open(r->loop, common, SEND_TIMEOUT_MS, error, error_size);
     if (sends && r->producer == NULL)
@@ -270,7 +271,7 @@ static bool open_kafka(struct redriver *r, char *error, size_t error_size) {
 
 /* Whether CloudWatch is told of what moves. */
 static bool counts(const struct redriver *r) {
-    return r->config.aws.cloudwatch && !r->config.dry_run;
+    return r->config->aws.cloudwatch && !r->config->dry_run;
 }
 
 static int64_t or_none(int64_t zero_is_none) {
@@ -278,7 +279,7 @@ static int64_t or_none(int64_t zero_is_none) {
 }
 
 static void open_pass(struct redriver *r) {
-    const struct redriver_config *c = &r->config;
+    const struct redriver_config *c = r->config;
     struct pass_settings settings = {
         .loop = r->loop,
         .producer = r->producer,
@@ -303,33 +304,33 @@ static void open_pass(struct redriver *r) {
 
 /* Before Kafka, which may have to be signed in to with them. */
 static void open_credentials(struct redriver *r) {
-    struct options_common *common = &r->config.common;
+    struct options_common *common = &r->config->common;
     if (!counts(r) && !common->msk_iam)
         return;
-    r->credentials = credentials_open_chain(r->loop, &r->config.aws);
+    r->credentials = credentials_open_chain(r->loop, &r->config->aws);
     if (common->msk_iam)
-        common->iam = kafka_iam_open(r->loop, r->credentials, &r->config.aws);
+        common->iam = kafka_iam_open(r->loop, r->credentials, &r->config->aws);
 }
 
 static bool open_cloudwatch(struct redriver *r, char *error, size_t error_size) {
     if (!counts(r))
         return true;
-    r->aws = aws_client_open(r->loop, r->credentials, &r->config.aws, AWS_CONNECTIONS);
+    r->aws = aws_client_open(r->loop, r->credentials, &r->config->aws, AWS_CONNECTIONS);
     if (r->aws == NULL) {
         snprintf(error, error_size, "no client for AWS");
         return false;
     }
-    r->cloudwatch = cloudwatch_open(r->loop, r->aws, r->config.aws.cloudwatch_interval_ms);
+    r->cloudwatch = cloudwatch_open(r->loop, r->aws, r->config->aws.cloudwatch_interval_ms);
     return r->cloudwatch != NULL;
 }
 
 static bool open_admin(struct redriver *r, char *error, size_t error_size) {
     struct admin_source source = {
-        .ready = ready, .metrics = write_metrics, .arg = r, .stage = r->config.common.names.stage};
+        .ready = ready, .metrics = write_metrics, .arg = r, .stage = r->config->common.names.stage};
     /* By hand, beside a running one with the same environment, its port is taken. */
-    if (r->config.process.admin_listen == NULL || redriver_by_hand(&r->config))
+    if (r->config->process.admin_listen == NULL || redriver_by_hand(r->config))
         return true;
-    r->admin = admin_open(r->loop, r->config.process.admin_listen, &source, error, error_size);
+    r->admin = admin_open(r->loop, r->config->process.admin_listen, &source, error, error_size);
     return r->admin != NULL;
 }
 
@@ -358,14 +359,13 @@ static void close_all(struct redriver *r) {
         cloudwatch_close(r->cloudwatch);
     if (r->aws != NULL)
         aws_client_close(r->aws);
-    kafka_iam_close(r->config.common.iam);
+    kafka_iam_close(r->config->common.iam);
     credentials_close(r->credentials);
     loop_timer_cancel(r->loop, &r->next_pass);
     loop_timer_cancel(r->loop, &r->look);
     loop_timer_cancel(r->loop, &r->drained);
     loop_close(r->loop);
     free(r->partitions);
-    options_free(&redriver_program, &r->config);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
@@ -386,7 +386,7 @@ static void run(struct redriver *r) {
 }
 
 static void drain(struct redriver *r) {
-    int64_t timeout_ms = r->config.process.drain_timeout_ms;
+    int64_t timeout_ms = r->config->process.drain_timeout_ms;
     int64_t deadline_ms = loop_now(r->loop) + timeout_ms;
     loop_timer_set(r->loop, &r->drained, timeout_ms, wake, r);
     pass_stop(r->pass, timeout_ms, false);
@@ -408,7 +408,7 @@ static void print_summary(struct redriver *r) {
     struct pass_result result = *pass_result(r->pass);
     int64_t elsewhere = -1;
     result.moved += r->moved_before;
-    if (r->config.once) {
+    if (r->config->once) {
         elsewhere = topics_partitions(r->topics, topic_from(r)) - (int64_t)r->count;
         if (elsewhere < 0 || r->member == NULL)
             elsewhere = 0;
@@ -422,27 +422,17 @@ static void print_summary(struct redriver *r) {
     }
 }
 
-int main(int argc, char **argv) {
-    struct redriver r = {.config = {.from = REDRIVER_FROM_UNSAID}};
-    switch (options_read(&redriver_program, argc, argv, &r.config)) {
-    case OPTIONS_EXIT:
-        return EXIT_STOPPED;
-    case OPTIONS_FAULT:
-        return EXIT_BAD_CONFIGURATION;
-    case OPTIONS_RUN:
-        break;
-    }
-    r.loop = loop_open();
-    if (r.loop == NULL || !loop_catch_signals(r.loop)) {
-        log_error("epoll: %s", strerror(errno));
+static int work(void *config) {
+    struct redriver r = {.config = config};
+    r.loop = program_loop();
+    if (r.loop == NULL)
         return EXIT_CANNOT_GO_ON;
-    }
     if (open_all(&r)) {
         log_info("up from=%s to=%s librdkafka=%s", topic_from(&r),
-                 r.config.common.names.topics[TOPIC_QUERY], rd_kafka_version_str());
+                 r.config->common.names.topics[TOPIC_QUERY], rd_kafka_version_str());
         run(&r);
         drain(&r);
-        if (redriver_by_hand(&r.config))
+        if (redriver_by_hand(r.config))
             print_summary(&r);
         log_info("stopped");
     } else {
@@ -450,4 +440,9 @@ int main(int argc, char **argv) {
     }
     close_all(&r);
     return r.broken ? EXIT_CANNOT_GO_ON : EXIT_STOPPED;
+}
+
+int main(int argc, char **argv) {
+    struct redriver_config config = {.from = REDRIVER_FROM_UNSAID};
+    return program_main(&redriver_program, argc, argv, &config, work);
 }

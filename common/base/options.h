@@ -83,17 +83,10 @@ extern const struct option_table options_process;
 /* ADMIN_LISTEN, of the same struct: in programs with an admin endpoint. */
 extern const struct option_table options_admin;
 
-/* With which every program ends. */
-enum {
-    EXIT_STOPPED = 0, /* as asked for, by a signal or once its work is done */
-    EXIT_BAD_CONFIGURATION = 100,
-    EXIT_CANNOT_GO_ON = 111,
-};
-
 enum options_result {
     OPTIONS_RUN,   /* go on */
-    OPTIONS_EXIT,  /* --help, --version or a sound --check-config: EXIT_STOPPED */
-    OPTIONS_FAULT, /* every fault was printed to stderr: EXIT_BAD_CONFIGURATION */
+    OPTIONS_EXIT,  /* --help, --version or a sound --check-config: the program ends */
+    OPTIONS_FAULT, /* every fault was printed to stderr */
 };
 
 /*

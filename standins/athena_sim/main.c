@@ -5,8 +5,7 @@
 #include <unistd.h>
 
 #include "common/base/log.h"
-#include "common/base/loop.h"
-#include "common/base/options.h"
+#include "common/base/program.h"
 #include "standins/athena_sim/http.h"
 #include "standins/athena_sim/ledger.h"
 #include "standins/athena_sim/ops.h"
@@ -123,14 +122,13 @@ static int serve(struct loop *loop, struct sim *sim, const struct sim_config *co
     return status;
 }
 
-static int run(const struct sim_config *config) {
+static int work(void *arg) {
+    struct sim_config *config = arg;
     struct sim sim;
-    struct loop *loop = loop_open();
-    if (loop == NULL || !loop_catch_signals(loop)) {
-        log_error("no event loop: %s", strerror(errno));
-        loop_close(loop);
+    struct loop *loop = program_loop();
+    if (loop == NULL)
         return EXIT_CANNOT_GO_ON;
-    }
+    config->settings.rate = (double)config->rate;
     sim_init(&sim, &config->settings, (uint64_t)config->seed, config->access_key_id,
              config->secret_access_key, config->session_token);
     int status = EXIT_CANNOT_GO_ON;
@@ -146,18 +144,6 @@ static int run(const struct sim_config *config) {
 }
 
 int main(int argc, char **argv) {
-    struct sim_config config;
-    memset(&config, 0, sizeof config);
-    switch (options_read(&program, argc, argv, &config)) {
-    case OPTIONS_EXIT:
-        return EXIT_STOPPED;
-    case OPTIONS_FAULT:
-        return EXIT_BAD_CONFIGURATION;
-    case OPTIONS_RUN:
-        break;
-    }
-    config.settings.rate = (double)config.rate;
-    int status = run(&config);
-    options_free(&program, &config);
-    return status;
+    struct sim_config config = {0};
+    return program_main(&program, argc, argv, &config, work);
 }

@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 
 #include "common/base/log.h"
-#include "common/base/options.h"
+#include "common/base/program.h"
 #include "common/model/names.h"
 #include "standins/standin_file.h"
 
@@ -117,7 +117,8 @@ static bool announce(const struct broker_config *config, const char *bootstrap) 
 }
 
 /* The broker runs in threads of librdkafka; this one only waits to be told to stop. */
-static int run(const struct broker_config *config) {
+static int work(void *arg) {
+    const struct broker_config *config = arg;
     sigset_t stop;
     int told;
     sigemptyset(&stop);
@@ -152,17 +153,6 @@ static int run(const struct broker_config *config) {
 }
 
 int main(int argc, char **argv) {
-    struct broker_config config;
-    memset(&config, 0, sizeof config);
-    switch (options_read(&program, argc, argv, &config)) {
-    case OPTIONS_EXIT:
-        return EXIT_STOPPED;
-    case OPTIONS_FAULT:
-        return EXIT_BAD_CONFIGURATION;
-    case OPTIONS_RUN:
-        break;
-    }
-    int status = run(&config);
-    options_free(&program, &config);
-    return status;
+    struct broker_config config = {0};
+    return program_main(&program, argc, argv, &config, work);
 }

@@ -6,7 +6,6 @@
  * The n-th credentials are the key AKIDn with the secret "secret n". KAFKA_… and LOG_… as for the
  * programs; ends with SIGTERM.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +14,7 @@
 #include "common/aws/credentials/provider.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/program.h"
 #include "common/kafka/handle.h"
 #include "common/kafka/iam.h"
 #include "common/kafka/properties.h"
@@ -69,18 +69,14 @@ static void serve(void *rk) {
     rd_kafka_poll(rk, 0);
 }
 
-int main(int argc, char **argv) {
-    struct msk_client_config config = {0};
-    struct options_common *common = &config.kafka;
+static int work(void *arg) {
+    struct msk_client_config *config = arg;
+    struct options_common *common = &config->kafka;
     char error[512];
     int count = 0;
-    if (options_read(&program, argc, argv, &config) != OPTIONS_RUN)
-        return EXIT_BAD_CONFIGURATION;
-    struct loop *loop = loop_open();
-    if (loop == NULL || !loop_catch_signals(loop)) {
-        log_error("no event loop: %s", strerror(errno));
+    struct loop *loop = program_loop();
+    if (loop == NULL)
         return EXIT_CANNOT_GO_ON;
-    }
     const struct credentials_source source = {"a test", fetch, &count};
     const struct aws_options aws = {.region = "eu-central-1"};
     struct credentials_provider *provider = credentials_open(&source, 1);
@@ -106,6 +102,10 @@ int main(int argc, char **argv) {
     kafka_iam_close(common->iam);
     credentials_close(provider);
     loop_close(loop);
-    options_free(&program, &config);
-    return 0;
+    return EXIT_STOPPED;
+}
+
+int main(int argc, char **argv) {
+    struct msk_client_config config = {0};
+    return program_main(&program, argc, argv, &config, work);
 }
