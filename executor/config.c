@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "common/aws/options_check.h"
 #include "executor/query/start_request.h"
 
 #define AT(field) offsetof(struct executor_config, field)

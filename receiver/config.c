@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/aws/options_check.h"
 #include "common/base/http/tls.h"
 #include "receiver/auth/api_keys.h"
 

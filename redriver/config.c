@@ -2,6 +2,8 @@
 
 #include <stddef.h>
 
+#include "common/aws/options_check.h"
+
 #define AT(field) offsetof(struct redriver_config, field)
 
 static const struct option rows[] = {

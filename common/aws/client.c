@@ -18,8 +18,8 @@ enum {
 };
 
 /*
- * BatchGetQueryExecution gives the texts of 50 queries back: 50 x 262,144 bytes, each at worst
- * escaped into six.
+ * BatchGetQueryExecution returns the texts of 50 queries: 50 x 262,144 bytes, of which escapes make
+ * six times as many at the most.
  */
 #define ANSWER_MAX ((size_t)96 * 1024 * 1024)
 
@@ -63,14 +63,14 @@ struct aws_call {
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static void finish(struct aws_call *call, const struct aws_answer *answer) {
+static void aws_call_finish(struct aws_call *call, const struct aws_answer *answer) {
     DL_DELETE(call->client->calls, call);
     call->done = true;
     call->fn(call->arg, answer);
     free(call);
 }
 
-static void tell_unsent(void *arg) {
+static void aws_call_report_unsent(void *arg) {
     struct aws_call *call = arg;
     struct aws_answer answer = {
         .http = {.result = HTTP_UNSENT, .body = "", .date = -1, .error = call->unsent},
@@ -79,11 +79,11 @@ static void tell_unsent(void *arg) {
         .reason = "",
         .no_credentials = call->no_credentials,
     };
-    finish(call, &answer);
+    aws_call_finish(call, &answer);
 }
 
-/* Not AccessDeniedException: that may be about what was asked for. */
-static bool is_refusal(const char *code) {
+/* Without AccessDeniedException, which may be about what was asked for. */
+static bool is_credentials_refusal(const char *code) {
     static const char *const refusals[] = {"ExpiredToken", "ExpiredTokenException",
                                            "InvalidClientTokenId", "UnrecognizedClientException"};
     for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++)
@@ -92,15 +92,15 @@ static bool is_refusal(const char *code) {
     return false;
 }
 
-/* Some refuse with a body that says nothing: then the status must do. */
-static bool learns_time(const struct aws_call *call, const struct http_answer *http,
-                        const char *code) {
+/* Some proxies and stand-ins refuse with a body without a code: then a 403 is suspect, too. */
+static bool learn_time(const struct aws_call *call, const struct http_answer *http,
+                       const char *code) {
     struct aws_clock *clock = credentials_clock(call->client->credentials);
     bool suspect = aws_clock_is_suspect(code) || (code[0] == '\0' && http->status == 403);
     return clock != NULL && suspect && aws_clock_learn(clock, http->date);
 }
 
-static void read_answer(void *arg, const struct http_answer *http) {
+static void aws_call_on_answer(void *arg, const struct http_answer *http) {
     struct aws_call *call = arg;
     char code[TEXT_MAX] = "", message[TEXT_MAX] = "", reason[TEXT_MAX] = "";
     if (http->result == HTTP_ANSWERED && http->status / 100 != 2) {
@@ -108,9 +108,9 @@ static void read_answer(void *arg, const struct http_answer *http) {
         const char *type = http_answer_header(http, "x-amzn-errortype");
         if (code[0] == '\0' && type != NULL)
             aws_error_code(type, code, sizeof code);
-        if (learns_time(call, http, code))
+        if (learn_time(call, http, code))
             call->credentials = 0;
-        else if (is_refusal(code))
+        else if (is_credentials_refusal(code))
             credentials_refused_serial(call->client->credentials, call->credentials);
     }
     struct aws_answer answer = {.http = *http,
@@ -118,33 +118,33 @@ static void read_answer(void *arg, const struct http_answer *http) {
                                 .message = message,
                                 .reason = reason,
                                 .credentials = call->credentials};
-    finish(call, &answer);
+    aws_call_finish(call, &answer);
 }
 
 /* --- the request ------------------------------------------------------------------------------ */
 
 static bool find_endpoint(const struct aws_client *c, const struct aws_service *service,
-                          struct aws_endpoint *out, const char **region_out, char *detail,
+                          struct aws_endpoint *out, const char **region_name, char *detail,
                           size_t detail_size) {
     const struct aws_options *o = c->options;
-    struct aws_place *place = credentials_place(c->credentials);
+    struct aws_region *region = credentials_region(c->credentials);
     const char *own = *(const char *const *)(const void *)((const char *)o + service->endpoint);
-    if (place != NULL)
-        return aws_place_service(place, own, service->id, service->host_prefix, out, region_out,
-                                 detail, detail_size);
+    if (region != NULL)
+        return aws_region_service_endpoint(region, own, service->id, service->host_prefix, out,
+                                           region_name, detail, detail_size);
     const char *url = own != NULL ? own : o->endpoint;
-    const char *region = *region_out = aws_options_region(o);
+    *region_name = aws_options_region(o);
     if (url != NULL)
         return aws_endpoint_read(url, out, detail, detail_size);
-    if (region == NULL) {
+    if (*region_name == NULL) {
         snprintf(detail, detail_size, "no region");
         return false;
     }
-    aws_endpoint_of_region(service->host_prefix, region, aws_options_variant(o), out);
+    aws_endpoint_of_region(service->host_prefix, *region_name, aws_options_variant(o), out);
     return true;
 }
 
-struct request {
+struct aws_request {
     const struct aws_service *service;
     const struct aws_endpoint *endpoint;
     const char *region, *target, *body;
@@ -157,8 +157,8 @@ static int64_t signing_time(const struct aws_client *c) {
     return clock != NULL ? aws_clock_now(clock) : loop_wall() / 1000;
 }
 
-static bool sign(const struct aws_call *call, const struct request *r,
-                 const struct credentials *credentials, struct sigv4_signed *out) {
+static bool aws_call_sign(const struct aws_call *call, const struct aws_request *r,
+                          const struct credentials *credentials, struct sigv4_signed *out) {
     const struct sigv4_header headers[] = {
         {"host", r->endpoint->host},
         {"content-type", r->service->content_type},
@@ -183,10 +183,10 @@ static bool sign(const struct aws_call *call, const struct request *r,
     return sigv4_sign_headers(&request, &keys, out);
 }
 
-/* What is signed is what is sent: Host is given, so that libcurl does not make its own. */
-static struct http_call *send_signed(struct aws_call *call, const struct request *r,
-                                     const struct credentials *credentials,
-                                     const struct sigv4_signed *s) {
+/* Host is given, so that libcurl sends the one that was signed and none of its own. */
+static struct http_call *aws_call_send(struct aws_call *call, const struct aws_request *r,
+                                       const struct credentials *credentials,
+                                       const struct sigv4_signed *s) {
     struct http_header headers[6] = {
         {"Host", r->endpoint->host},         {"Content-Type", r->service->content_type},
         {"X-Amz-Target", r->target},         {"X-Amz-Date", s->date},
@@ -206,19 +206,19 @@ static struct http_call *send_signed(struct aws_call *call, const struct request
         .timeout_ms = r->timeout_ms,
         .answer_max = ANSWER_MAX,
     };
-    return http_start(call->client->http, &request, read_answer, call);
+    return http_start(call->client->http, &request, aws_call_on_answer, call);
 }
 
-/* Leaves in call->unsent why it could not. */
-static void sign_and_send(struct aws_call *call, const struct request *r,
-                          const struct credentials *credentials) {
+/* Sets call->http, or else call->unsent to the reason. */
+static void aws_call_sign_and_send(struct aws_call *call, const struct aws_request *r,
+                                   const struct credentials *credentials) {
     call->credentials = credentials_serial(call->client->credentials);
     struct sigv4_signed signature;
-    if (!sign(call, r, credentials, &signature)) {
+    if (!aws_call_sign(call, r, credentials, &signature)) {
         snprintf(call->unsent, sizeof call->unsent, "the request cannot be signed");
         return;
     }
-    call->http = send_signed(call, r, credentials, &signature);
+    call->http = aws_call_send(call, r, credentials, &signature);
     sigv4_signed_free(&signature);
     if (call->http == NULL)
         snprintf(call->unsent, sizeof call->unsent, "the request cannot be made");
@@ -235,12 +235,12 @@ struct aws_call *aws_start(struct aws_client *c, const struct aws_service *servi
     char target[128];
     snprintf(target, sizeof target, "%s%s", service->target, operation);
     struct aws_endpoint endpoint = {0};
-    struct request request = {.service = service,
-                              .endpoint = &endpoint,
-                              .target = target,
-                              .body = body,
-                              .body_len = body_len,
-                              .timeout_ms = timeout_ms};
+    struct aws_request request = {.service = service,
+                                  .endpoint = &endpoint,
+                                  .target = target,
+                                  .body = body,
+                                  .body_len = body_len,
+                                  .timeout_ms = timeout_ms};
     char fault[512];
     const char *why;
     const struct credentials *credentials =
@@ -249,18 +249,18 @@ struct aws_call *aws_start(struct aws_client *c, const struct aws_service *servi
     if (credentials == NULL)
         snprintf(call->unsent, sizeof call->unsent, "%s", why);
     else if (find_endpoint(c, service, &endpoint, &request.region, fault, sizeof fault))
-        sign_and_send(call, &request, credentials);
+        aws_call_sign_and_send(call, &request, credentials);
     else
         snprintf(call->unsent, sizeof call->unsent, "the endpoint of %s: %s", service->name, fault);
     aws_endpoint_free(&endpoint);
     if (call->http == NULL)
-        loop_timer_set(c->loop, &call->timer, 0, tell_unsent, call);
+        loop_timer_set(c->loop, &call->timer, 0, aws_call_report_unsent, call);
     return call;
 }
 
 void aws_cancel(struct aws_call *call) {
     if (call->done)
-        return; /* from within its own fn: it is ending anyhow */
+        return; /* called from within its own fn: aws_call_finish() frees it */
     if (call->http != NULL)
         http_cancel(call->http);
     else

@@ -7,7 +7,7 @@
 #include "common/base/loop.h"
 
 enum {
-    TOLERATED_S = 4 * 60 /* AWS itself takes five minutes */
+    TOLERATED_S = 4 * 60 /* AWS tolerates five minutes */
 };
 
 int64_t aws_clock_now(const struct aws_clock *c) {

@@ -31,15 +31,15 @@ struct counts {
 
 struct database {
     char name[NAME_MAX_BYTES + 1];
-    struct counts counted; /* and not taken by CloudWatch, those on their way included */
-    struct counts due;     /* of these: to be sent in this round */
+    struct counts counted; /* and not accepted by CloudWatch yet */
+    struct counts due;     /* of these: still to be sent in this round */
     struct counts sent;    /* of these: in the call under way */
     UT_hash_handle hh;
 };
 
 /*
- * A round takes what is counted when it begins, and sends it in as many calls, one after another,
- * as it needs. It ends with the first that fails.
+ * A round sends what is counted when it begins, in as many calls as that needs, one after another.
+ * It ends with the first call that fails.
  */
 struct cloudwatch {
     struct loop *loop;
@@ -47,24 +47,24 @@ struct cloudwatch {
     int64_t interval_ms;
     struct loop_timer timer;
     struct database *databases; /* a hash by name */
-    struct buffer body;         /* of the call under way, and of its repetitions */
-    bool sending;               /* a round is under way: a call, or the wait for its repetition */
+    struct buffer body;         /* of the call under way, kept for its next attempt */
+    bool sending;               /* a round is under way: a call, or the pause before an attempt */
     struct aws_call *call;
-    struct loop_timer repeat;
-    int made;      /* attempts at this body */
-    bool stopping; /* flushed */
-    bool again;    /* another round, as soon as this one has ended well */
+    struct loop_timer retry;
+    int made;      /* attempts at sending this body */
+    bool stopping; /* cloudwatch_flush() was called */
+    bool again;    /* begin another round as soon as this one has ended well */
     bool warned;
     int64_t warned_at_ms;
 };
 
 /* --- counting --------------------------------------------------------------------------------- */
 
-static bool is_blank(const char *s) {
+static bool is_all_blanks(const char *s) {
     return s[strspn(s, " ")] == '\0';
 }
 
-/* One '?' a character, not a byte. */
+/* A character of several bytes becomes one '?'. */
 static void make_name(const char *database, char name[NAME_MAX_BYTES + 1]) {
     size_t n = 0;
     for (const char *s = database; *s != '\0' && n < NAME_MAX_BYTES; s++) {
@@ -75,7 +75,7 @@ static void make_name(const char *database, char name[NAME_MAX_BYTES + 1]) {
         n++;
     }
     name[n] = '\0';
-    if (is_blank(name))
+    if (is_all_blanks(name))
         strcpy(name, "?");
 }
 
@@ -119,7 +119,7 @@ static void add_metric(struct buffer *body, const struct database *d, int counte
                   now_s, d->sent.of[counter]);
 }
 
-/* Moves as much as fits a call from due to sent. False: nothing was due. */
+/* Moves as many counters as fit one call from due to sent. False: nothing was due. */
 static bool make_body(struct cloudwatch *c) {
     struct buffer *body = &c->body;
     int metrics = 0;
@@ -139,13 +139,13 @@ static bool make_body(struct cloudwatch *c) {
     return metrics > 0;
 }
 
-static void on_answer(void *arg, const struct aws_answer *answer);
+static void cloudwatch_on_answer(void *arg, const struct aws_answer *answer);
 
-static void call(void *arg) {
+static void cloudwatch_call(void *arg) {
     struct cloudwatch *c = arg;
     c->made++;
     c->call = aws_start(c->client, &aws_cloudwatch, "PutMetricData", buffer_text(&c->body),
-                        c->body.len, CLOUDWATCH_TIMEOUT_MS, on_answer, c);
+                        c->body.len, CLOUDWATCH_TIMEOUT_MS, cloudwatch_on_answer, c);
 }
 
 /* False: the round has nothing more to send. */
@@ -153,7 +153,7 @@ static bool send_next(struct cloudwatch *c) {
     c->sending = make_body(c);
     c->made = 0;
     if (c->sending)
-        call(c);
+        cloudwatch_call(c);
     else
         buffer_free(&c->body);
     return c->sending;
@@ -166,12 +166,12 @@ static void begin_round(struct cloudwatch *c) {
     send_next(c);
 }
 
-/* Drops what has nothing left to tell, so that another database may take its place. */
-static void settle(struct cloudwatch *c, bool taken) {
+/* Drops databases whose counters are zero, to make room for others. */
+static void cloudwatch_settle(struct cloudwatch *c, bool accepted) {
     for (struct database *d = c->databases, *next; d != NULL; d = next) {
         next = d->hh.next;
         for (int i = 0; i < CLOUDWATCH_COUNTERS; i++) {
-            if (taken)
+            if (accepted)
                 d->counted.of[i] -= d->sent.of[i];
             else
                 d->due.of[i] = 0;
@@ -196,10 +196,10 @@ static void warn(struct cloudwatch *c, const struct aws_answer *a) {
 }
 
 /*
- * As in the SDKs' standard mode, and after a wrong clock was found out. A stop waits only for one
- * who answers.
+ * As in the SDKs' standard mode, and where the refusal has set the clock right. During a stop only
+ * a call that was answered is worth another attempt.
  */
-static bool is_worth_another(const struct cloudwatch *c, const struct aws_answer *a) {
+static bool cloudwatch_is_worth_retry(const struct cloudwatch *c, const struct aws_answer *a) {
     if (c->made >= ATTEMPTS || a->no_credentials)
         return false;
     if (a->http.result != HTTP_ANSWERED)
@@ -208,18 +208,18 @@ static bool is_worth_another(const struct cloudwatch *c, const struct aws_answer
            a->credentials == 0;
 }
 
-static void on_answer(void *arg, const struct aws_answer *answer) {
+static void cloudwatch_on_answer(void *arg, const struct aws_answer *answer) {
     struct cloudwatch *c = arg;
-    bool taken = answer->http.result == HTTP_ANSWERED && answer->http.status / 100 == 2;
+    bool accepted = answer->http.result == HTTP_ANSWERED && answer->http.status / 100 == 2;
     c->call = NULL;
-    if (!taken && is_worth_another(c, answer)) {
-        loop_timer_set(c->loop, &c->repeat, attempts_delay_ms(c->made), call, c);
+    if (!accepted && cloudwatch_is_worth_retry(c, answer)) {
+        loop_timer_set(c->loop, &c->retry, attempts_delay_ms(c->made), cloudwatch_call, c);
         return;
     }
     c->sending = false;
     buffer_free(&c->body);
-    settle(c, taken);
-    if (!taken) {
+    cloudwatch_settle(c, accepted);
+    if (!accepted) {
         c->again = false;
         warn(c, answer);
     } else if (!send_next(c) && c->again) {
@@ -227,9 +227,9 @@ static void on_answer(void *arg, const struct aws_answer *answer) {
     }
 }
 
-static void on_interval(void *arg) {
+static void cloudwatch_on_interval(void *arg) {
     struct cloudwatch *c = arg;
-    loop_timer_set(c->loop, &c->timer, c->interval_ms, on_interval, c);
+    loop_timer_set(c->loop, &c->timer, c->interval_ms, cloudwatch_on_interval, c);
     if (!c->sending)
         begin_round(c);
 }
@@ -242,7 +242,7 @@ struct cloudwatch *cloudwatch_open(struct loop *loop, struct aws_client *client,
     c->loop = loop;
     c->client = client;
     c->interval_ms = interval_ms;
-    loop_timer_set(loop, &c->timer, interval_ms, on_interval, c);
+    loop_timer_set(loop, &c->timer, interval_ms, cloudwatch_on_interval, c);
     return c;
 }
 
@@ -266,7 +266,7 @@ void cloudwatch_close(struct cloudwatch *c) {
     if (c->call != NULL)
         aws_cancel(c->call);
     loop_timer_cancel(c->loop, &c->timer);
-    loop_timer_cancel(c->loop, &c->repeat);
+    loop_timer_cancel(c->loop, &c->retry);
     if (c->sending)
         buffer_free(&c->body);
     int64_t lost = 0;

@@ -13,7 +13,7 @@ enum {
 };
 
 /* From partitions.json of the SDKs. */
-static const struct partition {
+static const struct aws_partition {
     const char *region_prefix, *domain, *dual_stack_domain;
 } partitions[] = {
     {"cn-", "amazonaws.com.cn", "api.amazonwebservices.com.cn"},
@@ -25,11 +25,11 @@ static const struct partition {
     {"" /* all others, us-gov- too */, "amazonaws.com", "api.aws"},
 };
 
-struct parts {
+struct url_parts {
     char *scheme, *host, *port, *path, *other;
 };
 
-static void free_parts(struct parts *p) {
+static void url_parts_free(struct url_parts *p) {
     curl_free(p->scheme);
     curl_free(p->host);
     curl_free(p->port);
@@ -37,14 +37,14 @@ static void free_parts(struct parts *p) {
     curl_free(p->other);
 }
 
-static bool has(CURLU *u, CURLUPart what, struct parts *p) {
+static bool has(CURLU *u, CURLUPart what, struct url_parts *p) {
     if (p->other != NULL)
         return true;
     return curl_url_get(u, what, &p->other, 0) == CURLUE_OK;
 }
 
 /* NULL, or what is wrong. */
-static const char *split(CURLU *u, const char *url, struct parts *p) {
+static const char *endpoint_split(CURLU *u, const char *url, struct url_parts *p) {
     if (strstr(url, "://") == NULL)
         return "must begin with http:// or https://";
     CURLUcode code = curl_url_set(u, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME);
@@ -57,14 +57,14 @@ static const char *split(CURLU *u, const char *url, struct parts *p) {
     if (has(u, CURLUPART_USER, p) || has(u, CURLUPART_PASSWORD, p) || has(u, CURLUPART_QUERY, p) ||
         has(u, CURLUPART_FRAGMENT, p))
         return "must be without user, query and fragment";
-    /* Without a port, or with the scheme's own, there is none to get. */
+    /* There is no port to get where the URL has none or the default one of its scheme. */
     (void)curl_url_get(u, CURLUPART_PORT, &p->port, CURLU_NO_DEFAULT_PORT);
     if (curl_url_get(u, CURLUPART_PATH, &p->path, 0) != CURLUE_OK)
         return "is not a URL";
     return NULL;
 }
 
-static void join(const struct parts *p, struct aws_endpoint *out) {
+static void endpoint_join(const struct url_parts *p, struct aws_endpoint *out) {
     size_t path_len = strlen(p->path);
     while (path_len > 0 && p->path[path_len - 1] == '/')
         path_len--;
@@ -83,27 +83,27 @@ static void join(const struct parts *p, struct aws_endpoint *out) {
 bool aws_endpoint_read(const char *url, struct aws_endpoint *out, char *detail,
                        size_t detail_size) {
     *out = (struct aws_endpoint){0};
-    struct parts parts = {0};
+    struct url_parts parts = {0};
     CURLU *u = curl_url();
     const char *fault = strlen(url) > URL_MAX ? "is too long"
                         : u == NULL           ? "cannot be read"
-                                              : split(u, url, &parts);
+                                              : endpoint_split(u, url, &parts);
     if (fault == NULL)
-        join(&parts, out);
+        endpoint_join(&parts, out);
     else
         snprintf(detail, detail_size, "%s", fault);
-    free_parts(&parts);
+    url_parts_free(&parts);
     curl_url_cleanup(u);
     return fault == NULL;
 }
 
-static bool begins(const char *s, const char *prefix) {
+static bool begins_with(const char *s, const char *prefix) {
     return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
-/* In us-gov the usual hosts of some services are FIPS 140 hosts, and there is no other. */
+/* In us-gov the standard hosts of some services are FIPS 140 hosts; those have no -fips host. */
 static bool has_fips_host(const char *host_prefix, const char *region, unsigned variant) {
-    if (!begins(region, "us-gov-"))
+    if (!begins_with(region, "us-gov-"))
         return true;
     return strcmp(host_prefix, "monitoring") != 0 &&
            (strcmp(host_prefix, "sts") != 0 || (variant & AWS_ENDPOINT_DUAL_STACK) != 0);
@@ -111,8 +111,8 @@ static bool has_fips_host(const char *host_prefix, const char *region, unsigned 
 
 void aws_endpoint_of_region(const char *host_prefix, const char *region, unsigned variant,
                             struct aws_endpoint *out) {
-    const struct partition *p = partitions;
-    while (!begins(region, p->region_prefix))
+    const struct aws_partition *p = partitions;
+    while (!begins_with(region, p->region_prefix))
         p++;
     bool fips = (variant & AWS_ENDPOINT_FIPS) != 0 && has_fips_host(host_prefix, region, variant);
     bool dual_stack = (variant & AWS_ENDPOINT_DUAL_STACK) != 0;

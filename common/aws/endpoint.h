@@ -15,22 +15,23 @@ struct aws_endpoint {
 };
 
 /*
- * An http or https URL with a host, and without user, query and fragment, as the SDKs take it in
- * AWS_ENDPOINT_URL. On false `out` is zeroed and `detail` says what is wrong with it, without
- * quoting it.
+ * Reads a URL as the SDKs accept it in AWS_ENDPOINT_URL: http or https, with a host, without user,
+ * query and fragment. On false `out` is zeroed and `detail` says what is wrong with the URL,
+ * without quoting it. Free `out` with aws_endpoint_free().
  */
 bool aws_endpoint_read(const char *url, struct aws_endpoint *out, char *detail, size_t detail_size);
 
-/* Or-ed: AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. */
+/* Bits, or-ed: AWS_USE_FIPS_ENDPOINT and AWS_USE_DUALSTACK_ENDPOINT. */
 enum aws_endpoint_variant {
     AWS_ENDPOINT_FIPS = 1,
     AWS_ENDPOINT_DUAL_STACK = 2
 };
 
 /*
- * AWS's own: https://{host_prefix}[-fips].{region}.{the domain of the region's partition}/, as the
- * endpoint rules of the SDKs have it for "athena", "monitoring" and "sts". Of a region that is
- * newer than this table the partition is told by how its name begins, and "aws" where by none.
+ * AWS's own endpoint: https://{host_prefix}[-fips].{region}.{domain of the region's partition}/, as
+ * the endpoint rules of the SDKs have it for "athena", "monitoring" and "sts". The partition
+ * follows from how the region's name begins, so regions of the future have one, too; "aws" for all
+ * others.
  */
 void aws_endpoint_of_region(const char *host_prefix, const char *region, unsigned variant,
                             struct aws_endpoint *out);

@@ -5,10 +5,10 @@
 
 #include "common/base/json.h"
 
-struct reading {
+struct error_reading {
     char *code, *message, *reason;
     size_t size;
-    bool small_message; /* `message` was there, which goes before `Message` */
+    bool small_message; /* `message`, which takes precedence over `Message`, was there */
 };
 
 static void copy_text(char *out, size_t size, const char *text, size_t n) {
@@ -34,8 +34,8 @@ static bool is_key(const char *key, size_t len, const char *name) {
     return strlen(name) == len && memcmp(key, name, len) == 0;
 }
 
-static bool read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
-    struct reading *r = arg;
+static bool error_read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
+    struct error_reading *r = arg;
     if (value.type != JSON_STRING)
         return true;
     size_t n;
@@ -54,7 +54,7 @@ static bool read_member(void *arg, const char *key, size_t key_len, struct json_
     return true;
 }
 
-/* Behind its first sentence AWS shows what it would have signed, the session token with it. */
+/* The sentences behind the first quote what AWS would have signed, the session token included. */
 static void hide_canonical_request(const char *code, char *message) {
     if (strcmp(code, "InvalidSignatureException") == 0 ||
         strcmp(code, "SignatureDoesNotMatch") == 0)
@@ -63,11 +63,11 @@ static void hide_canonical_request(const char *code, char *message) {
 
 void aws_error_read(const char *body, size_t n, char *code, char *message, char *reason,
                     size_t size) {
-    struct reading r = {code, message, reason, size, false};
+    struct error_reading r = {code, message, reason, size, false};
     char detail[128];
     code[0] = message[0] = reason[0] = '\0';
-    /* What is wrong with it does not matter: it says nothing then. */
-    (void)json_read_object(body, n, JSON_DEPTH_MAX, read_member, &r, detail, sizeof detail);
+    /* Of a body that is no JSON nothing is known; the reason does not matter. */
+    (void)json_read_object(body, n, JSON_DEPTH_MAX, error_read_member, &r, detail, sizeof detail);
     hide_canonical_request(code, message);
 }
 

@@ -11,7 +11,7 @@ enum section_type {
     SECTION_DEFAULT, /* [default] of the config file */
     SECTION_PROFILE,
     SECTION_SERVICES,
-    SECTION_OTHER /* sso-session, preview, what is to come */
+    SECTION_OTHER /* sso-session, preview and types of the future */
 };
 
 /* A value, or a section without one (key NULL). */
@@ -40,7 +40,7 @@ static struct span trim(struct span s) {
     return s;
 }
 
-/* From a blank before # or ; on it is a comment. */
+/* A comment begins at a # or ; with a blank before it. */
 static struct span without_comment(struct span s) {
     for (size_t i = 1; i < s.n; i++)
         if ((s.at[i] == '#' || s.at[i] == ';') && is_blank(s.at[i - 1]))
@@ -60,15 +60,15 @@ static char *copy(struct span s) {
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-struct reading {
+struct profile_reading {
     struct profiles *p;
     enum profile_file file;
     enum section_type type;
-    char *section; /* owned; NULL before the first */
-    bool goes_on;  /* an indented line belongs to the last value */
+    char *section;  /* owned; NULL before the first */
+    bool continues; /* an indented line belongs to the last value */
 };
 
-static void add_line(struct reading *r, char *key, char *value) {
+static void profile_add_line(struct profile_reading *r, char *key, char *value) {
     struct profiles *p = r->p;
     if (p->count == p->room) {
         p->room = p->room * 2 + 16;
@@ -79,7 +79,7 @@ static void add_line(struct reading *r, char *key, char *value) {
 }
 
 /* `[profile "my name"]`: the type is the first word, the name all that follows it. */
-static void read_config_section(struct reading *r, struct span name) {
+static void profile_read_config_section(struct profile_reading *r, struct span name) {
     size_t word = 0;
     while (word < name.n && !is_blank(name.at[word]))
         word++;
@@ -97,7 +97,7 @@ static void read_config_section(struct reading *r, struct span name) {
         r->type = SECTION_OTHER;
 }
 
-static const char *read_section(struct reading *r, struct span line) {
+static const char *profile_read_section(struct profile_reading *r, struct span line) {
     const char *end = memchr(line.at, ']', line.n);
     if (end == NULL)
         return "a section's name without its ]";
@@ -109,17 +109,17 @@ static const char *read_section(struct reading *r, struct span line) {
         return "a section without a name";
     free(r->section);
     if (r->file == PROFILE_CONFIG) {
-        read_config_section(r, name);
+        profile_read_config_section(r, name);
     } else {
         r->section = copy(without_quotes(name));
         r->type = SECTION_PROFILE;
     }
-    r->goes_on = false;
-    add_line(r, NULL, NULL);
+    r->continues = false;
+    profile_add_line(r, NULL, NULL);
     return NULL;
 }
 
-static const char *read_value(struct reading *r, struct span line) {
+static const char *profile_read_value(struct profile_reading *r, struct span line) {
     const char *equals = memchr(line.at, '=', line.n);
     if (equals == NULL)
         return "neither a section nor `key = value`";
@@ -129,12 +129,12 @@ static const char *read_value(struct reading *r, struct span line) {
     if (key.n == 0)
         return "a value without a key";
     struct span value = {equals + 1, (size_t)(line.at + line.n - equals - 1)};
-    add_line(r, copy(key), copy(without_comment(value)));
-    r->goes_on = true;
+    profile_add_line(r, copy(key), copy(without_comment(value)));
+    r->continues = true;
     return NULL;
 }
 
-static void continue_value(struct reading *r, struct span line) {
+static void profile_continue_value(struct profile_reading *r, struct span line) {
     struct profile_line *last = &r->p->lines[r->p->count - 1];
     line = without_comment(line);
     size_t had = strlen(last->value);
@@ -148,31 +148,31 @@ static void continue_value(struct reading *r, struct span line) {
 }
 
 /* NULL, or what is wrong with the line. */
-static const char *read_line(struct reading *r, struct span raw) {
+static const char *profile_read_line(struct profile_reading *r, struct span raw) {
     struct span line = trim(raw);
     if (line.n == 0 || line.at[0] == '#' || line.at[0] == ';')
         return NULL;
     if (memchr(line.at, '\0', line.n) != NULL)
         return "a NUL";
-    if (is_blank(raw.at[0]) && r->goes_on) {
-        continue_value(r, line);
+    if (is_blank(raw.at[0]) && r->continues) {
+        profile_continue_value(r, line);
         return NULL;
     }
-    return line.at[0] == '[' ? read_section(r, line) : read_value(r, line);
+    return line.at[0] == '[' ? profile_read_section(r, line) : profile_read_value(r, line);
 }
 
 bool profiles_add(struct profiles *p, enum profile_file file, const char *text, size_t n,
                   char *detail, size_t detail_size) {
-    struct reading r = {.p = p, .file = file};
+    struct profile_reading r = {.p = p, .file = file};
     const char *fault = NULL;
-    if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* some editors begin a file with it */
+    if (n >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) { /* a byte order mark */
         text += 3;
         n -= 3;
     }
     for (size_t number = 1; n > 0 && fault == NULL; number++) {
         const char *end = memchr(text, '\n', n);
         size_t len = end != NULL ? (size_t)(end - text) : n;
-        fault = read_line(&r, (struct span){text, len});
+        fault = profile_read_line(&r, (struct span){text, len});
         if (fault != NULL)
             snprintf(detail, detail_size, "line %zu is %s", number, fault);
         len += end != NULL;
@@ -195,8 +195,8 @@ void profiles_free(struct profiles *p) {
 
 /* --- looking up ------------------------------------------------------------------------------- */
 
-static const char *find(const struct profiles *p, enum profile_file file, enum section_type type,
-                        const char *section, const char *key) {
+static const char *profile_find(const struct profiles *p, enum profile_file file,
+                                enum section_type type, const char *section, const char *key) {
     const char *found = NULL;
     for (size_t i = 0; i < p->count; i++) {
         const struct profile_line *l = &p->lines[i];
@@ -214,19 +214,19 @@ static bool has_section(const struct profiles *p, enum section_type type, const 
     return false;
 }
 
-static bool is_default(const char *profile) {
+static bool is_default_profile(const char *profile) {
     return strcmp(profile, "default") == 0;
 }
 
 bool profiles_have(const struct profiles *p, const char *profile) {
     return has_section(p, SECTION_PROFILE, profile) ||
-           (is_default(profile) && has_section(p, SECTION_DEFAULT, profile));
+           (is_default_profile(profile) && has_section(p, SECTION_DEFAULT, profile));
 }
 
 static bool config_says_profile_default(const struct profiles *p) {
     for (size_t i = 0; i < p->count; i++)
         if (p->lines[i].file == PROFILE_CONFIG && p->lines[i].type == SECTION_PROFILE &&
-            is_default(p->lines[i].section))
+            is_default_profile(p->lines[i].section))
             return true;
     return false;
 }
@@ -234,9 +234,9 @@ static bool config_says_profile_default(const struct profiles *p) {
 const char *profiles_value_in(const struct profiles *p, enum profile_file file, const char *profile,
                               const char *key) {
     enum section_type type = SECTION_PROFILE;
-    if (file == PROFILE_CONFIG && is_default(profile) && !config_says_profile_default(p))
+    if (file == PROFILE_CONFIG && is_default_profile(profile) && !config_says_profile_default(p))
         type = SECTION_DEFAULT;
-    const char *value = find(p, file, type, profile, key);
+    const char *value = profile_find(p, file, type, profile, key);
     return value != NULL && *value != '\0' ? value : NULL;
 }
 
@@ -250,7 +250,7 @@ char *profiles_service_endpoint(const struct profiles *p, const char *profile,
     static const char wanted[] = "endpoint_url";
     const char *name = profiles_value_in(p, PROFILE_CONFIG, profile, "services");
     const char *nested =
-        name != NULL ? find(p, PROFILE_CONFIG, SECTION_SERVICES, name, service) : NULL;
+        name != NULL ? profile_find(p, PROFILE_CONFIG, SECTION_SERVICES, name, service) : NULL;
     while (nested != NULL && *nested != '\0') {
         size_t n = strcspn(nested, "\n");
         const char *equals = memchr(nested, '=', n);

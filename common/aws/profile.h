@@ -1,13 +1,15 @@
 /*
- * The shared config and credentials files of the AWS SDKs (pure).
+ * The format of the shared config and credentials files of the AWS SDKs (pure). Reading them from
+ * disk is common/aws/shared_files.h.
  *
- * After "Shared config and credentials files" of the SDKs' reference guide: `[default]`, `[profile
- * name]` and `[services name]` in the config file, `[name]` in the credentials file; `key = value`;
- * lines that begin with # or ; are comments, and so is the rest of a value from a blank before # or
- * ; on; an indented line goes on with the value above it. Keys are compared without case, the last
- * of two wins. `[profile default]` goes before `[default]`.
+ * After "Shared config and credentials files" of the SDKs' reference guide. Sections: `[default]`,
+ * `[profile name]` and `[services name]` in the config file, `[name]` in the credentials file.
+ * Values: `key = value`; an indented line continues the value above it. Comments: a line that
+ * begins with # or ;, and the end of a value from a blank before # or ; on. Keys are compared
+ * without case; of two equal keys the last counts. `[profile default]` takes precedence over
+ * `[default]`.
  *
- * What was read is wiped when it is freed. Details never quote a line: it may hold a key.
+ * Values are wiped when they are freed. A `detail` never quotes a line, which may hold a key.
  */
 #ifndef COMMON_AWS_PROFILE_H
 #define COMMON_AWS_PROFILE_H
@@ -26,14 +28,14 @@ struct profiles {
     size_t count, room;
 };
 
-/* Adds a file's text; on false `detail` says which line (from 1) is wrong and why. */
+/* Adds a file's text (copied). On false `detail` says which line (from 1) is wrong and why. */
 bool profiles_add(struct profiles *p, enum profile_file file, const char *text, size_t n,
                   char *detail, size_t detail_size);
 void profiles_free(struct profiles *p); /* leaves it zeroed */
 
 bool profiles_have(const struct profiles *p, const char *profile);
 
-/* Borrowed; NULL where there is none or it is empty. */
+/* A value, borrowed from `p`; NULL where there is none or it is empty. */
 const char *profiles_value_in(const struct profiles *p, enum profile_file file, const char *profile,
                               const char *key);
 /* From the credentials file, else from the config file. */

@@ -1,12 +1,14 @@
 /*
- * Where AWS is: the region, and the endpoints of its services.
+ * The region, and the endpoints of AWS's services in it.
  *
- * The region: AWS_REGION, AWS_DEFAULT_REGION, the profile's `region`, the instance's own (IMDS,
- * where there is no endpoint of our own, and in the background); else us-east-1 where there is an
- * endpoint of our own, as its signatures need some region.
+ * The region is the first of: AWS_REGION; AWS_DEFAULT_REGION; `region` of the profile; us-east-1
+ * where an endpoint of one's own is set (signatures need some region); the instance's, asked of its
+ * metadata service in the background.
  *
- * An endpoint: AWS_ENDPOINT_URL_<service>, AWS_ENDPOINT_URL, the profile's for the service
- * (`services`), the profile's `endpoint_url`, AWS's own in the region.
+ * The endpoint of a service is the first of: AWS_ENDPOINT_URL_<service>; AWS_ENDPOINT_URL; the one
+ * for the service in the profile's `services` section; the profile's `endpoint_url`; AWS's own.
+ *
+ * All of this belongs to the thread of the loop.
  */
 #ifndef COMMON_AWS_REGION_H
 #define COMMON_AWS_REGION_H
@@ -20,34 +22,39 @@
 #include "common/base/http/client.h"
 #include "common/base/loop.h"
 
-struct aws_place;
+struct aws_region;
 
 /*
- * All borrowed, and must outlive it. `loop` and `http` may be NULL: no IMDS then. Reads the files
- * of the SDKs, again where they could not be read or had no region, once a second at most.
+ * `options` is borrowed and must outlive it, so must `loop` and `http`; without these two (NULL)
+ * the instance is not asked. Reads the shared files now, and later again, once a second at most,
+ * while they cannot be read or have no region.
  */
-struct aws_place *aws_place_open(struct loop *loop, struct http_client *http,
-                                 const struct aws_options *options);
-void aws_place_close(struct aws_place *p); /* NULL is fine */
+struct aws_region *aws_region_open(struct loop *loop, struct http_client *http,
+                                   const struct aws_options *options);
+void aws_region_close(struct aws_region *r); /* takes NULL */
 
-/* Somebody has read the files. */
-void aws_place_learn(struct aws_place *p, const struct profiles *files);
-
-/* Borrowed until the next call; NULL: not known (yet), `*why` says why. */
-const char *aws_place_region(struct aws_place *p, const char **why);
-
-bool aws_place_is_asking(const struct aws_place *p); /* the instance, for the region */
+/* Takes over what the profile says in files that somebody else has just read. */
+void aws_region_learn(struct aws_region *r, const struct profiles *files);
 
 /*
- * Of a service: `own_url` the value of AWS_ENDPOINT_URL_<service>, `id` its name in the config file
- * ("athena"), `host_prefix` that in AWS's own host names. Fills `endpoint`, to be freed, and
- * `*region`, borrowed; false: `detail` says why.
+ * The region's name, borrowed until the next call. NULL: it is not known (yet), and `*why` gives
+ * the reason, borrowed as long; asking the instance has begun then.
  */
-bool aws_place_service(struct aws_place *p, const char *own_url, const char *id,
-                       const char *host_prefix, struct aws_endpoint *endpoint, const char **region,
-                       char *detail, size_t detail_size);
-/* STS; where no region is known, the global one, as in the SDKs. */
-bool aws_place_sts(struct aws_place *p, struct aws_endpoint *endpoint, const char **region,
-                   char *detail, size_t detail_size);
+const char *aws_region_name(struct aws_region *r, const char **why);
+
+bool aws_region_is_pending(const struct aws_region *r); /* the instance is being asked */
+
+/*
+ * The endpoint of a service. `own_url` is the value of AWS_ENDPOINT_URL_<service> or NULL, `id` the
+ * service's name in the config file ("athena"), `host_prefix` the one in AWS's host names. Fills
+ * `endpoint`, which the caller frees, and `*name`, the region to sign for, borrowed as from
+ * aws_region_name(). On false `detail` says why there is none.
+ */
+bool aws_region_service_endpoint(struct aws_region *r, const char *own_url, const char *id,
+                                 const char *host_prefix, struct aws_endpoint *endpoint,
+                                 const char **name, char *detail, size_t detail_size);
+/* The endpoint of STS: the global one where no region is known, as in the SDKs. */
+bool aws_region_sts_endpoint(struct aws_region *r, struct aws_endpoint *endpoint, const char **name,
+                             char *detail, size_t detail_size);
 
 #endif

@@ -15,41 +15,42 @@ enum {
     FILE_BYTES_MAX = 64 * 1024
 };
 
-struct place {
-    enum profile_file file;
+struct shared_file {
+    enum profile_file kind;
     const char *variable, *named; /* `named`: the variable's value */
     const char *under_home;
 };
 
-/* ~ and ~/… are HOME's. False: there is no such file to be expected. */
-static bool find_path(const struct place *place, char *path) {
+/* Replaces a leading ~ by HOME. False: no variable names the file, and the default one is absent.
+ */
+static bool shared_file_find(const struct shared_file *file, char *path) {
     const char *home = getenv("HOME");
     bool has_home = home != NULL && *home != '\0';
-    if (place->named == NULL) {
+    if (file->named == NULL) {
         if (has_home)
-            snprintf(path, PATH_BYTES_MAX, "%s/%s", home, place->under_home);
+            snprintf(path, PATH_BYTES_MAX, "%s/%s", home, file->under_home);
         return has_home && access(path, F_OK) == 0;
     }
-    if (place->named[0] == '~' && place->named[1] == '/' && has_home)
-        snprintf(path, PATH_BYTES_MAX, "%s%s", home, place->named + 1);
+    if (file->named[0] == '~' && file->named[1] == '/' && has_home)
+        snprintf(path, PATH_BYTES_MAX, "%s%s", home, file->named + 1);
     else
-        snprintf(path, PATH_BYTES_MAX, "%s", place->named);
+        snprintf(path, PATH_BYTES_MAX, "%s", file->named);
     return true;
 }
 
-static bool read_one(const struct place *place, struct profiles *out, char *detail,
-                     size_t detail_size) {
+static bool shared_file_read(const struct shared_file *file, struct profiles *out, char *detail,
+                             size_t detail_size) {
     char path[PATH_BYTES_MAX], why[PATH_BYTES_MAX + 128];
     size_t n;
-    if (!find_path(place, path))
+    if (!shared_file_find(file, path))
         return true;
     char *text = file_read(path, FILE_BYTES_MAX, &n, why, sizeof why);
     if (text == NULL) {
-        snprintf(detail, detail_size, "%s%s%s", place->named != NULL ? place->variable : "",
-                 place->named != NULL ? ": " : "", why);
+        snprintf(detail, detail_size, "%s%s%s", file->named != NULL ? file->variable : "",
+                 file->named != NULL ? ": " : "", why);
         return false;
     }
-    bool sound = profiles_add(out, place->file, text, n, why, sizeof why);
+    bool sound = profiles_add(out, file->kind, text, n, why, sizeof why);
     if (!sound)
         snprintf(detail, detail_size, "%s: %s", path, why);
     mem_wipe_free(text, n);
@@ -58,14 +59,14 @@ static bool read_one(const struct place *place, struct profiles *out, char *deta
 
 bool shared_files_read(const struct aws_options *o, struct profiles *out, char *detail,
                        size_t detail_size) {
-    const struct place places[] = {
+    const struct shared_file files[] = {
         {PROFILE_CONFIG, "AWS_CONFIG_FILE", o->credentials.config_file, ".aws/config"},
         {PROFILE_CREDENTIALS, "AWS_SHARED_CREDENTIALS_FILE", o->credentials.credentials_file,
          ".aws/credentials"},
     };
     *out = (struct profiles){0};
-    for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-        if (!read_one(&places[i], out, detail, detail_size)) {
+    for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+        if (!shared_file_read(&files[i], out, detail, detail_size)) {
             profiles_free(out);
             return false;
         }

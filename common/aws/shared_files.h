@@ -1,6 +1,7 @@
 /*
- * The shared config and credentials files on this machine: AWS_CONFIG_FILE and
- * AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/config and ~/.aws/credentials, ~ being HOME.
+ * Finds and reads the shared config and credentials files of this machine: AWS_CONFIG_FILE and
+ * AWS_SHARED_CREDENTIALS_FILE, else ~/.aws/config and ~/.aws/credentials, where ~ is HOME. At most
+ * 64 KiB each.
  */
 #ifndef COMMON_AWS_SHARED_FILES_H
 #define COMMON_AWS_SHARED_FILES_H
@@ -13,8 +14,9 @@
 struct aws_options;
 
 /*
- * Reads both. A default file that does not exist is empty; one that a variable names must be there,
- * and none may be broken: else false, `out` is zeroed, and `detail` names file and fault.
+ * Reads both; free `out` with profiles_free(). A file that a variable names must exist, a default
+ * one need not, and neither may have a fault: else false, `out` is zeroed, and `detail` names the
+ * file and its fault.
  */
 bool shared_files_read(const struct aws_options *o, struct profiles *out, char *detail,
                        size_t detail_size);

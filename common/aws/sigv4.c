@@ -1,294 +1,31 @@
 #include "common/aws/sigv4.h"
 
-#include <inttypes.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "common/base/hex.h"
 #include "common/base/memory.h"
 
-#define ALGORITHM  "AWS4-HMAC-SHA256"
-#define TERMINATOR "aws4_request"
-#define DAY_LEN    8 /* the first part of a date, 20260102 */
-#define LINKS      5 /* of the chain of HMACs */
-#define HASH_LEN   32
-
-/* A header (its name in lower case) or a query parameter (both parts percent-encoded). */
-struct pair {
-    char *name;
-    char *value;
-    size_t place; /* in the order of the request */
+enum {
+    DAY_LEN = 8, /* the first part of a date, 20260102 */
+    HASH_LEN = 32,
+    LINKS = 5 /* of the chain of HMACs */
 };
 
-struct pairs {
-    struct pair *at;
-    size_t count;
-    size_t room;
-};
+/* --- Steps 3 and 4 ---------------------------------------------------------------------------- */
 
-/* What a signature is made of, in the order in which it is made. */
-struct signing {
-    char date[17];
-    struct buffer scope;
-    struct buffer headers;        /* the canonical ones, without the last newline */
-    struct buffer signed_headers; /* their names */
-    struct buffer query;          /* the canonical one */
-    struct buffer canonical;      /* the canonical request */
-};
-
-/* --- Pairs ------------------------------------------------------------------------------------ */
-
-/* Takes both strings. */
-static void pairs_add(struct pairs *p, char *name, char *value) {
-    if (p->count == p->room) {
-        p->room = p->room > 0 ? 2 * p->room : 16;
-        p->at = mem_resize(p->at, p->room, sizeof *p->at);
-    }
-    p->at[p->count] = (struct pair){.name = name, .value = value, .place = p->count};
-    p->count++;
-}
-
-static void pairs_free(struct pairs *p) {
-    for (size_t i = 0; i < p->count; i++) {
-        free(p->at[i].name);
-        free(p->at[i].value);
-    }
-    free(p->at);
-}
-
-/* Values of one header stay in the order in which they were sent. */
-static int compare_headers(const void *left, const void *right) {
-    const struct pair *a = left, *b = right;
-    int by_name = strcmp(a->name, b->name);
-    return by_name != 0 ? by_name : (a->place > b->place) - (a->place < b->place);
-}
-
-/* Not by "name=value" in one: '-' and '.' sort before '=', so Param-3 would come before Param. */
-static int compare_parameters(const void *left, const void *right) {
-    const struct pair *a = left, *b = right;
-    int by_name = strcmp(a->name, b->name);
-    return by_name != 0 ? by_name : strcmp(a->value, b->value);
-}
-
-/* qsort() must not be given NULL, even for nothing. */
-static void pairs_sort(struct pairs *p, int (*compare)(const void *, const void *)) {
-    if (p->count > 1)
-        qsort(p->at, p->count, sizeof *p->at, compare);
-}
-
-/* --- Canonical path --------------------------------------------------------------------------- */
-
-/* Without . and .. and empty segments, as botocore does it: "/a/b/.." is "/a", not "/a/". */
-static char *resolve_dots(const char *path) {
-    size_t path_len = strlen(path);
-    char *flat = mem_alloc(path_len + 2); /* one slash more when the first is missing */
-    size_t len = 0;
-    for (const char *at = path; *at != '\0'; at += *at == '/') {
-        const char *segment = at;
-        size_t n = strcspn(at, "/");
-        at += n;
-        if (n == 2 && memcmp(segment, "..", 2) == 0) {
-            while (len > 0 && flat[--len] != '/')
-                ;
-        } else if (n > 0 && !(n == 1 && segment[0] == '.')) {
-            flat[len++] = '/';
-            memcpy(flat + len, segment, n);
-            len += n;
-        }
-    }
-    if (len == 0 || path[path_len - 1] == '/')
-        flat[len++] = '/';
-    flat[len] = '\0';
-    return flat;
-}
-
-/*
- * The path as sent is encoded, percent signs too: what was encoded before is so twice, which is
- * what every service but S3 asks for.
- */
-static void add_path(struct buffer *out, const struct sigv4_request *r) {
-    const char *given = r->path[0] != '\0' ? r->path : "/";
-    char *path = r->keep_path ? mem_string(given) : resolve_dots(given);
-    for (const char *at = path; *at != '\0';) {
-        size_t n = strcspn(at, "/");
-        buffer_percent_encode(out, at, n);
-        at += n;
-        if (*at == '/') {
-            buffer_putc(out, '/');
-            at++;
-        }
-    }
-    free(path);
-}
-
-/* --- Canonical headers ------------------------------------------------------------------------ */
-
-static char *lower_case(const char *s) {
-    char *copy = mem_string(s);
-    for (char *c = copy; *c != '\0'; c++)
-        if (*c >= 'A' && *c <= 'Z')
-            *c = (char)(*c - 'A' + 'a');
-    return copy;
-}
-
-/* Blanks go at both ends, and become one space between words, also within quotes. */
-static void add_trimmed(struct buffer *out, const char *value) {
-    static const char blanks[] = " \t\n\v\f\r";
-    const char *at = value + strspn(value, blanks);
-    while (*at != '\0') {
-        size_t word = strcspn(at, blanks);
-        buffer_add(out, at, word);
-        at += word;
-        at += strspn(at, blanks);
-        if (*at != '\0')
-            buffer_putc(out, ' ');
-    }
-}
-
-static void add_headers(struct signing *s, const struct pairs *headers) {
-    for (size_t i = 0; i < headers->count; i++) {
-        const struct pair *h = &headers->at[i];
-        if (i > 0 && strcmp(h->name, headers->at[i - 1].name) == 0) {
-            buffer_putc(&s->headers, ',');
-        } else {
-            if (i > 0) {
-                buffer_putc(&s->headers, '\n');
-                buffer_putc(&s->signed_headers, ';');
-            }
-            buffer_puts(&s->headers, h->name);
-            buffer_putc(&s->headers, ':');
-            buffer_puts(&s->signed_headers, h->name);
-        }
-        add_trimmed(&s->headers, h->value);
-    }
-}
-
-/* A presigned request carries date and token in its query instead. */
-static bool canonical_headers(struct signing *s, const struct sigv4_request *r,
-                              const struct sigv4_keys *keys, bool presigned) {
-    struct pairs headers = {0};
-    bool named = true;
-    for (size_t i = 0; i < r->header_count; i++) {
-        named = named && r->headers[i].name[0] != '\0';
-        pairs_add(&headers, lower_case(r->headers[i].name), mem_string(r->headers[i].value));
-    }
-    if (!presigned) {
-        pairs_add(&headers, mem_string("x-amz-date"), mem_string(s->date));
-        if (keys->session_token != NULL)
-            pairs_add(&headers, mem_string("x-amz-security-token"),
-                      mem_string(keys->session_token));
-    }
-    pairs_sort(&headers, compare_headers);
-    add_headers(s, &headers);
-    pairs_free(&headers);
-    return named && !s->headers.failed && !s->signed_headers.failed;
-}
-
-/* --- Canonical query -------------------------------------------------------------------------- */
-
-/*
- * Decoded and encoded again, so that %7e, %7E and ~ are signed alike: AWS reads the parameter and
- * encodes what it has read. A '%' without two digits stands for itself.
- */
-static char *encode_again(const char *s, size_t n) {
-    struct buffer b;
-    buffer_init(&b, 3 * n);
-    for (size_t i = 0; i < n; i++) {
-        char c = s[i];
-        if (c == '%' && i + 2 < n && hex_digit(s[i + 1]) >= 0 && hex_digit(s[i + 2]) >= 0) {
-            c = (char)(hex_digit(s[i + 1]) * 16 + hex_digit(s[i + 2]));
-            i += 2;
-        }
-        buffer_percent_encode(&b, &c, 1);
-    }
-    return buffer_take(&b);
-}
-
-static void split_query(struct pairs *out, const char *query) {
-    for (const char *at = query; *at != '\0'; at += *at == '&') {
-        const char *name = at;
-        size_t n = strcspn(at, "&");
-        at += n;
-        if (n == 0)
-            continue;
-        const char *equals = memchr(name, '=', n);
-        const char *value = equals != NULL ? equals + 1 : at;
-        size_t name_len = equals != NULL ? (size_t)(equals - name) : n;
-        pairs_add(out, encode_again(name, name_len), encode_again(value, (size_t)(at - value)));
-    }
-}
-
-static void add_parameter(struct pairs *out, const char *name, const char *value) {
-    size_t n = strlen(value);
-    struct buffer encoded;
-    buffer_init(&encoded, 3 * n);
-    buffer_percent_encode(&encoded, value, n);
-    pairs_add(out, mem_string(name), buffer_take(&encoded));
-}
-
-static void add_presign_parameters(const struct signing *s, const struct sigv4_keys *keys,
-                                   int64_t expires_seconds, struct pairs *out) {
-    struct buffer credential;
-    buffer_init(&credential, strlen(keys->access_key_id) + 1 + s->scope.len);
-    buffer_printf(&credential, "%s/%s", keys->access_key_id, buffer_text(&s->scope));
-    add_parameter(out, "X-Amz-Credential", buffer_text(&credential));
-    buffer_free(&credential);
-
-    char expires[24];
-    snprintf(expires, sizeof expires, "%" PRId64, expires_seconds);
-    add_parameter(out, "X-Amz-Expires", expires);
-    add_parameter(out, "X-Amz-Algorithm", ALGORITHM);
-    add_parameter(out, "X-Amz-Date", s->date);
-    add_parameter(out, "X-Amz-SignedHeaders", buffer_text(&s->signed_headers));
-    if (keys->session_token != NULL)
-        add_parameter(out, "X-Amz-Security-Token", keys->session_token);
-}
-
-static bool canonical_query(struct signing *s, const struct sigv4_request *r,
-                            const struct sigv4_keys *keys, int64_t expires_seconds) {
-    struct pairs parameters = {0};
-    if (r->query != NULL)
-        split_query(&parameters, r->query);
-    if (expires_seconds != 0)
-        add_presign_parameters(s, keys, expires_seconds, &parameters);
-    pairs_sort(&parameters, compare_parameters);
-    for (size_t i = 0; i < parameters.count; i++) {
-        if (i > 0)
-            buffer_putc(&s->query, '&');
-        buffer_puts(&s->query, parameters.at[i].name);
-        buffer_putc(&s->query, '=');
-        buffer_puts(&s->query, parameters.at[i].value);
-    }
-    pairs_free(&parameters);
-    return !s->query.failed;
-}
-
-/* --- Hashes ----------------------------------------------------------------------------------- */
-
-static bool add_hash(struct buffer *out, const void *bytes, size_t n) {
-    unsigned char hash[HASH_LEN];
-    char hex[2 * HASH_LEN + 1];
-    if (EVP_Digest(n > 0 ? bytes : "", n, hash, NULL, EVP_sha256(), NULL) != 1)
-        return false;
-    hex_write(hash, sizeof hash, hex);
-    buffer_puts(out, hex);
-    return true;
-}
-
-static bool hmac(EVP_MAC_CTX *ctx, const void *key, size_t key_len, const char *text,
-                 unsigned char mac[HASH_LEN]) {
+static bool sigv4_hmac(EVP_MAC_CTX *ctx, const void *key, size_t key_len, const char *text,
+                       unsigned char mac[HASH_LEN]) {
     return EVP_MAC_init(ctx, key, key_len, NULL) == 1 &&
            EVP_MAC_update(ctx, (const unsigned char *)text, strlen(text)) == 1 &&
            EVP_MAC_final(ctx, mac, NULL, HASH_LEN) == 1;
 }
 
-/* One for all the links of a chain: to find the algorithm takes longer than to run it. */
-static EVP_MAC_CTX *hmac_open(void) {
+/* One context for all links of a chain: looking up the algorithm takes longer than running it. */
+static EVP_MAC_CTX *sigv4_hmac_open(void) {
     EVP_MAC *algorithm = EVP_MAC_fetch(NULL, "HMAC", NULL);
     EVP_MAC_CTX *ctx = algorithm != NULL ? EVP_MAC_CTX_new(algorithm) : NULL;
     EVP_MAC_free(algorithm);
@@ -302,100 +39,28 @@ static EVP_MAC_CTX *hmac_open(void) {
     return ctx;
 }
 
-/* --- The steps -------------------------------------------------------------------------------- */
-
-static bool format_date(int64_t time_s, char date[17]) {
-    time_t t = (time_t)time_s;
-    struct tm utc;
-    return gmtime_r(&t, &utc) != NULL && strftime(date, 17, "%Y%m%dT%H%M%SZ", &utc) == 16;
-}
-
-static void add_scope(struct buffer *out, const struct sigv4_request *r, const char *date) {
-    buffer_add(out, date, DAY_LEN);
-    buffer_putc(out, '/');
-    buffer_puts(out, r->region);
-    buffer_putc(out, '/');
-    buffer_puts(out, r->service);
-    buffer_puts(out, "/" TERMINATOR);
-}
-
-static void signing_init(struct signing *s) {
-    *s = (struct signing){0};
-    buffer_init(&s->scope, SIGV4_CANONICAL_MAX);
-    buffer_init(&s->headers, SIGV4_CANONICAL_MAX);
-    buffer_init(&s->signed_headers, SIGV4_CANONICAL_MAX);
-    buffer_init(&s->query, SIGV4_CANONICAL_MAX);
-    buffer_init(&s->canonical, SIGV4_CANONICAL_MAX);
-}
-
-static void signing_free(struct signing *s) {
-    buffer_free(&s->scope);
-    buffer_free(&s->headers);
-    buffer_free(&s->signed_headers);
-    buffer_free(&s->query);
-    buffer_free(&s->canonical);
-}
-
-/* Step 1. expires_seconds is 0 unless the request is presigned. */
-static bool canonicalize(struct signing *s, const struct sigv4_request *r,
-                         const struct sigv4_keys *keys, int64_t expires_seconds) {
-    if (!format_date(r->time, s->date))
-        return false;
-    add_scope(&s->scope, r, s->date);
-    if (s->scope.failed || !canonical_headers(s, r, keys, expires_seconds != 0) ||
-        !canonical_query(s, r, keys, expires_seconds))
-        return false;
-
-    struct buffer *c = &s->canonical;
-    buffer_puts(c, r->method);
-    buffer_putc(c, '\n');
-    add_path(c, r);
-    buffer_putc(c, '\n');
-    buffer_puts(c, buffer_text(&s->query));
-    buffer_putc(c, '\n');
-    buffer_puts(c, buffer_text(&s->headers));
-    buffer_puts(c, "\n\n");
-    buffer_puts(c, buffer_text(&s->signed_headers));
-    buffer_putc(c, '\n');
-    return add_hash(c, r->body, r->body_len) && !c->failed;
-}
-
-/* Step 2. */
-bool sigv4_string_to_sign(const struct sigv4_request *r, const char *canonical_request,
-                          struct buffer *out) {
-    char date[17];
-    if (!format_date(r->time, date))
-        return false;
-    buffer_puts(out, ALGORITHM "\n");
-    buffer_puts(out, date);
-    buffer_putc(out, '\n');
-    add_scope(out, r, date);
-    buffer_putc(out, '\n');
-    return add_hash(out, canonical_request, strlen(canonical_request)) && !out->failed;
-}
-
 /*
- * Steps 3 and 4 are one chain: each part is hashed with what came of the one before it, the
- * secret first. The link before the last is the signing key, and the last is the signature.
+ * Steps 3 and 4 are one chain of HMACs: the key of the first is the secret, that of each other one
+ * the result before it. The last but one gives the signing key, the last the signature.
  */
 static bool sign_string(const struct sigv4_request *r, const struct sigv4_keys *keys,
                         const char *date, const char *string_to_sign,
                         char signature[2 * HASH_LEN + 1]) {
     char day[DAY_LEN + 1] = {0};
     memcpy(day, date, DAY_LEN);
-    const char *const parts[LINKS] = {day, r->region, r->service, TERMINATOR, string_to_sign};
+    const char *const parts[LINKS] = {day, r->region, r->service, SIGV4_TERMINATOR, string_to_sign};
     unsigned char links[LINKS][HASH_LEN];
 
     size_t secret_len = strlen("AWS4") + strlen(keys->secret_access_key);
     char *secret = mem_alloc(secret_len + 1);
     memcpy(secret, "AWS4", 4);
     memcpy(secret + 4, keys->secret_access_key, secret_len - 4);
-    EVP_MAC_CTX *ctx = hmac_open();
-    bool ok = ctx != NULL && hmac(ctx, secret, secret_len, parts[0], links[0]);
+    EVP_MAC_CTX *ctx = sigv4_hmac_open();
+    bool ok = ctx != NULL && sigv4_hmac(ctx, secret, secret_len, parts[0], links[0]);
     mem_wipe_free(secret, secret_len);
 
     for (size_t i = 1; ok && i < LINKS; i++)
-        ok = hmac(ctx, links[i - 1], HASH_LEN, parts[i], links[i]);
+        ok = sigv4_hmac(ctx, links[i - 1], HASH_LEN, parts[i], links[i]);
     EVP_MAC_CTX_free(ctx);
     if (ok)
         hex_write(links[LINKS - 1], HASH_LEN, signature);
@@ -403,13 +68,14 @@ static bool sign_string(const struct sigv4_request *r, const struct sigv4_keys *
     return ok;
 }
 
-/* All steps: the signature of what canonicalize() leaves in `s`. */
-static bool sign(struct signing *s, const struct sigv4_request *r, const struct sigv4_keys *keys,
-                 int64_t expires_seconds, char signature[2 * HASH_LEN + 1]) {
+/* All steps. Free `s`, which it fills, in both cases. */
+static bool sigv4_sign(struct sigv4_canonical *s, const struct sigv4_request *r,
+                       const struct sigv4_keys *keys, int64_t expires_seconds,
+                       char signature[2 * HASH_LEN + 1]) {
     struct buffer text;
     buffer_init(&text, SIGV4_CANONICAL_MAX);
-    bool ok = canonicalize(s, r, keys, expires_seconds) &&
-              sigv4_string_to_sign(r, buffer_text(&s->canonical), &text) &&
+    bool ok = sigv4_canonicalize(s, r, keys, expires_seconds) &&
+              sigv4_string_to_sign(r, buffer_text(&s->request), &text) &&
               sign_string(r, keys, s->date, buffer_text(&text), signature);
     buffer_free(&text);
     return ok;
@@ -419,25 +85,23 @@ static bool sign(struct signing *s, const struct sigv4_request *r, const struct 
 
 bool sigv4_canonical_request(const struct sigv4_request *r, const struct sigv4_keys *keys,
                              int64_t expires_seconds, struct buffer *out) {
-    struct signing s;
-    signing_init(&s);
-    bool ok = expires_seconds >= 0 && canonicalize(&s, r, keys, expires_seconds);
+    struct sigv4_canonical s;
+    bool ok = sigv4_canonicalize(&s, r, keys, expires_seconds);
     if (ok)
-        buffer_add(out, s.canonical.data, s.canonical.len);
-    signing_free(&s);
+        buffer_add(out, s.request.data, s.request.len);
+    sigv4_canonical_free(&s);
     return ok && !out->failed;
 }
 
 bool sigv4_sign_headers(const struct sigv4_request *r, const struct sigv4_keys *keys,
                         struct sigv4_signed *out) {
     *out = (struct sigv4_signed){0};
-    struct signing s;
-    signing_init(&s);
-    bool ok = sign(&s, r, keys, 0, out->signature);
+    struct sigv4_canonical s;
+    bool ok = sigv4_sign(&s, r, keys, 0, out->signature);
     if (ok) {
         struct buffer header;
         buffer_init(&header, SIGV4_CANONICAL_MAX);
-        buffer_puts(&header, ALGORITHM " Credential=");
+        buffer_puts(&header, SIGV4_ALGORITHM " Credential=");
         buffer_puts(&header, keys->access_key_id);
         buffer_putc(&header, '/');
         buffer_puts(&header, buffer_text(&s.scope));
@@ -451,7 +115,7 @@ bool sigv4_sign_headers(const struct sigv4_request *r, const struct sigv4_keys *
     }
     if (!ok)
         sigv4_signed_free(out);
-    signing_free(&s);
+    sigv4_canonical_free(&s);
     return ok;
 }
 
@@ -462,15 +126,16 @@ void sigv4_signed_free(struct sigv4_signed *s) {
 
 bool sigv4_presign(const struct sigv4_request *r, const struct sigv4_keys *keys,
                    int64_t expires_seconds, struct buffer *out) {
-    struct signing s;
-    signing_init(&s);
+    if (expires_seconds <= 0)
+        return false;
+    struct sigv4_canonical s;
     char signature[2 * HASH_LEN + 1];
-    bool ok = expires_seconds > 0 && sign(&s, r, keys, expires_seconds, signature);
+    bool ok = sigv4_sign(&s, r, keys, expires_seconds, signature);
     if (ok) {
         buffer_add(out, s.query.data, s.query.len);
         buffer_puts(out, "&X-Amz-Signature=");
         buffer_puts(out, signature);
     }
-    signing_free(&s);
+    sigv4_canonical_free(&s);
     return ok && !out->failed;
 }

@@ -13,7 +13,7 @@
 #include "common/base/loop.h"
 
 enum {
-    PATIENCE_MS = 60000 /* of a role of a role of a process, each with its repetitions */
+    PATIENCE_MS = 60000 /* enough for a role of a role of a process, each with its retries */
 };
 
 struct whoami {
@@ -29,19 +29,20 @@ struct whoami {
 
 static void print_endpoint(struct whoami *w, const char *own, const char *id, const char *prefix) {
     struct aws_endpoint e;
-    const char *region;
+    const char *name;
     char detail[512];
-    struct aws_place *place = credentials_place(w->provider);
-    bool found = strcmp(id, "sts") == 0 ? aws_place_sts(place, &e, &region, detail, sizeof detail)
-                                        : aws_place_service(place, own, id, prefix, &e, &region,
-                                                            detail, sizeof detail);
+    struct aws_region *region = credentials_region(w->provider);
+    bool found = strcmp(id, "sts") == 0
+                     ? aws_region_sts_endpoint(region, &e, &name, detail, sizeof detail)
+                     : aws_region_service_endpoint(region, own, id, prefix, &e, &name, detail,
+                                                   sizeof detail);
     printf("endpoint of %s: %s\n", id, found ? e.url : detail);
     if (found)
         aws_endpoint_free(&e);
 }
 
-static void print_place(struct whoami *w) {
-    const char *why, *region = aws_place_region(credentials_place(w->provider), &why);
+static void print_region(struct whoami *w) {
+    const char *why, *region = aws_region_name(credentials_region(w->provider), &why);
     printf("region: %s\n", region != NULL ? region : why);
     print_endpoint(w, w->options->endpoint_athena, aws_athena.id, aws_athena.host_prefix);
     print_endpoint(w, w->options->endpoint_cloudwatch, aws_cloudwatch.id,
@@ -56,7 +57,7 @@ static void print_credentials(struct whoami *w, const struct credentials *c, int
     printf("\n");
 }
 
-static void on_reply(void *arg, const struct sts_reply *reply) {
+static void whoami_on_result(void *arg, const struct sts_result *result) {
     struct whoami *w = arg;
     struct sts_element e[] = {
         {"GetCallerIdentityResponse/GetCallerIdentityResult/Account", NULL},
@@ -64,9 +65,9 @@ static void on_reply(void *arg, const struct sts_reply *reply) {
     };
     w->call = NULL;
     w->over = true;
-    if (!reply->ok) {
-        log_error("%s", reply->explanation);
-    } else if (!sts_answer_read(reply->xml, reply->xml_len, e, 2) || e[0].text == NULL ||
+    if (!result->ok) {
+        log_error("%s", result->explanation);
+    } else if (!sts_answer_read(result->xml, result->xml_len, e, 2) || e[0].text == NULL ||
                e[1].text == NULL) {
         log_error("the answer of STS says nothing of who this is");
     } else {
@@ -76,27 +77,29 @@ static void on_reply(void *arg, const struct sts_reply *reply) {
     sts_answer_free(e, 2);
 }
 
-/* --- the way there ---------------------------------------------------------------------------- */
+/* --- finding out ---------------------------------------------------------------------------- */
 
-static void ask_sts(struct whoami *w, const struct credentials *c) {
+static void whoami_ask_sts(struct whoami *w, const struct credentials *c) {
     const struct fetch_context ctx = {w->loop, w->http, w->options, credentials_clock(w->provider),
-                                      credentials_place(w->provider)};
-    w->call = sts_start(&ctx, "Action=GetCallerIdentity&Version=2011-06-15", c, on_reply, w);
+                                      credentials_region(w->provider)};
+    w->call =
+        sts_start(&ctx, "Action=GetCallerIdentity&Version=2011-06-15", c, whoami_on_result, w);
 }
 
-static void on_deadline(void *arg) {
+static void whoami_on_deadline(void *arg) {
     struct whoami *w = arg;
     w->late = true;
 }
 
-/* The region may come from the instance; STS can do without. */
-static void look(struct whoami *w) {
+/* Waits for what is pending, then asks STS, which needs no region. Called in each iteration. */
+static void whoami_advance(struct whoami *w) {
     const char *why = "", *no_region;
     int64_t now = loop_wall() / 1000;
     const struct credentials *c = credentials_held(w->provider, now, &why);
-    (void)aws_place_region(credentials_place(w->provider), &no_region); /* begins to ask */
-    bool waits =
-        credentials_are_coming(w->provider) || aws_place_is_asking(credentials_place(w->provider));
+    (void)aws_region_name(credentials_region(w->provider),
+                          &no_region); /* begins to ask the instance */
+    bool waits = credentials_are_coming(w->provider) ||
+                 aws_region_is_pending(credentials_region(w->provider));
     if (waits && !w->late)
         return;
     if (c == NULL) {
@@ -104,15 +107,15 @@ static void look(struct whoami *w) {
         w->over = true;
     } else if (w->call == NULL) {
         print_credentials(w, c, now);
-        print_place(w);
-        ask_sts(w, c);
+        print_region(w);
+        whoami_ask_sts(w, c);
     } else if (w->late) {
         log_error("STS does not answer");
         w->over = true;
     }
 }
 
-static bool open_all(struct whoami *w) {
+static bool whoami_open(struct whoami *w) {
     const struct http_client_settings settings = {1, w->options->ca_bundle};
     w->loop = loop_open();
     if (w->loop == NULL) {
@@ -129,11 +132,11 @@ static bool open_all(struct whoami *w) {
 bool whoami_print(const struct aws_options *options) {
     struct whoami w = {.options = options};
     struct loop_timer deadline = {0};
-    if (open_all(&w)) {
-        loop_timer_set(w.loop, &deadline, PATIENCE_MS, on_deadline, &w);
+    if (whoami_open(&w)) {
+        loop_timer_set(w.loop, &deadline, PATIENCE_MS, whoami_on_deadline, &w);
         while (!w.over && loop_run_once(w.loop))
             if (!w.over)
-                look(&w);
+                whoami_advance(&w);
         loop_timer_cancel(w.loop, &deadline);
     }
     sts_cancel(w.call);

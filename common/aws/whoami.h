@@ -1,6 +1,6 @@
 /*
- * Who this machine is to AWS, for people: finds credentials as the programs do, asks
- * sts:GetCallerIdentity, and prints what it found to stdout.
+ * The identity with which a program calls AWS, for people (--whoami): finds credentials as the
+ * programs do, asks sts:GetCallerIdentity, and prints what it found to stdout.
  */
 #ifndef COMMON_AWS_WHOAMI_H
 #define COMMON_AWS_WHOAMI_H
@@ -9,7 +9,7 @@
 
 #include "common/aws/options.h"
 
-/* Runs a loop of its own to the end. False: the reason has been written to stderr. */
+/* Runs an event loop of its own until it is done. False: the reason has been logged. */
 bool whoami_print(const struct aws_options *options);
 
 #endif

@@ -91,13 +91,14 @@ static bool is_same(const struct credentials *a, const struct credentials *b) {
 /* The region is that of all calls; there is one where there are credentials. NULL: not known. */
 static const char *find_region(struct kafka_iam *iam) {
     const char *why;
-    struct aws_place *place = credentials_place(iam->provider);
-    return place != NULL ? aws_place_region(place, &why) : aws_options_region(iam->options);
+    struct aws_region *region = credentials_region(iam->provider);
+    return region != NULL ? aws_region_name(region, &why) : aws_options_region(iam->options);
 }
 
 static bool are_coming(const struct kafka_iam *iam) {
-    const struct aws_place *place = credentials_place(iam->provider);
-    return credentials_are_coming(iam->provider) || (place != NULL && aws_place_is_asking(place));
+    const struct aws_region *region = credentials_region(iam->provider);
+    return credentials_are_coming(iam->provider) ||
+           (region != NULL && aws_region_is_pending(region));
 }
 
 static void name_principal(struct kafka_iam *iam, const struct credentials *held) {

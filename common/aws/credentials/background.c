@@ -9,8 +9,8 @@
 #include "common/base/memory.h"
 
 enum {
-    AGAIN_LEAST_MS = 1000,
-    AGAIN_MOST_MS = 30000
+    AGAIN_MIN_MS = 1000,
+    AGAIN_MAX_MS = 30000
 };
 
 struct background {
@@ -20,13 +20,13 @@ struct background {
     void *arg;
     struct fetch *running;
     struct fetch_result result;
-    bool come;   /* `result` is new */
-    bool failed; /* `result` stands until `again_ms` */
+    bool come;   /* `result` has not been given to the provider yet */
+    bool failed; /* `result` is the answer until `again_ms` */
     int64_t again_ms, delay_ms;
     char from[sizeof((struct fetch_result *)0)->from];
 };
 
-static void on_done(void *arg, struct fetch_result *result) {
+static void background_on_done(void *arg, struct fetch_result *result) {
     struct background *b = arg;
     b->running = NULL;
     b->result = *result;
@@ -35,15 +35,15 @@ static void on_done(void *arg, struct fetch_result *result) {
     b->ready(b->arg);
 }
 
-static void back_off(struct background *b) {
-    b->delay_ms = backoff_next_ms(b->delay_ms, AGAIN_LEAST_MS, AGAIN_MOST_MS);
+static void background_back_off(struct background *b) {
+    b->delay_ms = backoff_next_ms(b->delay_ms, AGAIN_MIN_MS, AGAIN_MAX_MS);
     b->again_ms =
         loop_now(b->ctx.loop) + (int64_t)((0.5 + attempts_random() / 2) * (double)b->delay_ms);
     b->failed = true;
 }
 
-static enum credentials_found tell(struct background *b, struct credentials *out, char *detail,
-                                   size_t detail_size) {
+static enum credentials_found background_result(struct background *b, struct credentials *out,
+                                                char *detail, size_t detail_size) {
     if (b->result.found == CREDENTIALS_FOUND) {
         *out = b->result.credentials;
         b->result.credentials = (struct credentials){0};
@@ -63,15 +63,15 @@ enum credentials_found background_fetch(void *state, struct credentials *out, ch
     if (b->come) {
         b->come = false;
         if (b->result.found != CREDENTIALS_FOUND)
-            back_off(b);
-        return tell(b, out, detail, detail_size);
+            background_back_off(b);
+        return background_result(b, out, detail, detail_size);
     }
     if (b->failed && loop_now(b->ctx.loop) < b->again_ms)
-        return tell(b, out, detail, detail_size);
+        return background_result(b, out, detail, detail_size);
     b->failed = false;
     b->result = (struct fetch_result){0};
-    b->running = b->start(&b->ctx, &b->result, on_done, b);
-    return b->running != NULL ? CREDENTIALS_COMING : tell(b, out, detail, detail_size);
+    b->running = b->start(&b->ctx, &b->result, background_on_done, b);
+    return b->running != NULL ? CREDENTIALS_COMING : background_result(b, out, detail, detail_size);
 }
 
 const char *background_from(const struct background *b) {

@@ -1,7 +1,10 @@
 /*
- * A fetch (common/aws/credentials/fetch.h) as a source of a provider: begun when it is asked, told
- * when it has come. What took time and failed is not tried again at once: after 1 s, then twice as
- * long each time up to 30 s, with jitter; what failed at once (a file that is not there) always is.
+ * A fetch (common/aws/credentials/fetch.h) as a source of a provider: it begins when the provider
+ * asks, and `ready` is called when it has ended.
+ *
+ * A fetch that took time and failed is repeated after 1 s, then after twice as long each time, up
+ * to 30 s, with jitter. One that failed at once (a file that does not exist) is repeated whenever
+ * the provider asks.
  */
 #ifndef COMMON_AWS_CREDENTIALS_BACKGROUND_H
 #define COMMON_AWS_CREDENTIALS_BACKGROUND_H
@@ -13,14 +16,15 @@ typedef struct fetch *fetch_start_fn(const struct fetch_context *ctx, struct fet
 
 struct background;
 
-/* `ready` is called from the loop when what was COMING has come. */
+/* `ready` is called from the loop, once for each fetch that background_fetch() called COMING. */
 struct background *background_open(const struct fetch_context *ctx, fetch_start_fn *start,
                                    void (*ready)(void *arg), void *arg);
-void background_close(struct background *b); /* NULL is fine */
+void background_close(struct background *b); /* takes NULL */
 
-/* The `fetch` of a struct credentials_source, whose state is the struct background. */
+/* The `fetch` of a struct credentials_source; its `state` is the struct background. */
 enum credentials_found background_fetch(void *state, struct credentials *out, char *detail,
                                         size_t detail_size);
-const char *background_from(const struct background *b); /* of the last that was FOUND */
+/* From where the last credentials that it gave are, in words for people. */
+const char *background_from(const struct background *b);
 
 #endif

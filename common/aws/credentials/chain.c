@@ -4,6 +4,7 @@
 
 #include "common/aws/credentials/background.h"
 #include "common/aws/credentials/container.h"
+#include "common/aws/credentials/environment.h"
 #include "common/aws/credentials/from_profile.h"
 #include "common/aws/credentials/imds.h"
 #include "common/aws/credentials/web_identity.h"
@@ -40,26 +41,26 @@ enum {
 struct chain {
     struct http_client *http;
     struct aws_clock clock;
-    struct aws_place *place;
+    struct aws_region *region;
     struct background *backgrounds[ROWS]; /* NULL: the environment */
     struct credentials_provider *provider;
 };
 
-static void on_ready(void *arg) {
+static void chain_on_ready(void *arg) {
     struct chain *c = arg;
     credentials_wake(c->provider);
 }
 
-static const char *from(void *arg, size_t i) {
+static const char *chain_from(void *arg, size_t i) {
     const struct chain *c = arg;
     return c->backgrounds[i] != NULL ? background_from(c->backgrounds[i]) : "";
 }
 
-static void close_chain(void *arg) {
+static void chain_close(void *arg) {
     struct chain *c = arg;
     for (size_t i = 0; i < ROWS; i++)
         background_close(c->backgrounds[i]);
-    aws_place_close(c->place);
+    aws_region_close(c->region);
     http_client_close(c->http);
     free(c);
 }
@@ -70,26 +71,26 @@ struct credentials_provider *credentials_open_chain(struct loop *loop,
     struct http_client *http = http_client_open(loop, &settings);
     if (http == NULL) {
         log_error("libcurl cannot be set up: credentials are looked for in the environment alone");
-        return credentials_open_default();
+        return credentials_open_environment();
     }
     struct chain *c = mem_zero(sizeof *c);
     struct credentials_source sources[ROWS];
     c->http = http;
-    c->place = aws_place_open(loop, http, options);
-    const struct fetch_context ctx = {loop, http, options, &c->clock, c->place};
+    c->region = aws_region_open(loop, http, options);
+    const struct fetch_context ctx = {loop, http, options, &c->clock, c->region};
     for (size_t i = 0; i < ROWS; i++) {
         if (rows[i].start == NULL) {
             sources[i] = credentials_environment();
             continue;
         }
-        c->backgrounds[i] = background_open(&ctx, rows[i].start, on_ready, c);
+        c->backgrounds[i] = background_open(&ctx, rows[i].start, chain_on_ready, c);
         sources[i] = (struct credentials_source){rows[i].name, background_fetch, c->backgrounds[i]};
     }
     const struct credentials_background background = {.loop = loop,
                                                       .clock = &c->clock,
-                                                      .place = c->place,
-                                                      .from = from,
-                                                      .close = close_chain,
+                                                      .region = c->region,
+                                                      .from = chain_from,
+                                                      .close = chain_close,
                                                       .arg = c};
     c->provider = credentials_open_background(sources, ROWS, &background);
     return c->provider;

@@ -1,5 +1,5 @@
 /*
- * All sources of credentials, in the order of the AWS SDKs; docs/credentials.md explains it.
+ * A provider with all sources of credentials, in the order of the AWS SDKs: docs/credentials.md.
  */
 #ifndef COMMON_AWS_CREDENTIALS_CHAIN_H
 #define COMMON_AWS_CREDENTIALS_CHAIN_H
@@ -9,8 +9,8 @@
 #include "common/base/loop.h"
 
 /*
- * `loop` and `options` are borrowed and must outlive the provider, which begins to fetch with the
- * loop's next turn.
+ * `loop` and `options` are borrowed and must outlive the provider, which begins to fetch in the
+ * loop's next iteration.
  */
 struct credentials_provider *credentials_open_chain(struct loop *loop,
                                                     const struct aws_options *options);

@@ -31,7 +31,7 @@ struct container {
     char *authorization; /* NULL: none */
 };
 
-/* --- where may be asked ----------------------------------------------------------------------- */
+/* --- which endpoints are allowed -------------------------------------------------------------- */
 
 static bool is_allowed_host(const char *host) {
     struct in_addr v4;
@@ -50,8 +50,8 @@ static bool is_allowed_host(const char *host) {
     return strcasecmp(host, "localhost") == 0;
 }
 
-/* NULL: allowed. */
-static const char *fault_of(CURLU *u, const char *uri, char **scheme, char **host) {
+/* NULL, or why it is not allowed. `*scheme` and `*host` are for curl_free(). */
+static const char *container_uri_fault(CURLU *u, const char *uri, char **scheme, char **host) {
     if (u == NULL || curl_url_set(u, CURLUPART_URL, uri, CURLU_PATH_AS_IS) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_SCHEME, scheme, 0) != CURLUE_OK ||
         curl_url_get(u, CURLUPART_HOST, host, 0) != CURLUE_OK)
@@ -68,7 +68,7 @@ static const char *fault_of(CURLU *u, const char *uri, char **scheme, char **hos
 bool container_uri_is_allowed(const char *uri, char *detail, size_t detail_size) {
     char *scheme = NULL, *host = NULL;
     CURLU *u = curl_url();
-    const char *fault = fault_of(u, uri, &scheme, &host);
+    const char *fault = container_uri_fault(u, uri, &scheme, &host);
     if (fault != NULL)
         snprintf(detail, detail_size, "%s", fault);
     curl_free(scheme);
@@ -79,14 +79,14 @@ bool container_uri_is_allowed(const char *uri, char *detail, size_t detail_size)
 
 /* --- one fetch -------------------------------------------------------------------------------- */
 
-static void release(struct fetch *f) {
+static void container_release(struct fetch *f) {
     struct container *c = (struct container *)f;
     attempts_cancel(&c->attempts);
     free(c->url);
     mem_wipe_string(c->authorization);
 }
 
-static struct http_call *send_request(void *arg, struct attempts *a) {
+static struct http_call *container_send(void *arg, struct attempts *a) {
     struct container *c = arg;
     const struct http_header headers[] = {{"Accept", "application/json"},
                                           {"Authorization", c->authorization}};
@@ -100,10 +100,10 @@ static struct http_call *send_request(void *arg, struct attempts *a) {
         .answer_max = ANSWER_BYTES_MAX,
         .is_private = true,
     };
-    return http_start(c->fetch.ctx.http, &request, attempts_told, a);
+    return http_start(c->fetch.ctx.http, &request, attempts_on_answer, a);
 }
 
-static void done(void *arg, const struct http_answer *answer) {
+static void container_on_answer(void *arg, const struct http_answer *answer) {
     struct container *c = arg;
     struct credentials found;
     char detail[256];
@@ -118,11 +118,12 @@ static void done(void *arg, const struct http_answer *answer) {
         fetch_found(&c->fetch, &found, answer->date, "the container's endpoint");
 }
 
-static const struct attempts_of attempts_of_container = {send_request, NULL, done, ATTEMPTS};
+static const struct attempts_ops container_attempts = {container_send, NULL, container_on_answer,
+                                                       ATTEMPTS};
 
-/* NULL in `*out` where there is none to send; false: there should be one. */
-static bool read_authorization(const struct aws_credential_options *o, char **out, char *detail,
-                               size_t detail_size) {
+/* `*out` is NULL where none is configured. False: it is configured and cannot be used. */
+static bool container_read_authorization(const struct aws_credential_options *o, char **out,
+                                         char *detail, size_t detail_size) {
     static const char file_variable[] = "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
                       variable[] = "AWS_CONTAINER_AUTHORIZATION_TOKEN";
     char why[256];
@@ -139,7 +140,7 @@ static bool read_authorization(const struct aws_credential_options *o, char **ou
     } else {
         *out = mem_string(o->container_token);
     }
-    /* It would begin another header. */
+    /* In a header, the end of a line would begin another header. */
     if (*out == NULL || (**out != '\0' && strpbrk(*out, "\r\n") == NULL))
         return true;
     snprintf(detail, detail_size, "%s %s",
@@ -150,7 +151,8 @@ static bool read_authorization(const struct aws_credential_options *o, char **ou
     return false;
 }
 
-static char *url_of(const struct aws_credential_options *o, char *detail, size_t detail_size) {
+static char *container_url(const struct aws_credential_options *o, char *detail,
+                           size_t detail_size) {
     struct buffer url;
     if (o->container_relative_uri == NULL) {
         char why[160];
@@ -176,16 +178,16 @@ struct fetch *container_start(const struct fetch_context *ctx, struct fetch_resu
         *now = (struct fetch_result){.found = CREDENTIALS_NOT_CONFIGURED};
         return NULL;
     }
-    char *url = url_of(o, detail, sizeof detail);
+    char *url = container_url(o, detail, sizeof detail);
     if (url == NULL)
         return fetch_broken(now, "%s", detail);
-    if (!read_authorization(o, &authorization, detail, sizeof detail)) {
+    if (!container_read_authorization(o, &authorization, detail, sizeof detail)) {
         free(url);
         return fetch_broken(now, "%s", detail);
     }
-    struct container *c = fetch_new(sizeof *c, release, ctx, fn, arg);
+    struct container *c = fetch_new(sizeof *c, container_release, ctx, fn, arg);
     c->url = url;
     c->authorization = authorization;
-    attempts_start(&c->attempts, ctx->loop, &attempts_of_container, c);
+    attempts_start(&c->attempts, ctx->loop, &container_attempts, c);
     return &c->fetch;
 }

@@ -11,7 +11,7 @@
 
 /* --- time ------------------------------------------------------------------------------------- */
 
-/* Two digits at `*s`, which moves behind them; -1: there are none. */
+/* The number of two digits at `*s`, which is moved behind them; -1: there are none. */
 static int two_digits(const char **s) {
     const char *at = *s;
     if (at[0] < '0' || at[0] > '9' || at[1] < '0' || at[1] > '9')
@@ -37,8 +37,8 @@ static bool read_offset(const char *s, int64_t *offset_s) {
     return minutes >= 0 && hours < 24 && minutes < 60 && *s == '\0';
 }
 
-/* The digits of a date and a time, each part followed by this character. */
-static bool read_parts(const char **s, int parts[7]) {
+/* The parts of a date and a time, two digits each; the year is two parts. */
+static bool read_time_parts(const char **s, int parts[7]) {
     static const char behind[7] = {'\0', '-', '-', 'T', ':', ':', '\0'};
     for (int i = 0; i < 7; i++) {
         parts[i] = two_digits(s);
@@ -51,7 +51,7 @@ static bool read_parts(const char **s, int parts[7]) {
 bool credentials_time_read(const char *text, int64_t *seconds) {
     int parts[7];
     int64_t offset_s;
-    if (!read_parts(&text, parts))
+    if (!read_time_parts(&text, parts))
         return false;
     if (*text == '.') {
         size_t digits = strspn(++text, "0123456789");
@@ -73,15 +73,6 @@ bool credentials_time_read(const char *text, int64_t *seconds) {
 }
 
 /* --- the document ----------------------------------------------------------------------------- */
-
-bool credentials_text_is_sound(const char *text) {
-    if (*text == '\0')
-        return false;
-    for (; *text != '\0'; text++)
-        if (*text <= ' ' || *text > '~')
-            return false;
-    return true;
-}
 
 enum {
     KEY_ID,
@@ -111,7 +102,8 @@ static const char *name_of(const struct document *d, int member) {
     return names[member];
 }
 
-static bool read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
+static bool document_read_member(void *arg, const char *key, size_t key_len,
+                                 struct json_value value) {
     struct document *d = arg;
     size_t len;
     if (key_len == 7 && memcmp(key, "Version", 7) == 0)
@@ -128,7 +120,7 @@ static bool read_member(void *arg, const char *key, size_t key_len, struct json_
     return true;
 }
 
-static bool check(struct document *d, int64_t *expires, char *detail, size_t detail_size) {
+static bool document_check(struct document *d, int64_t *expires, char *detail, size_t detail_size) {
     char **m = d->members;
     if (d->odd != NULL) {
         snprintf(detail, detail_size, "its %s is no string", d->odd);
@@ -158,11 +150,12 @@ bool credentials_document_read(enum document_kind kind, const char *json, size_t
     struct document d = {.kind = kind};
     int64_t expires = 0;
     char fault[160];
-    bool sound = json_read_object(json, n, JSON_DEPTH_MAX, read_member, &d, fault, sizeof fault);
+    bool sound =
+        json_read_object(json, n, JSON_DEPTH_MAX, document_read_member, &d, fault, sizeof fault);
     if (!sound)
         snprintf(detail, detail_size, "it is not JSON: %s", fault);
     else
-        sound = check(&d, &expires, detail, detail_size);
+        sound = document_check(&d, &expires, detail, detail_size);
     if (sound) {
         *out = (struct credentials){.access_key_id = d.members[KEY_ID],
                                     .secret_access_key = d.members[SECRET],

@@ -1,8 +1,9 @@
 /*
- * Fetching credentials without waiting: what all places have in common that need time to answer.
+ * Fetching credentials without waiting: what the sources that take time have in common.
  *
- * `imds_start()` and its like begin a fetch. They return it, and then `fn` is told once, from the
- * loop; or NULL, and then `now` says at once what came of it. The fetch is gone when `fn` returns.
+ * imds_start(), container_start() and the like begin a fetch. Either they return it, and `fn` is
+ * called once, from the loop, unless it is cancelled; the fetch is gone when `fn` returns. Or they
+ * return NULL, and `now` holds the result already. All of this belongs to the thread of the loop.
  */
 #ifndef COMMON_AWS_CREDENTIALS_FETCH_H
 #define COMMON_AWS_CREDENTIALS_FETCH_H
@@ -12,33 +13,31 @@
 #include <stdint.h>
 
 #include "common/aws/clock.h"
-#include "common/aws/credentials/provider.h"
+#include "common/aws/credentials/credentials.h"
 #include "common/base/http/client.h"
 #include "common/base/loop.h"
 
 struct aws_options;
-struct aws_place;
+struct aws_region;
 
-/* What fetches use; all borrowed, and outlives them. */
+/* What all fetches use. All are borrowed and outlive the fetch. */
 struct fetch_context {
     struct loop *loop;
     struct http_client *http;
     const struct aws_options *options;
     struct aws_clock *clock;
-    struct aws_place *place; /* where STS is */
+    struct aws_region *region; /* for the endpoint of STS */
 };
 
 struct fetch_result {
     enum credentials_found found;   /* never COMING */
-    struct credentials credentials; /* where FOUND; whoever wants them takes them and zeroes this */
+    struct credentials credentials; /* where FOUND; whoever takes them over zeroes this */
     char detail[512];               /* where BROKEN, and why NOT_CONFIGURED; never a secret */
-    char from[400];                 /* where FOUND: in words, for people */
+    char from[400];                 /* where FOUND: from where, in words for people */
     char region[64];                /* where a region was asked for */
 };
 
 typedef void fetch_done_fn(void *arg, struct fetch_result *result);
-
-struct fetch;
 
 /* The first member of each kind of fetch. */
 struct fetch {
@@ -48,24 +47,29 @@ struct fetch {
     void *arg;
 };
 
-/* `size` bytes, zeroed but for the struct fetch that they begin with. */
+/* --- for callers ------------------------------------------------------------------------------ */
+
+/* `fn` will not be called. Not from within `fn`. Takes NULL. */
+void fetch_cancel(struct fetch *f);
+
+/* --- for the kinds of fetch, from the loop only ----------------------------------------------- */
+
+/* `size` bytes, zeroed but for the struct fetch at their beginning. */
 void *fetch_new(size_t size, void (*release)(struct fetch *f), const struct fetch_context *ctx,
                 fetch_done_fn *fn, void *arg);
-/* Tells, releases and frees; takes the credentials that nobody took with it. From the loop only. */
+/* Calls `fn`, then wipes the credentials that it did not take over, and frees the fetch. */
 void fetch_finish(struct fetch *f, struct fetch_result *result);
-/* Finishes it as broken. */
+/* fetch_finish() as BROKEN, with this `detail`. */
 void fetch_fail(struct fetch *f, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* `fn` will not be called. Not from within `fn`. NULL is fine. */
-void fetch_cancel(struct fetch *f);
-/* For what is known at once: fills `now`, and returns NULL. */
-struct fetch *fetch_broken(struct fetch_result *now, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
 /*
- * Finishes with what came in, and takes it: what has expired already is broken, but where the
- * service's clock (`date`, -1: not known) says otherwise, ours is set right. `fmt`: where from.
+ * fetch_finish() with these credentials, which are taken over and zeroed. Where they have expired
+ * by our clock but not by the service's (`date`: seconds since the epoch, -1: not known), the clock
+ * is set; where they have expired for both, the fetch is BROKEN. `fmt`: from where they are.
  */
 void fetch_found(struct fetch *f, struct credentials *credentials, int64_t date, const char *fmt,
                  ...) __attribute__((format(printf, 4, 5)));
+/* For a start function that fails at once: fills `now` as BROKEN and returns NULL. */
+struct fetch *fetch_broken(struct fetch_result *now, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
 
 #endif

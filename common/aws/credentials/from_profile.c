@@ -5,10 +5,10 @@
 #include <string.h>
 
 #include "common/aws/credentials/container.h"
-#include "common/aws/credentials/document.h"
+#include "common/aws/credentials/environment.h"
 #include "common/aws/credentials/imds.h"
 #include "common/aws/credentials/process.h"
-#include "common/aws/credentials/sts.h"
+#include "common/aws/credentials/sts_assume.h"
 #include "common/aws/credentials/web_identity.h"
 #include "common/aws/options.h"
 #include "common/aws/profile.h"
@@ -16,7 +16,7 @@
 #include "common/aws/shared_files.h"
 #include "common/base/memory.h"
 
-/* What a fetch is started with; a role goes through several profiles. */
+/* What a fetch is started with. The fetch of a role starts others, of other profiles. */
 struct starting {
     const struct fetch_context *ctx;
     const struct profiles *files;
@@ -25,7 +25,7 @@ struct starting {
     void *arg;
 };
 
-/* The profiles on the way to this one, the latest first. */
+/* The chain of source_profile that led to a profile, the nearest first. */
 struct visited {
     const char *profile;
     const struct visited *before;
@@ -75,12 +75,12 @@ static struct fetch *take_keys(const struct starting *s, enum profile_file file,
 
 struct role {
     struct fetch fetch;
-    struct fetch *inner; /* of the base credentials, then of the role's */
+    struct fetch *inner; /* of the base credentials, then of the role's own */
     struct sts_assume assume;
-    char *profile, *role_arn, *session_name, *external_id, *duration_s; /* what it borrows */
+    char *profile, *role_arn, *session_name, *external_id, *duration_s; /* what `assume` borrows */
 };
 
-static void release(struct fetch *f) {
+static void role_release(struct fetch *f) {
     struct role *r = (struct role *)f;
     fetch_cancel(r->inner);
     free(r->profile);
@@ -90,7 +90,7 @@ static void release(struct fetch *f) {
     free(r->duration_s);
 }
 
-static void on_assumed(void *arg, struct fetch_result *result) {
+static void role_on_assumed(void *arg, struct fetch_result *result) {
     struct role *r = arg;
     r->inner = NULL;
     if (result->found != CREDENTIALS_FOUND) {
@@ -103,15 +103,15 @@ static void on_assumed(void *arg, struct fetch_result *result) {
     fetch_finish(&r->fetch, result);
 }
 
-static void assume(struct role *r, const struct credentials *base) {
-    r->inner = sts_assume_start(&r->fetch.ctx, &r->assume, base, on_assumed, r);
+static void role_assume(struct role *r, const struct credentials *base) {
+    r->inner = sts_assume_start(&r->fetch.ctx, &r->assume, base, role_on_assumed, r);
 }
 
-static void on_base(void *arg, struct fetch_result *result) {
+static void role_on_base(void *arg, struct fetch_result *result) {
     struct role *r = arg;
     r->inner = NULL;
     if (result->found == CREDENTIALS_FOUND)
-        assume(r, &result->credentials);
+        role_assume(r, &result->credentials);
     else
         fetch_fail(&r->fetch, "profile %s, what its role is assumed with: %s", r->profile,
                    result->found == CREDENTIALS_BROKEN || result->detail[0] != '\0'
@@ -151,9 +151,9 @@ static const char *role_fault(const struct starting *s, const char *profile,
     return sts_assume_fault(a);
 }
 
-static struct role *new_role(const struct starting *s, const char *profile) {
+static struct role *role_new(const struct starting *s, const char *profile) {
     const char *session = value(s, profile, "role_session_name");
-    struct role *r = fetch_new(sizeof *r, release, s->ctx, s->fn, s->arg);
+    struct role *r = fetch_new(sizeof *r, role_release, s->ctx, s->fn, s->arg);
     r->profile = mem_string(profile);
     r->role_arn = mem_string(value(s, profile, "role_arn"));
     r->session_name =
@@ -169,7 +169,7 @@ static struct role *new_role(const struct starting *s, const char *profile) {
 
 static struct fetch *start_role(const struct starting *s, const char *profile,
                                 const struct visited *visited) {
-    struct role *r = new_role(s, profile);
+    struct role *r = role_new(s, profile);
     const char *fault = role_fault(s, profile, &r->assume);
     if (fault != NULL) {
         fetch_cancel(&r->fetch);
@@ -177,7 +177,7 @@ static struct fetch *start_role(const struct starting *s, const char *profile,
     }
     const char *source = value(s, profile, "source_profile");
     struct fetch_result now;
-    const struct starting base = {s->ctx, s->files, &now, on_base, r};
+    const struct starting base = {s->ctx, s->files, &now, role_on_base, r};
     const struct visited here = {profile, visited};
     r->inner = source != NULL
                    ? start_source_profile(&base, source, &here)
@@ -185,7 +185,7 @@ static struct fetch *start_role(const struct starting *s, const char *profile,
     if (r->inner != NULL)
         return &r->fetch;
     if (now.found == CREDENTIALS_FOUND) {
-        assume(r, &now.credentials);
+        role_assume(r, &now.credentials);
         credentials_wipe(&now.credentials);
         return &r->fetch;
     }
@@ -240,7 +240,7 @@ static bool is_role(const struct starting *s, const char *profile) {
            value(s, profile, "web_identity_token_file") == NULL;
 }
 
-/* Keys of its own go before its role, so that a profile may name itself. */
+/* A profile may name itself: its own keys take precedence over its role. */
 static struct fetch *start_source_profile(const struct starting *s, const char *profile,
                                           const struct visited *visited) {
     if (!profiles_have(s->files, profile))
@@ -255,23 +255,23 @@ static struct fetch *start_source_profile(const struct starting *s, const char *
     return is_role(s, profile) ? start_role(s, profile, visited) : start_plain(s, profile);
 }
 
-/* --- the two places --------------------------------------------------------------------------- */
+/* --- the two sources -------------------------------------------------------------------------- */
 
-typedef struct fetch *start_fn(const struct starting *s, const char *profile);
+typedef struct fetch *profile_start_fn(const struct starting *s, const char *profile);
 
 static struct fetch *start_if_role(const struct starting *s, const char *profile) {
     return is_role(s, profile) ? start_role(s, profile, NULL) : not_configured(s->now);
 }
 
-static struct fetch *start(const struct fetch_context *ctx, start_fn *kind,
-                           struct fetch_result *now, fetch_done_fn *fn, void *arg) {
+static struct fetch *from_profile_start(const struct fetch_context *ctx, profile_start_fn *kind,
+                                        struct fetch_result *now, fetch_done_fn *fn, void *arg) {
     const char *profile = shared_files_profile(ctx->options);
     struct profiles files;
     char detail[400];
     if (!shared_files_read(ctx->options, &files, detail, sizeof detail))
         return fetch_broken(now, "%s", detail);
-    if (ctx->place != NULL)
-        aws_place_learn(ctx->place, &files);
+    if (ctx->region != NULL)
+        aws_region_learn(ctx->region, &files);
     const struct starting s = {ctx, &files, now, fn, arg};
     struct fetch *f = NULL;
     if (ctx->options->credentials.profile != NULL && !profiles_have(&files, profile))
@@ -285,10 +285,10 @@ static struct fetch *start(const struct fetch_context *ctx, start_fn *kind,
 
 struct fetch *profile_role_start(const struct fetch_context *ctx, struct fetch_result *now,
                                  fetch_done_fn *fn, void *arg) {
-    return start(ctx, start_if_role, now, fn, arg);
+    return from_profile_start(ctx, start_if_role, now, fn, arg);
 }
 
 struct fetch *profile_start(const struct fetch_context *ctx, struct fetch_result *now,
                             fetch_done_fn *fn, void *arg) {
-    return start(ctx, start_plain, now, fn, arg);
+    return from_profile_start(ctx, start_plain, now, fn, arg);
 }

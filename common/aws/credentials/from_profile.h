@@ -1,22 +1,22 @@
 /*
  * Credentials of the profile: AWS_PROFILE, else `default`.
  *
- * Two places in the SDKs' order, as the web identity of the environment goes between them. Each
- * reads the files again. A variable that names a file that is not there, and an AWS_PROFILE that no
- * file has, are faults and not "not configured".
+ * The profile is two sources, because in the SDKs' order the web identity of the environment comes
+ * between them. Each reads the shared files again. It is BROKEN, and not NOT_CONFIGURED, where a
+ * variable names a file that does not exist, or AWS_PROFILE a profile that neither file has.
  */
 #ifndef COMMON_AWS_CREDENTIALS_FROM_PROFILE_H
 #define COMMON_AWS_CREDENTIALS_FROM_PROFILE_H
 
 #include "common/aws/credentials/fetch.h"
 
-/* role_arn with source_profile or credential_source: AssumeRole. */
+/* A profile with role_arn and source_profile or credential_source: AssumeRole. */
 struct fetch *profile_role_start(const struct fetch_context *ctx, struct fetch_result *now,
                                  fetch_done_fn *fn, void *arg);
 
 /*
- * role_arn with web_identity_token_file; keys of the credentials file; credential_process; keys of
- * the config file. SSO is a fault that says that it is not supported.
+ * The first that the profile has of: role_arn with web_identity_token_file; keys in the credentials
+ * file; credential_process; keys in the config file. A profile of SSO is BROKEN: not supported.
  */
 struct fetch *profile_start(const struct fetch_context *ctx, struct fetch_result *now,
                             fetch_done_fn *fn, void *arg);

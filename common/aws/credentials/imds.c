@@ -62,14 +62,14 @@ bool imds_is_likely(const struct aws_options *o) {
     return false;
 }
 
-static void release(struct fetch *f) {
+static void imds_release(struct fetch *f) {
     struct imds *m = (struct imds *)f;
     attempts_cancel(&m->attempts);
     aws_endpoint_free(&m->endpoint);
     explicit_bzero(m->token, sizeof m->token);
 }
 
-static struct http_call *send_request(void *arg, struct attempts *a) {
+static struct http_call *imds_send(void *arg, struct attempts *a) {
     struct imds *m = arg;
     struct buffer url;
     buffer_init(&url, URL_BYTES_MAX);
@@ -89,13 +89,13 @@ static struct http_call *send_request(void *arg, struct attempts *a) {
         .is_private = true,
     };
     struct http_call *call =
-        url.failed ? NULL : http_start(m->fetch.ctx.http, &request, attempts_told, a);
+        url.failed ? NULL : http_start(m->fetch.ctx.http, &request, attempts_on_answer, a);
     buffer_free(&url);
     return call;
 }
 
-/* The first line, which must be one word. */
-static bool read_word(const struct http_answer *answer, char *out) {
+/* The first line of the answer, which must be one word. */
+static bool imds_read_word(const struct http_answer *answer, char *out) {
     size_t n = strcspn(answer->body, "\r\n");
     if (n == 0 || n >= WORD_MAX)
         return false;
@@ -104,35 +104,35 @@ static bool read_word(const struct http_answer *answer, char *out) {
     return credentials_text_is_sound(out);
 }
 
-static void finish_none(struct imds *m, const char *why) {
+static void imds_finish_none(struct imds *m, const char *why) {
     struct fetch_result result = {.found = CREDENTIALS_NOT_CONFIGURED};
     snprintf(result.detail, sizeof result.detail, "%s", why);
     fetch_finish(&m->fetch, &result);
 }
 
-static void fail(struct imds *m, const struct http_answer *answer) {
+static void imds_fail(struct imds *m, const struct http_answer *answer) {
     bool own = m->fetch.ctx.options->credentials.imds_endpoint != NULL;
     if (answer->result == HTTP_ANSWERED && answer->status == 404 && m->step == STEP_ROLE)
-        finish_none(m, "the instance has no role");
+        imds_finish_none(m, "the instance has no role");
     else if (answer->result == HTTP_ANSWERED && m->step == STEP_TOKEN && answer->status < 500)
         fetch_fail(&m->fetch, "IMDSv2 gave no token: status %d", answer->status);
     else if (answer->result == HTTP_ANSWERED)
         fetch_fail(&m->fetch, "/%s answered with status %d", paths[m->step], answer->status);
-    else if (m->step == STEP_TOKEN && !own) /* there is no such thing here */
-        finish_none(m, answer->error);
+    else if (m->step == STEP_TOKEN && !own) /* this is no instance */
+        imds_finish_none(m, answer->error);
     else
         fetch_fail(&m->fetch, "/%s: %s", paths[m->step], answer->error);
 }
 
-static void done(void *arg, const struct http_answer *answer);
-static const struct attempts_of attempts_of_imds = {send_request, NULL, done, ATTEMPTS};
+static void imds_on_answer(void *arg, const struct http_answer *answer);
+static const struct attempts_ops imds_attempts = {imds_send, NULL, imds_on_answer, ATTEMPTS};
 
-static void next(struct imds *m, enum step step) {
+static void imds_next(struct imds *m, enum step step) {
     m->step = step;
-    attempts_start(&m->attempts, m->fetch.ctx.loop, &attempts_of_imds, m);
+    attempts_start(&m->attempts, m->fetch.ctx.loop, &imds_attempts, m);
 }
 
-static void take_credentials(struct imds *m, const struct http_answer *answer) {
+static void imds_finish_credentials(struct imds *m, const struct http_answer *answer) {
     struct credentials found;
     char detail[256];
     if (!credentials_document_read(DOCUMENT_METADATA, answer->body, answer->body_len, &found,
@@ -143,10 +143,10 @@ static void take_credentials(struct imds *m, const struct http_answer *answer) {
     fetch_found(&m->fetch, &found, answer->date, "the instance metadata, role %s", m->role);
 }
 
-static void take_region(struct imds *m, const struct http_answer *answer) {
+static void imds_finish_region(struct imds *m, const struct http_answer *answer) {
     struct fetch_result result = {.found = CREDENTIALS_FOUND};
     char region[WORD_MAX];
-    if (!read_word(answer, region) || strlen(region) >= sizeof result.region) {
+    if (!imds_read_word(answer, region) || strlen(region) >= sizeof result.region) {
         fetch_fail(&m->fetch, "/%s gave no region", paths[STEP_REGION]);
         return;
     }
@@ -154,30 +154,30 @@ static void take_region(struct imds *m, const struct http_answer *answer) {
     fetch_finish(&m->fetch, &result);
 }
 
-static void done(void *arg, const struct http_answer *answer) {
+static void imds_on_answer(void *arg, const struct http_answer *answer) {
     struct imds *m = arg;
     if (answer->result != HTTP_ANSWERED || answer->status != 200) {
-        fail(m, answer);
+        imds_fail(m, answer);
         return;
     }
     switch (m->step) {
     case STEP_TOKEN:
-        if (read_word(answer, m->token))
-            next(m, m->wanted == IMDS_REGION ? STEP_REGION : STEP_ROLE);
+        if (imds_read_word(answer, m->token))
+            imds_next(m, m->wanted == IMDS_REGION ? STEP_REGION : STEP_ROLE);
         else
             fetch_fail(&m->fetch, "the token of IMDSv2 is no token");
         return;
     case STEP_ROLE:
-        if (read_word(answer, m->role))
-            next(m, STEP_CREDENTIALS);
+        if (imds_read_word(answer, m->role))
+            imds_next(m, STEP_CREDENTIALS);
         else
-            finish_none(m, "the instance has no role");
+            imds_finish_none(m, "the instance has no role");
         return;
     case STEP_CREDENTIALS:
-        take_credentials(m, answer);
+        imds_finish_credentials(m, answer);
         return;
     case STEP_REGION:
-        take_region(m, answer);
+        imds_finish_region(m, answer);
         return;
     }
 }
@@ -195,9 +195,9 @@ struct fetch *imds_start(const struct fetch_context *ctx, enum imds_wanted wante
     const char *url = o->imds_endpoint != NULL ? o->imds_endpoint : default_endpoint;
     if (!aws_endpoint_read(url, &endpoint, detail, sizeof detail))
         return fetch_broken(now, "AWS_EC2_METADATA_SERVICE_ENDPOINT %s", detail);
-    struct imds *m = fetch_new(sizeof *m, release, ctx, fn, arg);
+    struct imds *m = fetch_new(sizeof *m, imds_release, ctx, fn, arg);
     m->wanted = wanted;
     m->endpoint = endpoint;
-    next(m, STEP_TOKEN);
+    imds_next(m, STEP_TOKEN);
     return &m->fetch;
 }

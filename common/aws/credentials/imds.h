@@ -1,8 +1,8 @@
 /*
- * The instance metadata service of EC2, version 2 alone: a PUT for a token, then GETs with it.
+ * The instance metadata service of EC2, version 2 only: a PUT for a token, then GETs with it.
  *
- * Of AWS: "Use the Instance Metadata Service to access instance metadata" of the EC2 User Guide;
- * time-outs of 1 s as in the SDKs.
+ * After "Use the Instance Metadata Service to access instance metadata" of the EC2 User Guide;
+ * time-outs of 1 s, as in the SDKs.
  */
 #ifndef COMMON_AWS_CREDENTIALS_IMDS_H
 #define COMMON_AWS_CREDENTIALS_IMDS_H
@@ -15,16 +15,18 @@ enum imds_wanted {
 };
 
 /*
- * At AWS_EC2_METADATA_SERVICE_ENDPOINT, else 169.254.169.254, without any proxy. NOT_CONFIGURED at
- * once where AWS_EC2_METADATA_DISABLED is true, and later where nobody answers there (this is no
- * instance) or the instance has no role; BROKEN where what is there does not do its work.
+ * See common/aws/credentials/fetch.h. Asks AWS_EC2_METADATA_SERVICE_ENDPOINT, else 169.254.169.254;
+ * no proxy is used. NOT_CONFIGURED where AWS_EC2_METADATA_DISABLED is true, where nothing answers
+ * at 169.254.169.254 (this is no instance) and where the instance has no role; BROKEN where the
+ * service answers with an error.
  */
 struct fetch *imds_start(const struct fetch_context *ctx, enum imds_wanted wanted,
                          struct fetch_result *now, fetch_done_fn *fn, void *arg);
 
 /*
- * Whether it is worth relying on: not disabled, and at an endpoint of our own or on what the
- * machine's firmware says is an instance. Reads /sys.
+ * Whether the service is likely to be there: it is not disabled, and either
+ * AWS_EC2_METADATA_SERVICE_ENDPOINT is set or the firmware says that this machine is an instance.
+ * Reads /sys.
  */
 bool imds_is_likely(const struct aws_options *o);
 

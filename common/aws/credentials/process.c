@@ -17,8 +17,8 @@
 
 enum {
     OUTPUT_BYTES_MAX = 64 * 1024,
-    COMPLAINT_BYTES_MAX = 1024,
-    LOOK_EVERY_MS = 20 /* whether it has ended, once it has closed its output */
+    STDERR_BYTES_MAX = 1024,
+    CHECK_END_EVERY_MS = 20 /* once it has closed its output */
 };
 
 extern char **environ;
@@ -44,7 +44,7 @@ static void end_word(struct splitting *s) {
     s->begun = false;
 }
 
-/* From behind the opening quote to behind the closing one; false: there is none. */
+/* Reads from behind the opening quote to behind the closing one. False: there is no closing one. */
 static bool take_quoted(struct splitting *s, char quote) {
     for (; *s->at != '\0' && *s->at != quote; s->at++) {
         if (quote == '"' && *s->at == '\\' && (s->at[1] == '"' || s->at[1] == '\\'))
@@ -106,11 +106,11 @@ struct process {
     struct pipe_end out, err;
     bool too_long;
     int64_t timeout_ms;
-    struct loop_timer deadline, look;
+    struct loop_timer deadline, check_end;
     char *profile;
 };
 
-static void close_end(struct process *p, struct pipe_end *e) {
+static void pipe_end_close(struct process *p, struct pipe_end *e) {
     if (e->fd < 0)
         return;
     loop_unwatch(p->fetch.ctx.loop, e->fd);
@@ -118,8 +118,8 @@ static void close_end(struct process *p, struct pipe_end *e) {
     e->fd = -1;
 }
 
-/* Its whole group, which is of its own: a script's children too. */
-static void kill_it(struct process *p) {
+/* Kills its process group, and so the children of a script, too. */
+static void process_kill(struct process *p) {
     if (p->pid == 0)
         return;
     kill(-p->pid, SIGKILL);
@@ -128,22 +128,22 @@ static void kill_it(struct process *p) {
     p->pid = 0;
 }
 
-static void free_end(struct process *p, struct pipe_end *e) {
-    close_end(p, e);
+static void pipe_end_free(struct process *p, struct pipe_end *e) {
+    pipe_end_close(p, e);
     mem_wipe_free(e->bytes, e->max);
 }
 
-static void release(struct fetch *f) {
+static void process_release(struct fetch *f) {
     struct process *p = (struct process *)f;
-    kill_it(p);
-    free_end(p, &p->out);
-    free_end(p, &p->err);
+    process_kill(p);
+    pipe_end_free(p, &p->out);
+    pipe_end_free(p, &p->err);
     loop_timer_cancel(f->ctx.loop, &p->deadline);
-    loop_timer_cancel(f->ctx.loop, &p->look);
+    loop_timer_cancel(f->ctx.loop, &p->check_end);
     free(p->profile);
 }
 
-static void finish(struct process *p) {
+static void process_finish(struct process *p) {
     struct credentials found;
     char detail[256];
     if (p->err.len > 0)
@@ -167,28 +167,28 @@ static void finish(struct process *p) {
     }
 }
 
-/* Once its output has ended. */
-static void look(void *arg) {
+/* Called once its output has ended, and then until the process has, too. */
+static void process_check_end(void *arg) {
     struct process *p = arg;
     pid_t ended = waitpid(p->pid, &p->status, WNOHANG);
     if (ended == 0 || (ended < 0 && errno == EINTR)) {
-        loop_timer_set(p->fetch.ctx.loop, &p->look, LOOK_EVERY_MS, look, p);
+        loop_timer_set(p->fetch.ctx.loop, &p->check_end, CHECK_END_EVERY_MS, process_check_end, p);
         return;
     }
-    if (ended < 0) /* somebody else has waited for it: what it printed must do */
+    if (ended < 0) /* its status is gone; judge it by what it printed */
         p->status = 0;
     p->pid = 0;
-    finish(p);
+    process_finish(p);
 }
 
-static void on_deadline(void *arg) {
+static void process_on_deadline(void *arg) {
     struct process *p = arg;
     fetch_fail(&p->fetch, "credential_process of profile %s took longer than %lld ms", p->profile,
                (long long)p->timeout_ms);
 }
 
-/* False at its end. */
-static bool take_some(struct pipe_end *e, bool *too_long) {
+/* False at the end of the output. Beyond the maximum it sets `*too_long` and drops the bytes. */
+static bool pipe_end_read(struct pipe_end *e, bool *too_long) {
     char surplus[4096];
     bool full = e->len == e->max;
     ssize_t n = full ? read(e->fd, surplus, sizeof surplus)
@@ -202,32 +202,32 @@ static bool take_some(struct pipe_end *e, bool *too_long) {
     return n > 0;
 }
 
-static void on_output(void *arg, uint32_t events) {
+static void process_on_output(void *arg, uint32_t events) {
     (void)events;
     struct process *p = arg;
-    if (take_some(&p->out, &p->too_long) && !p->too_long)
+    if (pipe_end_read(&p->out, &p->too_long) && !p->too_long)
         return;
-    close_end(p, &p->out);
-    if (p->too_long) /* it may go on for ever */
-        kill_it(p);
+    pipe_end_close(p, &p->out);
+    if (p->too_long) /* it may print for ever */
+        process_kill(p);
     if (p->pid == 0)
-        finish(p);
+        process_finish(p);
     else
-        look(p);
+        process_check_end(p);
 }
 
-static void on_complaint(void *arg, uint32_t events) {
+static void process_on_stderr(void *arg, uint32_t events) {
     (void)events;
     struct process *p = arg;
-    bool too_long = false; /* the beginning is enough */
-    if (!take_some(&p->err, &too_long))
-        close_end(p, &p->err);
+    bool too_long = false; /* only the beginning is kept */
+    if (!pipe_end_read(&p->err, &too_long))
+        pipe_end_close(p, &p->err);
 }
 
 /* --- starting --------------------------------------------------------------------------------- */
 
-static int spawn_with(pid_t *pid, char **words, int out_fd, int err_fd,
-                      posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes) {
+static int process_spawn_with(pid_t *pid, char **words, int out_fd, int err_fd,
+                              posix_spawn_file_actions_t *actions, posix_spawnattr_t *attributes) {
     sigset_t none, defaults;
     sigemptyset(&none);
     sigemptyset(&defaults);
@@ -236,7 +236,7 @@ static int spawn_with(pid_t *pid, char **words, int out_fd, int err_fd,
     posix_spawn_file_actions_adddup2(actions, out_fd, 1);
     posix_spawn_file_actions_adddup2(actions, err_fd, 2);
 #if defined __GLIBC__ && __GLIBC_PREREQ(2, 34)
-    posix_spawn_file_actions_addclosefrom_np(actions, 3); /* libraries' sockets among them */
+    posix_spawn_file_actions_addclosefrom_np(actions, 3); /* sockets of libraries included */
 #endif
     posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGMASK |
                                              POSIX_SPAWN_SETSIGDEF);
@@ -246,8 +246,8 @@ static int spawn_with(pid_t *pid, char **words, int out_fd, int err_fd,
     return posix_spawnp(pid, words[0], actions, attributes, words, environ);
 }
 
-/* An errno; 0: it runs. */
-static int spawn(pid_t *pid, char **words, int out_fd, int err_fd) {
+/* 0, or an errno. */
+static int process_spawn(pid_t *pid, char **words, int out_fd, int err_fd) {
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
     int fault = posix_spawn_file_actions_init(&actions);
@@ -255,7 +255,7 @@ static int spawn(pid_t *pid, char **words, int out_fd, int err_fd) {
         return fault;
     fault = posix_spawnattr_init(&attributes);
     if (fault == 0) {
-        fault = spawn_with(pid, words, out_fd, err_fd, &actions, &attributes);
+        fault = process_spawn_with(pid, words, out_fd, err_fd, &actions, &attributes);
         posix_spawnattr_destroy(&attributes);
     }
     posix_spawn_file_actions_destroy(&actions);
@@ -272,7 +272,8 @@ static bool open_pipes(int out[2], int err[2]) {
     return false;
 }
 
-static bool watch(struct process *p, struct pipe_end *e, int fd, size_t max, loop_fd_fn *fn) {
+static bool process_watch(struct process *p, struct pipe_end *e, int fd, size_t max,
+                          loop_fd_fn *fn) {
     *e = (struct pipe_end){fd, mem_zero(max), 0, max};
     return fcntl(fd, F_SETFL, O_NONBLOCK) == 0 && loop_watch(p->fetch.ctx.loop, fd, EPOLLIN, fn, p);
 }
@@ -288,7 +289,7 @@ struct fetch *credential_process_start(const struct fetch_context *ctx, const ch
         return fetch_broken(now, "profile %s: %s", profile, detail);
     int fault = open_pipes(out, err) ? 0 : errno;
     if (fault == 0) {
-        fault = spawn(&pid, words, out[1], err[1]);
+        fault = process_spawn(&pid, words, out[1], err[1]);
         close(out[1]);
         close(err[1]);
         if (fault != 0) {
@@ -300,13 +301,13 @@ struct fetch *credential_process_start(const struct fetch_context *ctx, const ch
     if (fault != 0)
         return fetch_broken(now, "credential_process of profile %s cannot be run: %s", profile,
                             strerror(fault));
-    struct process *p = fetch_new(sizeof *p, release, ctx, fn, arg);
+    struct process *p = fetch_new(sizeof *p, process_release, ctx, fn, arg);
     p->pid = pid;
     p->timeout_ms = timeout_ms;
     p->profile = mem_string(profile);
-    bool watched = watch(p, &p->out, out[0], OUTPUT_BYTES_MAX, on_output);
-    watched = watch(p, &p->err, err[0], COMPLAINT_BYTES_MAX, on_complaint) && watched;
-    /* Unwatched it ends by the deadline, and says so. */
-    loop_timer_set(ctx->loop, &p->deadline, watched ? timeout_ms : 0, on_deadline, p);
+    bool watched = process_watch(p, &p->out, out[0], OUTPUT_BYTES_MAX, process_on_output);
+    watched = process_watch(p, &p->err, err[0], STDERR_BYTES_MAX, process_on_stderr) && watched;
+    /* Where its output cannot be watched it fails at once, by the deadline. */
+    loop_timer_set(ctx->loop, &p->deadline, watched ? timeout_ms : 0, process_on_deadline, p);
     return &p->fetch;
 }

@@ -12,92 +12,38 @@
 #include "common/base/memory.h"
 
 enum {
-    ADVISORY_S = 15 * 60,  /* before expiry, as in the SDKs: from here on a new one is fetched, */
-    MANDATORY_S = 10 * 60, /* and from here on it is trouble when there is none */
-    ASK_USABLE_S = 60,     /* between two attempts while what is held can be used */
+    /* Before expiry, as in the SDKs: a provider_refresh begins at the first, and one that has not
+     * worked by the second is worth a warning. */
+    ADVISORY_S = 15 * 60,
+    MANDATORY_S = 10 * 60,
+    ASK_USABLE_S = 60, /* between two attempts while the held credentials can be used */
     ASK_UNUSABLE_S = 1,
-    REFUSED_MOST_S = 10,
-    REFUSED_MEMORY_S = 120,
-    WAIT_MOST_S = 600
+    REFUSED_PAUSE_MAX_S = 10,
+    REFUSED_MEMORY_S = 120, /* a refusal later than this after the one before is a new trouble */
+    WAIT_MAX_S = 600        /* the wall clock may be set meanwhile */
 };
 
 struct credentials_provider {
     struct credentials_source *sources;
     size_t source_count;
-    size_t at; /* the source that is COMING, where the next asking begins; else 0 */
+    size_t at; /* the source that is COMING, which is asked first next time; else 0 */
     struct credentials_background background; /* zeroed: none */
     struct loop_timer timer;
     struct credentials held;
     unsigned serial;
     size_t found_in;    /* the source of what is held */
-    int64_t refresh_at; /* seconds since the epoch, as all of these */
+    int64_t refresh_at; /* this and all times below: seconds since the epoch by AWS's clock */
     bool refused;
     int64_t refused_at, refused_pause_s;
     bool asked, coming;
     int64_t asked_at;
-    char why[1024], said[1024];
+    char why[1024], logged[1024]; /* the reason why there are none; the last one logged */
 };
 
-void credentials_copy(const struct credentials *from, struct credentials *to) {
-    *to = (struct credentials){mem_string(from->access_key_id), mem_string(from->secret_access_key),
-                               mem_string(from->session_token), from->expires};
-}
+/* --- when to provider_ask
+ * ------------------------------------------------------------------------------ */
 
-void credentials_wipe(struct credentials *c) {
-    mem_wipe_string(c->access_key_id);
-    mem_wipe_string(c->secret_access_key);
-    mem_wipe_string(c->session_token);
-    *c = (struct credentials){0};
-}
-
-/* --- the environment -------------------------------------------------------------------------- */
-
-static const char *variable(const char *name) {
-    const char *value = getenv(name);
-    return value != NULL && *value != '\0' ? value : NULL;
-}
-
-/* They go into headers, where a line's end would begin another. */
-static bool is_sound(const char *value) {
-    for (; *value != '\0'; value++)
-        if (*value <= ' ' || *value > '~')
-            return false;
-    return true;
-}
-
-static enum credentials_found fetch_environment(void *state, struct credentials *out, char *detail,
-                                                size_t detail_size) {
-    (void)state;
-    static const char id_name[] = "AWS_ACCESS_KEY_ID", secret_name[] = "AWS_SECRET_ACCESS_KEY",
-                      token_name[] = "AWS_SESSION_TOKEN";
-    const char *id = variable(id_name), *secret = variable(secret_name),
-               *token = variable(token_name);
-    if (id == NULL && secret == NULL)
-        return CREDENTIALS_NOT_CONFIGURED;
-    if (id == NULL || secret == NULL) {
-        snprintf(detail, detail_size, "%s is set without %s", id != NULL ? id_name : secret_name,
-                 id != NULL ? secret_name : id_name);
-        return CREDENTIALS_BROKEN;
-    }
-    const char *odd = !is_sound(id)                       ? id_name
-                      : !is_sound(secret)                 ? secret_name
-                      : token != NULL && !is_sound(token) ? token_name
-                                                          : NULL;
-    if (odd != NULL) {
-        snprintf(detail, detail_size, "%s holds a blank or another character that no key has", odd);
-        return CREDENTIALS_BROKEN;
-    }
-    *out = (struct credentials){mem_string(id), mem_string(secret), mem_string(token), 0};
-    return CREDENTIALS_FOUND;
-}
-
-struct credentials_source credentials_environment(void) {
-    return (struct credentials_source){"the environment", fetch_environment, NULL};
-}
-
-/* --- the provider ----------------------------------------------------------------------------- */
-
-static int64_t ours_to_aws(const struct credentials_provider *p, int64_t now) {
+static int64_t to_aws_time(const struct credentials_provider *p, int64_t now) {
     return now + (p->background.clock != NULL ? p->background.clock->offset_s : 0);
 }
 
@@ -106,7 +52,7 @@ static bool is_usable(const struct credentials_provider *p, int64_t now) {
            (p->held.expires == 0 || now < p->held.expires);
 }
 
-/* When to ask again after p->asked_at; INT64_MAX: not before something happens. */
+/* When to provider_ask again; INT64_MAX: not before AWS refuses what is held. */
 static int64_t next_ask(const struct credentials_provider *p, int64_t now) {
     if (!is_usable(p, now))
         return p->asked_at + (p->refused ? p->refused_pause_s : ASK_UNUSABLE_S);
@@ -122,7 +68,7 @@ static bool is_due(const struct credentials_provider *p, int64_t now) {
     return !p->asked || now < p->asked_at || now >= next_ask(p, now);
 }
 
-static void say_none(struct credentials_provider *p, const char *details) {
+static void explain_none(struct credentials_provider *p, const char *details) {
     int n = snprintf(p->why, sizeof p->why, "no credentials are configured; looked in");
     for (size_t i = 0; i < p->source_count && (size_t)n < sizeof p->why; i++)
         n += snprintf(p->why + n, sizeof p->why - (size_t)n, "%s %s", i > 0 ? "," : "",
@@ -131,8 +77,9 @@ static void say_none(struct credentials_provider *p, const char *details) {
         snprintf(p->why + n, sizeof p->why - (size_t)n, "%s", details);
 }
 
-/* Leaves in `why` what to say when it has found none. */
-static enum credentials_found ask(struct credentials_provider *p, struct credentials *found) {
+/* Sets p->why where it has found none. */
+static enum credentials_found provider_ask(struct credentials_provider *p,
+                                           struct credentials *found) {
     char details[512] = "";
     size_t i = p->at, n = 0;
     for (p->at = 0; i < p->source_count; i++) {
@@ -147,7 +94,7 @@ static enum credentials_found ask(struct credentials_provider *p, struct credent
                 n += (size_t)snprintf(details + n, sizeof details - n, "; %s: %s", s->name, detail);
             break;
         case CREDENTIALS_COMING:
-            p->at = i; /* those before it have said that they are not configured */
+            p->at = i; /* the sources before it are not configured */
             snprintf(p->why, sizeof p->why, "credentials are being fetched from %s", s->name);
             return CREDENTIALS_COMING;
         case CREDENTIALS_BROKEN:
@@ -155,29 +102,29 @@ static enum credentials_found ask(struct credentials_provider *p, struct credent
             return CREDENTIALS_BROKEN;
         }
     }
-    say_none(p, details);
+    explain_none(p, details);
     return CREDENTIALS_NOT_CONFIGURED;
 }
 
-static void say_found(struct credentials_provider *p, int64_t now) {
+static void log_found(struct credentials_provider *p, int64_t now) {
     const char *from = credentials_from(p);
     if (p->held.expires == 0)
         log_info("credentials from %s", from);
     else
         log_info("credentials from %s expire_in_s=%lld", from, (long long)(p->held.expires - now));
-    p->said[0] = '\0';
+    p->logged[0] = '\0';
 }
 
-/* Once, until it changes; nothing of a first failure to refresh ahead of time. */
-static void say_trouble(struct credentials_provider *p, int64_t now) {
+/* Logs the reason once, until it changes. A provider_refresh that fails early is no trouble yet. */
+static void log_trouble(struct credentials_provider *p, int64_t now) {
     bool usable = is_usable(p, now);
     if (usable && now < p->held.expires - MANDATORY_S) {
         log_debug("credentials are not refreshed yet: %s", p->why);
         return;
     }
-    if (strcmp(p->said, p->why) == 0)
+    if (strcmp(p->logged, p->why) == 0)
         return;
-    memcpy(p->said, p->why, sizeof p->said);
+    memcpy(p->logged, p->why, sizeof p->logged);
     if (usable)
         log_warn("credentials cannot be refreshed: %s expire_in_s=%lld", p->why,
                  (long long)(p->held.expires - now));
@@ -185,13 +132,13 @@ static void say_trouble(struct credentials_provider *p, int64_t now) {
         log_warn("no credentials can be had: %s", p->why);
 }
 
-static bool is_same_text(const char *a, const char *b) {
+static bool is_same_value(const char *a, const char *b) {
     return a == b || (a != NULL && b != NULL && strcmp(a, b) == 0);
 }
 
-static void hold(struct credentials_provider *p, struct credentials *found, int64_t now) {
-    bool same = is_same_text(p->held.access_key_id, found->access_key_id) &&
-                is_same_text(p->held.session_token, found->session_token) &&
+static void provider_hold(struct credentials_provider *p, struct credentials *found, int64_t now) {
+    bool same = is_same_value(p->held.access_key_id, found->access_key_id) &&
+                is_same_value(p->held.session_token, found->session_token) &&
                 p->held.expires == found->expires;
     credentials_wipe(&p->held);
     p->held = *found;
@@ -202,13 +149,13 @@ static void hold(struct credentials_provider *p, struct credentials *found, int6
         p->refresh_at += (int64_t)(attempts_random() * (ADVISORY_S - MANDATORY_S));
     if (!is_usable(p, now))
         snprintf(p->why, sizeof p->why, "the credentials have expired");
-    else if (p->background.loop != NULL && (!same || p->said[0] != '\0'))
-        say_found(p, now);
+    else if (p->background.loop != NULL && (!same || p->logged[0] != '\0'))
+        log_found(p, now);
 }
 
-static void on_timer(void *arg);
+static void provider_on_timer(void *arg);
 
-static void schedule(struct credentials_provider *p, int64_t now) {
+static void provider_schedule(struct credentials_provider *p, int64_t now) {
     if (p->background.loop == NULL)
         return;
     int64_t at = next_ask(p, now);
@@ -219,44 +166,45 @@ static void schedule(struct credentials_provider *p, int64_t now) {
         return;
     }
     int64_t delay_s = at > now ? at - now : 0;
-    if (delay_s > WAIT_MOST_S) /* the clock of the day may be set */
-        delay_s = WAIT_MOST_S;
-    loop_timer_set(p->background.loop, &p->timer, delay_s > 0 ? delay_s * 1000 : 100, on_timer, p);
+    if (delay_s > WAIT_MAX_S)
+        delay_s = WAIT_MAX_S;
+    loop_timer_set(p->background.loop, &p->timer, delay_s > 0 ? delay_s * 1000 : 100,
+                   provider_on_timer, p);
 }
 
-static void refresh(struct credentials_provider *p, int64_t now) {
+static void provider_refresh(struct credentials_provider *p, int64_t now) {
     struct credentials found = {0};
-    int64_t offset_s = ours_to_aws(p, 0);
-    enum credentials_found what = ask(p, &found);
-    now += ours_to_aws(p, 0) - offset_s; /* a source may have set the clock */
+    int64_t offset_s = to_aws_time(p, 0);
+    enum credentials_found what = provider_ask(p, &found);
+    now += to_aws_time(p, 0) - offset_s; /* a source may have set the clock meanwhile */
     p->asked = true;
     p->asked_at = now;
     p->coming = what == CREDENTIALS_COMING;
     if (what == CREDENTIALS_FOUND)
-        hold(p, &found, now);
+        provider_hold(p, &found, now);
     else if (what != CREDENTIALS_COMING && p->background.loop != NULL)
-        say_trouble(p, now);
-    schedule(p, now);
+        log_trouble(p, now);
+    provider_schedule(p, now);
 }
 
-static void on_timer(void *arg) {
+static void provider_on_timer(void *arg) {
     struct credentials_provider *p = arg;
-    int64_t now = ours_to_aws(p, loop_wall() / 1000);
+    int64_t now = to_aws_time(p, loop_wall() / 1000);
     if (is_due(p, now))
-        refresh(p, now);
+        provider_refresh(p, now);
     else
-        schedule(p, now);
+        provider_schedule(p, now);
 }
 
 void credentials_wake(struct credentials_provider *p) {
-    refresh(p, ours_to_aws(p, loop_wall() / 1000));
+    provider_refresh(p, to_aws_time(p, loop_wall() / 1000));
 }
 
 const struct credentials *credentials_held(struct credentials_provider *p, int64_t now,
                                            const char **why) {
-    if (is_due(p, ours_to_aws(p, now)))
-        refresh(p, ours_to_aws(p, now));
-    if (is_usable(p, ours_to_aws(p, now)))
+    if (is_due(p, to_aws_time(p, now)))
+        provider_refresh(p, to_aws_time(p, now));
+    if (is_usable(p, to_aws_time(p, now)))
         return &p->held;
     *why = p->why;
     return NULL;
@@ -265,8 +213,8 @@ const struct credentials *credentials_held(struct credentials_provider *p, int64
 const struct credentials *credentials_get(struct credentials_provider *p, int64_t now,
                                           const char **why) {
     const struct credentials *held = credentials_held(p, now, why);
-    if (held != NULL && p->background.place != NULL &&
-        aws_place_region(p->background.place, why) == NULL)
+    if (held != NULL && p->background.region != NULL &&
+        aws_region_name(p->background.region, why) == NULL)
         return NULL;
     return held;
 }
@@ -278,15 +226,15 @@ bool credentials_are_coming(const struct credentials_provider *p) {
 void credentials_refused_serial(struct credentials_provider *p, unsigned serial) {
     if (serial != p->serial || p->refused || p->held.access_key_id == NULL)
         return;
-    /* Soon after they were asked for because of a refusal: another fetch helps little. */
+    /* A refusal soon after another one: fetching them again helps little. */
     bool again = p->refused_pause_s > 0 && p->asked_at - p->refused_at < REFUSED_MEMORY_S;
-    p->refused_pause_s = !again                                    ? ASK_UNUSABLE_S
-                         : p->refused_pause_s * 2 < REFUSED_MOST_S ? p->refused_pause_s * 2
-                                                                   : REFUSED_MOST_S;
+    p->refused_pause_s = !again                                         ? ASK_UNUSABLE_S
+                         : p->refused_pause_s * 2 < REFUSED_PAUSE_MAX_S ? p->refused_pause_s * 2
+                                                                        : REFUSED_PAUSE_MAX_S;
     p->refused = true;
     p->refused_at = p->asked_at;
     snprintf(p->why, sizeof p->why, "AWS refused the credentials");
-    schedule(p, p->asked_at);
+    provider_schedule(p, p->asked_at);
 }
 
 void credentials_refused(struct credentials_provider *p) {
@@ -309,8 +257,8 @@ struct aws_clock *credentials_clock(const struct credentials_provider *p) {
     return p->background.clock;
 }
 
-struct aws_place *credentials_place(const struct credentials_provider *p) {
-    return p->background.place;
+struct aws_region *credentials_region(const struct credentials_provider *p) {
+    return p->background.region;
 }
 
 struct credentials_provider *credentials_open(const struct credentials_source *sources,
@@ -329,13 +277,9 @@ struct credentials_provider *credentials_open_background(const struct credential
                                                          const struct credentials_background *b) {
     struct credentials_provider *p = credentials_open(sources, count);
     p->background = *b;
-    loop_timer_set(b->loop, &p->timer, 0, on_timer, p); /* before anybody asks */
+    loop_timer_set(b->loop, &p->timer, 0, provider_on_timer,
+                   p); /* fetch before the first call needs them */
     return p;
-}
-
-struct credentials_provider *credentials_open_default(void) {
-    const struct credentials_source environment = credentials_environment();
-    return credentials_open(&environment, 1);
 }
 
 void credentials_close(struct credentials_provider *p) {

@@ -44,8 +44,8 @@ void sts_cancel(struct sts_call *call) {
 
 /* --- sending ---------------------------------------------------------------------------------- */
 
-static bool sign(const struct sts_call *call, const struct aws_endpoint *endpoint,
-                 const char *region, struct sigv4_signed *out) {
+static bool sts_sign(const struct sts_call *call, const struct aws_endpoint *endpoint,
+                     const char *region, struct sigv4_signed *out) {
     const struct sigv4_header headers[] = {{"host", endpoint->host},
                                            {"content-type", content_type}};
     const struct sigv4_request request = {
@@ -64,10 +64,10 @@ static bool sign(const struct sts_call *call, const struct aws_endpoint *endpoin
     return sigv4_sign_headers(&request, &keys, out);
 }
 
-static struct http_call *send_to(struct sts_call *call, struct attempts *a,
-                                 const struct aws_endpoint *endpoint, const char *region) {
+static struct http_call *sts_send_to(struct sts_call *call, struct attempts *a,
+                                     const struct aws_endpoint *endpoint, const char *region) {
     struct sigv4_signed signature = {0};
-    if (call->is_signed && !sign(call, endpoint, region, &signature))
+    if (call->is_signed && !sts_sign(call, endpoint, region, &signature))
         return NULL;
     struct http_header headers[5] = {{"Host", endpoint->host}, {"Content-Type", content_type}};
     size_t count = 2;
@@ -89,18 +89,19 @@ static struct http_call *send_to(struct sts_call *call, struct attempts *a,
         .answer_max = ANSWER_BYTES_MAX,
         .is_secret = true,
     };
-    struct http_call *sent = http_start(call->ctx.http, &request, attempts_told, a);
+    struct http_call *sent = http_start(call->ctx.http, &request, attempts_on_answer, a);
     sigv4_signed_free(&signature);
     return sent;
 }
 
-static struct http_call *send_request(void *arg, struct attempts *a) {
+static struct http_call *sts_send(void *arg, struct attempts *a) {
     struct sts_call *call = arg;
     struct aws_endpoint endpoint;
     const char *region;
-    if (!aws_place_sts(call->ctx.place, &endpoint, &region, call->fault, sizeof call->fault))
+    if (!aws_region_sts_endpoint(call->ctx.region, &endpoint, &region, call->fault,
+                                 sizeof call->fault))
         return NULL;
-    struct http_call *sent = send_to(call, a, &endpoint, region);
+    struct http_call *sent = sts_send_to(call, a, &endpoint, region);
     aws_endpoint_free(&endpoint);
     return sent;
 }
@@ -110,7 +111,7 @@ static struct http_call *send_request(void *arg, struct attempts *a) {
 /* STS could not reach the identity provider. */
 static const char no_provider[] = "IDPCommunicationError";
 
-static bool again(void *arg, const struct http_answer *answer) {
+static bool sts_is_worth_retry(void *arg, const struct http_answer *answer) {
     struct sts_call *call = arg;
     char code[TEXT_MAX], message[TEXT_MAX];
     if (answer->status == 200)
@@ -121,29 +122,30 @@ static bool again(void *arg, const struct http_answer *answer) {
             aws_clock_learn(call->ctx.clock, answer->date));
 }
 
-static void done(void *arg, const struct http_answer *answer) {
+static void sts_on_answer(void *arg, const struct http_answer *answer) {
     struct sts_call *call = arg;
     char code[TEXT_MAX] = "", message[TEXT_MAX] = "", explanation[2 * TEXT_MAX + 64] = "";
-    struct sts_reply reply = {.ok = answer->result == HTTP_ANSWERED && answer->status == 200,
-                              .xml = answer->body,
-                              .xml_len = answer->body_len,
-                              .date = answer->date,
-                              .code = code,
-                              .explanation = explanation};
+    struct sts_result result = {.ok = answer->result == HTTP_ANSWERED && answer->status == 200,
+                                .xml = answer->body,
+                                .xml_len = answer->body_len,
+                                .date = answer->date,
+                                .code = code,
+                                .explanation = explanation};
     if (answer->result != HTTP_ANSWERED) {
         snprintf(explanation, sizeof explanation, "STS: %s",
                  call->fault[0] != '\0' ? call->fault : answer->error);
-    } else if (!reply.ok) {
+    } else if (!result.ok) {
         sts_answer_error(answer->body, answer->body_len, code, message, TEXT_MAX);
         snprintf(explanation, sizeof explanation, "STS refused with status %d%s%s%s%s",
                  answer->status, code[0] != '\0' ? ", " : "", code, message[0] != '\0' ? ": " : "",
                  message);
     }
-    call->fn(call->arg, &reply);
+    call->fn(call->arg, &result);
     sts_cancel(call);
 }
 
-static const struct attempts_of attempts_of_sts = {send_request, again, done, ATTEMPTS};
+static const struct attempts_ops sts_attempts = {sts_send, sts_is_worth_retry, sts_on_answer,
+                                                 ATTEMPTS};
 
 struct sts_call *sts_start(const struct fetch_context *ctx, const char *form,
                            const struct credentials *sign_with, sts_done_fn *fn, void *arg) {
@@ -155,6 +157,6 @@ struct sts_call *sts_start(const struct fetch_context *ctx, const char *form,
     call->is_signed = sign_with != NULL;
     if (sign_with != NULL)
         credentials_copy(sign_with, &call->keys);
-    attempts_start(&call->attempts, ctx->loop, &attempts_of_sts, call);
+    attempts_start(&call->attempts, ctx->loop, &sts_attempts, call);
     return call;
 }

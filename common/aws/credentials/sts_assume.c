@@ -1,3 +1,5 @@
+#include "common/aws/credentials/sts_assume.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,23 +14,23 @@ enum {
     FORM_BYTES_MAX = 128 * 1024
 };
 
-/* Always the same: to MSK, another name is another principal, who may not re-authenticate. */
+/* Never changes: MSK takes another name for another principal and refuses to re-authenticate it. */
 static const char default_session_name[] = "athena-query";
 
-struct assume {
+struct assume_fetch {
     struct fetch fetch;
     struct sts_call *call;
     bool web_identity;
     char *role_arn;
 };
 
-static void release(struct fetch *f) {
-    struct assume *a = (struct assume *)f;
+static void assume_release(struct fetch *f) {
+    struct assume_fetch *a = (struct assume_fetch *)f;
     sts_cancel(a->call);
     free(a->role_arn);
 }
 
-/* --- what is asked ---------------------------------------------------------------------------- */
+/* --- the request ---------------------------------------------------------------------------- */
 
 const char *sts_assume_fault(const struct sts_assume *a) {
     size_t n = strlen(a->role_arn);
@@ -50,27 +52,28 @@ const char *sts_assume_fault(const struct sts_assume *a) {
     return NULL;
 }
 
-static void add(struct buffer *form, const char *name, const char *value) {
+static void form_add(struct buffer *form, const char *name, const char *value) {
     if (value == NULL)
         return;
     buffer_printf(form, "&%s=", name);
     buffer_percent_encode(form, value, strlen(value));
 }
 
-static char *form_of(const struct sts_assume *a) {
+static char *assume_form(const struct sts_assume *a) {
     struct buffer form;
     buffer_init(&form, FORM_BYTES_MAX);
     buffer_printf(&form, "Action=%s&Version=2011-06-15",
                   a->web_token != NULL ? "AssumeRoleWithWebIdentity" : "AssumeRole");
-    add(&form, "RoleArn", a->role_arn);
-    add(&form, "RoleSessionName", a->session_name != NULL ? a->session_name : default_session_name);
-    add(&form, "ExternalId", a->external_id);
-    add(&form, "DurationSeconds", a->duration_s);
-    add(&form, "WebIdentityToken", a->web_token);
+    form_add(&form, "RoleArn", a->role_arn);
+    form_add(&form, "RoleSessionName",
+             a->session_name != NULL ? a->session_name : default_session_name);
+    form_add(&form, "ExternalId", a->external_id);
+    form_add(&form, "DurationSeconds", a->duration_s);
+    form_add(&form, "WebIdentityToken", a->web_token);
     return buffer_take(&form);
 }
 
-/* --- what comes back -------------------------------------------------------------------------- */
+/* --- the answer -------------------------------------------------------------------------- */
 
 bool sts_read_credentials(const char *xml, size_t n, bool web_identity, struct credentials *out,
                           char *detail, size_t detail_size) {
@@ -114,29 +117,29 @@ bool sts_read_credentials(const char *xml, size_t n, bool web_identity, struct c
     return sound;
 }
 
-static void on_reply(void *arg, const struct sts_reply *reply) {
-    struct assume *a = arg;
+static void assume_on_result(void *arg, const struct sts_result *result) {
+    struct assume_fetch *a = arg;
     struct credentials found;
     char detail[128];
     a->call = NULL;
-    if (!reply->ok) {
-        fetch_fail(&a->fetch, "role %s: %s", a->role_arn, reply->explanation);
-    } else if (!sts_read_credentials(reply->xml, reply->xml_len, a->web_identity, &found, detail,
+    if (!result->ok) {
+        fetch_fail(&a->fetch, "role %s: %s", a->role_arn, result->explanation);
+    } else if (!sts_read_credentials(result->xml, result->xml_len, a->web_identity, &found, detail,
                                      sizeof detail)) {
         fetch_fail(&a->fetch, "role %s: %s", a->role_arn, detail);
     } else {
-        fetch_found(&a->fetch, &found, reply->date, "role %s%s", a->role_arn,
+        fetch_found(&a->fetch, &found, result->date, "role %s%s", a->role_arn,
                     a->web_identity ? " by web identity" : "");
     }
 }
 
 struct fetch *sts_assume_start(const struct fetch_context *ctx, const struct sts_assume *assume,
                                const struct credentials *base, fetch_done_fn *fn, void *arg) {
-    struct assume *a = fetch_new(sizeof *a, release, ctx, fn, arg);
-    char *form = form_of(assume);
+    struct assume_fetch *a = fetch_new(sizeof *a, assume_release, ctx, fn, arg);
+    char *form = assume_form(assume);
     a->web_identity = assume->web_token != NULL;
     a->role_arn = mem_string(assume->role_arn);
-    a->call = sts_start(ctx, form, a->web_identity ? NULL : base, on_reply, a);
+    a->call = sts_start(ctx, form, a->web_identity ? NULL : base, assume_on_result, a);
     mem_wipe_string(form);
     return &a->fetch;
 }

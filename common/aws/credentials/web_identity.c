@@ -2,8 +2,7 @@
 
 #include <string.h>
 
-#include "common/aws/credentials/document.h"
-#include "common/aws/credentials/sts.h"
+#include "common/aws/credentials/sts_assume.h"
 #include "common/aws/options.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
@@ -12,7 +11,7 @@ enum {
     TOKEN_BYTES_MAX = 64 * 1024
 };
 
-/* The token without the newline that an editor leaves behind it. */
+/* Cuts the newline off that an editor leaves behind the token. */
 static void trim_end(char *text) {
     size_t n = strlen(text);
     while (n > 0 && (text[n - 1] == '\n' || text[n - 1] == '\r' || text[n - 1] == ' '))

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "common/aws/client.h"
+#include "common/aws/credentials/environment.h"
 #include "standins/athena_sim/verify.h"
 #include "tests/unit/common/base/http/stub_http.h"
 
@@ -57,7 +58,7 @@ static void set_up(struct fixture *f, const struct stub_reply *script, size_t co
     f->loop = loop_open();
     assert_non_null(f->loop);
     stub_open(&f->stub, f->loop, script, count);
-    f->credentials = credentials_open_default();
+    f->credentials = credentials_open_environment();
     f->options.region = "eu-central-1";
     f->options.endpoint = f->stub.url;
     f->client = aws_client_open(f->loop, f->credentials, &f->options, 4);

@@ -11,6 +11,7 @@
 
 #include "common/aws/cloudwatch.h"
 #include "common/aws/credentials/chain.h"
+#include "common/aws/credentials/environment.h"
 #include "tests/unit/common/base/http/stub_http.h"
 
 enum {
@@ -42,7 +43,7 @@ static void set_up(struct fixture *f, const struct stub_reply *script, size_t co
     f->loop = loop_open();
     assert_non_null(f->loop);
     stub_open(&f->stub, f->loop, script, count);
-    f->credentials = credentials_open_default();
+    f->credentials = credentials_open_environment();
     f->options.endpoint = f->stub.url;
     open_clients(f, interval_ms);
 }

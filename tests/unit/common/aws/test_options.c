@@ -11,6 +11,7 @@
 
 #include "common/aws/endpoint.h"
 #include "common/aws/options.h"
+#include "common/aws/options_check.h"
 
 static struct aws_options sound(void) {
     return (struct aws_options){.region = "eu-central-1",

@@ -44,8 +44,8 @@ static void test_endpoints(void **state) {
         struct aws_endpoint e;
         const char *region;
         char detail[256];
-        bool found = aws_place_service(f.place, cases[i].own, cases[i].id, "athena", &e, &region,
-                                       detail, sizeof detail);
+        bool found = aws_region_service_endpoint(f.region, cases[i].own, cases[i].id, "athena", &e,
+                                                 &region, detail, sizeof detail);
         assert_int_equal(found, cases[i].url != NULL);
         if (found) {
             assert_string_equal(e.url, cases[i].url);
@@ -74,7 +74,7 @@ static void test_regions(void **state) {
         f.options.default_region = cases[i].default_region;
         f.options.endpoint = cases[i].endpoint;
         fixture_ready(&f);
-        assert_string_equal(aws_place_region(f.place, &why), cases[i].expected);
+        assert_string_equal(aws_region_name(f.region, &why), cases[i].expected);
         assert_int_equal(f.stub.connection_count, 0);
         fixture_close(&f);
     }
@@ -82,11 +82,11 @@ static void test_regions(void **state) {
 
 static bool region_is_known(void *arg) {
     const char *why;
-    return aws_place_region(((struct fetch_fixture *)arg)->place, &why) != NULL;
+    return aws_region_name(((struct fetch_fixture *)arg)->region, &why) != NULL;
 }
 
 static bool is_not_asking(void *arg) {
-    return !aws_place_is_asking(((struct fetch_fixture *)arg)->place);
+    return !aws_region_is_pending(((struct fetch_fixture *)arg)->region);
 }
 
 static void test_region_of_the_instance(void **state) {
@@ -96,11 +96,11 @@ static void test_region_of_the_instance(void **state) {
     const char *why;
     open_with(&f, script, 2, "bare");
     fixture_ready(&f);
-    assert_null(aws_place_region(f.place, &why));
+    assert_null(aws_region_name(f.region, &why));
     assert_non_null(strstr(why, "AWS_REGION"));
     assert_non_null(strstr(why, "profile bare"));
     assert_true(stub_run_until(f.loop, region_is_known, &f));
-    assert_string_equal(aws_place_region(f.place, &why), "ap-south-1");
+    assert_string_equal(aws_region_name(f.region, &why), "ap-south-1");
     assert_int_equal(f.stub.request_count, 2);
     fixture_close(&f);
 }
@@ -115,14 +115,14 @@ static void test_no_region(void **state) {
     char detail[256];
     open_with(&f, script, 1, "odd");
     fixture_ready(&f);
-    assert_null(aws_place_region(f.place, &why));
+    assert_null(aws_region_name(f.region, &why));
     assert_true(stub_run_until(f.loop, is_not_asking, &f));
     for (int i = 0; i < 100; i++)
-        assert_null(aws_place_region(f.place, &why));
+        assert_null(aws_region_name(f.region, &why));
     assert_non_null(strstr(why, "region of profile odd"));
     assert_non_null(strstr(why, "status 403"));
     assert_int_equal(f.stub.request_count, 1);
-    assert_true(aws_place_sts(f.place, &e, &region, detail, sizeof detail));
+    assert_true(aws_region_sts_endpoint(f.region, &e, &region, detail, sizeof detail));
     assert_string_equal(e.url, "https://sts.amazonaws.com/");
     assert_string_equal(region, "us-east-1");
     aws_endpoint_free(&e);

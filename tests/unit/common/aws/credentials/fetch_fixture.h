@@ -16,7 +16,7 @@ struct fetch_fixture {
     struct http_client *http;
     struct aws_options options;
     struct aws_clock clock;
-    struct aws_place *place;
+    struct aws_region *region;
     struct fetch_context ctx;
     struct stub stub;
     struct fetch_result result;
@@ -60,13 +60,13 @@ static inline void fixture_open(struct fetch_fixture *f, const struct stub_reply
 
 /* Once the options are set: the files are read here. */
 static inline void fixture_ready(struct fetch_fixture *f) {
-    f->place = aws_place_open(f->loop, f->http, &f->options);
-    f->ctx = (struct fetch_context){f->loop, f->http, &f->options, &f->clock, f->place};
+    f->region = aws_region_open(f->loop, f->http, &f->options);
+    f->ctx = (struct fetch_context){f->loop, f->http, &f->options, &f->clock, f->region};
 }
 
 static inline void fixture_close(struct fetch_fixture *f) {
     credentials_wipe(&f->result.credentials);
-    aws_place_close(f->place);
+    aws_region_close(f->region);
     http_client_close(f->http);
     stub_close(&f->stub);
     loop_close(f->loop);
@@ -88,7 +88,7 @@ static inline bool fixture_is_told(void *arg) {
 
 /* Runs one to its end; what came of it is in f->result. True where it took time. */
 static inline bool fixture_run(struct fetch_fixture *f, fetch_start_fn *start) {
-    if (f->place == NULL)
+    if (f->region == NULL)
         fixture_ready(f);
     credentials_wipe(&f->result.credentials);
     f->told = 0;

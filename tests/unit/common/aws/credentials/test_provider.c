@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "common/aws/credentials/provider.h"
+#include "common/aws/credentials/environment.h"
 #include "common/base/memory.h"
 
 /* --- the environment -------------------------------------------------------------------------- */
@@ -225,7 +225,7 @@ static void test_all_sources(void **state) {
     (void)state;
     set("AWS_ACCESS_KEY_ID", "AKID");
     set("AWS_SECRET_ACCESS_KEY", "secret");
-    struct credentials_provider *p = credentials_open_default();
+    struct credentials_provider *p = credentials_open_environment();
     assert_has(p, 1000, "AKID");
     credentials_close(p);
     credentials_close(NULL);

@@ -11,6 +11,7 @@
 
 #include "common/aws/credentials/sts.h"
 #include "common/aws/credentials/sts_answer.h"
+#include "common/aws/credentials/sts_assume.h"
 
 static void test_documents(void **state) {
     (void)state;
