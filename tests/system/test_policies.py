@@ -27,7 +27,7 @@ CALL = re.compile(r'aws_start\([^;"]*&aws_(\w+),\s*"(\w+)"')
 
 def calls_of(program):
     """The actions of Athena and CloudWatch that its sources call."""
-    sources = [p.read_text() for p in sorted((TOP / program).glob("*.[ch]"))]
+    sources = [p.read_text() for p in sorted((TOP / program).glob("**/*.[ch]"))]
     if any('"common/aws/cloudwatch.h"' in s for s in sources):
         sources.append((TOP / "common/aws/cloudwatch.c").read_text())
     return {f"{service}:{operation}" for s in sources for service, operation in CALL.findall(s)}
