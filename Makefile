@@ -50,7 +50,7 @@ LIB_LIBS = $(shell pkg-config --libs $(LIBRARIES))
 LIB_CFLAGS := $(LIB_CFLAGS)
 LIB_LIBS := $(LIB_LIBS)
 
-COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -I. $(LIB_CFLAGS) $(WARNINGS) -ffunction-sections \
+COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(O) $(LIB_CFLAGS) $(WARNINGS) -ffunction-sections \
   -fdata-sections -fPIE -pthread $(HARDENING) $(CPPFLAGS) $(CFLAGS)
 # A program carries only the objects of an archive that it calls, and only the libraries these call.
 LINK = $(CC) $(HARDENING) $(CFLAGS) -pie -pthread -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro \
@@ -119,6 +119,12 @@ $(O)/%.o: %.c $(B)/flags
 	@mkdir -p $(@D)
 	$(call say,CC  )
 	$(Q)$(COMPILE) -DVERSION='"$(VERSION)"' -MMD -MP -c -o $@ $<
+
+# A file that a program carries: FILE's bytes as `#include "FILE.inc"` within a list of bytes.
+$(O)/%.inc: %
+	@mkdir -p $(@D)
+	$(Q)od -An -v -tx1 $< | sed 's/ \(..\)/0x\1,/g' > $@
+$(O)/receiver/api/openapi.o: $(O)/receiver/api/openapi.json.inc
 
 # Other flags make other objects; another version only those that name it.
 FORCE:

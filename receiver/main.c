@@ -8,6 +8,7 @@
 
 #include "common/aws/credentials/chain.h"
 #include "common/base/http/admin.h"
+#include "common/base/http/listen.h"
 #include "common/base/log.h"
 #include "common/base/program.h"
 #include "common/kafka/iam.h"
@@ -23,6 +24,7 @@ struct receiver {
     struct http_tls tls;
     struct status_view *view;
     struct producer *producer;
+    struct access *access;
     struct service *service;
     struct http_server *server;
     struct status_reader *reader;
@@ -72,20 +74,17 @@ static void allow_descriptors(int64_t connections) {
 
 static bool open_service(struct receiver *r, char *error, size_t size) {
     struct config *c = r->config;
-    struct api_keys *keys = NULL;
     struct buffer faults;
     buffer_init(&faults, 65536);
-    bool loaded =
-        (c->api_keys_file == NULL || (keys = api_keys_load(c->api_keys_file, &faults)) != NULL) &&
-        http_tls_load(c->tls_cert_file, c->tls_key_file, c->tls_client_ca_file, &r->tls, &faults);
+    r->access = access_open(c->api_keys_file, &faults);
+    bool loaded = r->access != NULL && http_tls_load(c->tls_cert_file, c->tls_key_file,
+                                                     c->tls_client_ca_file, &r->tls, &faults);
     if (!loaded) /* options_read() found them sound a moment ago */
         snprintf(error, size, "%s", buffer_text(&faults));
     buffer_free(&faults);
-    if (!loaded) {
-        api_keys_free(keys);
+    if (!loaded)
         return false;
-    }
-    struct service_parts parts = {r->loop, c, r->producer, r->view, keys};
+    struct service_parts parts = {r->loop, c, r->producer, r->view, r->access};
     r->service = service_open(&parts);
     return true;
 }
@@ -93,7 +92,7 @@ static bool open_service(struct receiver *r, char *error, size_t size) {
 static bool open_server(struct receiver *r, char *error, size_t size) {
     struct config *c = r->config;
     char bound[300];
-    int fd = admin_listen_socket(c->listen, bound, sizeof bound, error, size);
+    int fd = http_listen(c->listen, bound, sizeof bound, error, size);
     if (fd < 0)
         return false;
     struct http_server_settings settings = {.listen_fd = fd,
@@ -189,6 +188,7 @@ static void close_all(struct receiver *r) {
     kafka_iam_close(r->config->common.iam);
     credentials_close(r->credentials);
     service_close(r->service);
+    access_close(r->access);
     status_view_close(r->view);
     http_tls_free(&r->tls);
     loop_close(r->loop);

@@ -13,7 +13,7 @@ _Static_assert(CODES + 1 == COUNT_CODES_END - COUNT_CODES, "one row a code, and 
 #define REQUESTS(code)                                                                             \
     {                                                                                              \
         .name = "athena_query_http_requests_total", .labels = "code=\"" code "\"",                 \
-        .help = "HTTP requests by the status of their answer.", .type = METRIC_COUNTER             \
+        .help = "HTTP requests by the status of their response.", .type = METRIC_COUNTER           \
     }
 #define FAILED(why)                                                                                \
     {                                                                                              \
@@ -78,7 +78,7 @@ void receiver_metrics_init(struct metric rows[RECEIVER_METRICS]) {
     memcpy(rows, table, sizeof table);
 }
 
-void receiver_metrics_answer(struct metric rows[RECEIVER_METRICS], int status) {
+void receiver_metrics_response(struct metric rows[RECEIVER_METRICS], int status) {
     size_t row = 0;
     while (row < CODES && codes[row] != status)
         row++;

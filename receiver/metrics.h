@@ -1,5 +1,5 @@
 /*
- * What the receiver counts.
+ * The receiver's metrics: one row of a table for each.
  */
 #ifndef RECEIVER_METRICS_H
 #define RECEIVER_METRICS_H
@@ -28,6 +28,7 @@ enum receiver_metric {
 };
 
 void receiver_metrics_init(struct metric rows[RECEIVER_METRICS]);
-void receiver_metrics_answer(struct metric rows[RECEIVER_METRICS], int status);
+/* A response was sent. */
+void receiver_metrics_response(struct metric rows[RECEIVER_METRICS], int status);
 
 #endif

@@ -1,346 +1,170 @@
 #include "receiver/service.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/random.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/model/trace_context.h"
-#include "receiver/api/intake.h"
+#include "receiver/api/look_up.h"
 #include "receiver/api/openapi.h"
+#include "receiver/api/post_query.h"
 #include "receiver/api/router.h"
 #include "receiver/metrics.h"
-#include "receiver/publisher.h"
-#include "receiver/queued.h"
-
-enum {
-    RANDOM_POOL = 4096,
-    RETRY_AFTER_S = 1,
-    FAULTS_MAX = 65536
-};
-
-/* A look-up that waits for the view to catch up. */
-struct look_up {
-    struct service *service;
-    struct look_up *next, *previous;
-    struct loop_timer deadline;
-    struct http_request *request;
-    struct route route;
-};
+#include "receiver/queue/queued.h"
 
 struct service {
     struct loop *loop;
     const struct config *config;
     struct producer *producer;
     struct status_view *view;
+    struct access *access;
     struct topics *topics;
     struct status_reader *reader;
-    struct api_keys *keys;
-    struct publisher *publisher;
     struct queued *queued;
-    struct look_up *look_ups;
-    bool caught_up;
-    char stage_prefix[256]; /* "/STAGE" */
-    uint8_t random[RANDOM_POOL];
-    size_t random_left;
+    struct post_query *post_query;
+    struct look_ups *look_ups;
+    bool caught_up; /* the view, with the status topic */
     struct metric metrics[RECEIVER_METRICS];
 };
 
-/* --- who may ask ------------------------------------------------------------------------------ */
-
-static bool may_ask(struct service *s, const struct http_request *r, struct answer *answer) {
-    if (!r->client_trusted) {
-        answer_problem(answer, 403,
-                       "A client certificate of the authorities in TLS_CLIENT_CA_FILE is needed.");
-        return false;
-    }
-    if (s->keys == NULL)
-        return true;
-    struct api_key_answer asked = api_keys_ask(s->keys, r->api_key, loop_now(s->loop));
-    switch (asked.verdict) {
-    case API_KEY_TAKEN:
-        return true;
-    case API_KEY_UNKNOWN:
-        answer_problem(answer, 401,
-                       r->api_key == NULL ? "Send your API key, once, in the header x-api-key."
-                                          : "The API key in the header x-api-key is not known.");
-        return false;
-    case API_KEY_SHUT:
-        answer_problem(answer, 403, "This API key may not send requests: its rate is 0.");
-        return false;
-    case API_KEY_BUSY:
-        answer_problem(answer, 429,
-                       "This API key has used up its requests per second: wait as Retry-After "
-                       "says.");
-        answer->retry_after_s = (asked.wait_ms + 999) / 1000;
-        return false;
-    }
-    return false;
-}
-
-static bool head(void *arg, struct http_request *r, struct answer *answer) {
-    struct service *s = arg;
-    struct route route;
-    route_find(r->method, r->target, s->config->common.names.stage, &route);
-    switch (route.kind) {
-    case ROUTE_OPENAPI:
-        return true;
-    case ROUTE_NOT_FOUND:
-        answer_problem(answer, 404,
-                       "There is nothing here. Queries are posted to /athena/query and looked up "
-                       "at /athena/query/{queryId}; /openapi.json describes it all.");
-        return false;
-    case ROUTE_WRONG_METHOD:
-        answer_problem(answer, 405, "This path takes the methods that Allow names.");
-        answer->allow = route.allow;
-        return false;
-    case ROUTE_MALFORMED:
-        answer_problem(answer, 400, route.detail);
-        return false;
-    case ROUTE_POST_QUERY:
-    case ROUTE_LOOK_UP:
-        break;
-    }
-    return may_ask(s, r, answer);
-}
-
-/* --- POST ------------------------------------------------------------------------------------- */
-
-static const char *why_not(enum publish_outcome outcome) {
-    switch (outcome) {
-    case PUBLISH_LATE:
-        return "Kafka did not acknowledge it in time";
-    case PUBLISH_FULL:
-        return "the queue to Kafka is full";
-    case PUBLISH_REFUSED:
-    case PUBLISH_ACKED:
-    case PUBLISH_TOO_LARGE:
-        break;
-    }
-    return "Kafka did not take it";
-}
-
-static void count_outcome(struct service *s, const struct published *what) {
-    static const enum receiver_metric rows[] = {[PUBLISH_ACKED] = COUNT_ACCEPTED,
-                                                [PUBLISH_LATE] = COUNT_FAILED_LATE,
-                                                [PUBLISH_REFUSED] = COUNT_FAILED_REFUSED,
-                                                [PUBLISH_FULL] = COUNT_FAILED_FULL,
-                                                [PUBLISH_TOO_LARGE] = COUNT_FAILED_TOO_LARGE};
-    metric_add(&s->metrics[rows[what->outcome]], 1);
-    if (what->outcome == PUBLISH_ACKED)
-        metric_observe(&s->metrics[COUNT_ACK_SECONDS], (double)what->took_ms / 1000);
-    else if (what->error != NULL)
-        log_warn("a query was not accepted: %s", what->error);
-}
-
-static void answer_outcome(struct service *s, const struct published *what, bool staged,
-                           struct answer *answer) {
-    const struct intake *in = what->intake;
-    count_outcome(s, what);
-    if (what->outcome == PUBLISH_ACKED) {
-        struct accepted accepted = {.path_prefix = staged ? s->stage_prefix : "",
-                                    .user_id = in->user_id,
-                                    .query_id = in->query_id,
-                                    .topic = s->config->common.names.topics[TOPIC_QUERY],
-                                    .partition = what->partition,
-                                    .offset = what->offset};
-        answer_accepted(answer, &accepted);
-    } else if (what->outcome == PUBLISH_TOO_LARGE) {
-        answer_problem(answer, 413, "The query is larger than Kafka takes (max.message.bytes).");
-    } else {
-        answer_not_accepted(answer, in->query_id, why_not(what->outcome), RETRY_AFTER_S);
-    }
-}
-
-/* What is waited for: freed with the word on it. */
-struct waiting_post {
-    struct service *service;
-    struct http_request *request;
-    bool staged;
+/* The headers that are read. */
+enum request_header {
+    REQUEST_API_KEY,
+    REQUEST_TRACEPARENT,
+    REQUEST_TRACESTATE,
+    REQUEST_HEADERS
 };
 
-static void on_published(void *arg, const struct published *what) {
-    struct waiting_post *w = arg;
-    struct answer answer = {0};
-    answer_outcome(w->service, what, w->staged, &answer);
-    http_answer(w->request, &answer);
-    free(w);
+static const char *const header_names[REQUEST_HEADERS] = {
+    [REQUEST_API_KEY] = "x-api-key",
+    [REQUEST_TRACEPARENT] = "traceparent",
+    [REQUEST_TRACESTATE] = "tracestate",
+};
+
+_Static_assert((int)REQUEST_HEADERS <= (int)HTTP_HEADERS_MAX, "a request has room for them");
+
+/* What the service keeps of a request, from its head to its response. */
+struct service_request {
+    struct route route;
+    union {
+        struct post_query_wait post_query;
+        struct look_up_wait look_up;
+    } wait;
+};
+
+/* --- the endpoints ---------------------------------------------------------------------------- */
+
+/* True: `response` is given. False: http_respond() will be called. */
+typedef bool serve_fn(struct service *s, struct server_request *r, struct http_response *response);
+
+static bool serve_post_query(struct service *s, struct server_request *r,
+                             struct http_response *response) {
+    struct service_request *own = r->state;
+    struct post_query_trace trace = {r->headers[REQUEST_TRACEPARENT],
+                                     r->headers[REQUEST_TRACESTATE]};
+    return post_query_serve(s->post_query, r, own->route.staged, &trace, &own->wait.post_query,
+                            response);
 }
 
-static void on_in_topic(void *arg, const struct published *what) {
-    struct service *s = arg;
-    queued_announce(s->queued, what->intake, loop_wall());
+static bool serve_look_up(struct service *s, struct server_request *r,
+                          struct http_response *response) {
+    struct service_request *own = r->state;
+    return look_up_serve(s->look_ups, r, &own->route, &own->wait.look_up, response);
 }
 
-static const uint8_t *take_random(struct service *s) {
-    if (s->random_left == 0) {
-        for (size_t n = 0; n < RANDOM_POOL;) {
-            ssize_t got = getrandom(s->random + n, RANDOM_POOL - n, 0);
-            n += got > 0 ? (size_t)got : 0; /* fails only when a signal comes first */
-        }
-        s->random_left = RANDOM_POOL;
-    }
-    s->random_left -= 16;
-    return s->random + s->random_left;
-}
-
-static bool post(struct service *s, struct http_request *r, bool staged, struct answer *answer) {
-    struct intake in;
-    char detail[512];
-    if (!intake_read(buffer_text(&r->body), r->body.len, take_random(s), &in, detail,
-                     sizeof detail)) {
-        metric_add(&s->metrics[COUNT_MALFORMED], 1);
-        answer_problem(answer, 400, detail);
-        return true;
-    }
-    if (s->topics == NULL || !topics_ready(s->topics)) {
-        answer_not_accepted(answer, in.query_id, "Kafka or its topics are not there yet",
-                            RETRY_AFTER_S);
-        return true;
-    }
-    bool traced = r->traceparent != NULL && traceparent_valid(r->traceparent);
-    bool stated = traced && r->tracestate != NULL && tracestate_valid(r->tracestate);
-    struct publication what = {.intake = &in,
-                               .body = r->body.data,
-                               .body_len = r->body.len,
-                               .traceparent = traced ? r->traceparent : NULL,
-                               .tracestate = stated ? r->tracestate : NULL};
-    struct waiting_post *w = mem_alloc(sizeof *w);
-    *w = (struct waiting_post){s, r, staged};
-    struct published done = {.outcome = publisher_send(s->publisher, &what, on_published, w),
-                             .intake = &in};
-    buffer_free(&r->body); /* the producer has a copy */
-    if (done.outcome == PUBLISH_ACKED)
-        return false;
-    free(w);
-    answer_outcome(s, &done, staged, answer);
+static bool serve_openapi(struct service *s, struct server_request *r,
+                          struct http_response *response) {
+    (void)s;
+    (void)r;
+    response_openapi(response);
     return true;
 }
 
-/* --- look-up ---------------------------------------------------------------------------------- */
+static const struct endpoint {
+    serve_fn *serve; /* NULL: the route is refused */
+    bool is_open;    /* to clients without a key or certificate, too */
+} endpoints[ROUTE_KINDS] = {
+    [ROUTE_POST_QUERY] = {.serve = serve_post_query},
+    [ROUTE_LOOK_UP] = {.serve = serve_look_up},
+    [ROUTE_OPENAPI] = {.serve = serve_openapi, .is_open = true},
+};
 
-static void find(const struct service *s, const struct route *route, struct answer *answer) {
-    struct status status;
-    if (status_view_find(s->view, route->user_id, route->query_id, &status))
-        answer_status(answer, &status);
-    else
-        answer_problem(answer, 404,
-                       "No query of this queryId and userId is known. It may be too old, or "
-                       "Kafka may have it only since a moment ago.");
-}
+/* --- the handler ------------------------------------------------------------------------------ */
 
-static void finish(struct look_up *l, struct answer *answer) {
-    struct service *s = l->service;
-    loop_timer_cancel(s->loop, &l->deadline);
-    if (l->previous != NULL)
-        l->previous->next = l->next;
-    else
-        s->look_ups = l->next;
-    if (l->next != NULL)
-        l->next->previous = l->previous;
-    http_answer(l->request, answer);
-    free(l);
-}
-
-static void too_early(void *arg) {
-    struct answer answer = {0};
-    answer_problem(&answer, 503, "The states of the queries are still being read: ask again.");
-    answer.retry_after_s = RETRY_AFTER_S;
-    finish(arg, &answer);
-}
-
-static bool look_up(struct service *s, struct http_request *r, const struct route *route,
-                    struct answer *answer) {
-    if (s->caught_up) {
-        find(s, route, answer);
-        return true;
+static void service_refuse(const struct route *route, struct http_response *response) {
+    switch (route->kind) {
+    case ROUTE_NOT_FOUND:
+        http_response_problem(
+            response, 404,
+            "There is nothing here. Queries are posted to /athena/query and looked up "
+            "at /athena/query/{queryId}; /openapi.json describes it all.");
+        break;
+    case ROUTE_WRONG_METHOD:
+        http_response_problem(response, 405, "This path takes the methods that Allow names.");
+        response->allow = route->allow;
+        break;
+    case ROUTE_MALFORMED:
+        http_response_problem(response, 400, route->detail);
+        break;
+    case ROUTE_POST_QUERY:
+    case ROUTE_LOOK_UP:
+    case ROUTE_OPENAPI:
+    case ROUTE_KINDS:
+        break;
     }
-    struct look_up *l = mem_zero(sizeof *l);
-    l->service = s;
-    l->request = r;
-    l->route = *route;
-    l->next = s->look_ups;
-    if (s->look_ups != NULL)
-        s->look_ups->previous = l;
-    s->look_ups = l;
-    loop_timer_set(s->loop, &l->deadline, s->config->request_timeout_ms, too_early, l);
-    return false;
 }
+
+static bool service_on_head(void *arg, struct server_request *r, struct http_response *response) {
+    struct service *s = arg;
+    struct service_request *own = r->state;
+    route_find(r->method, r->target, s->config->common.names.stage, &own->route);
+    const struct endpoint *endpoint = &endpoints[own->route.kind];
+    if (endpoint->serve == NULL) {
+        service_refuse(&own->route, response);
+        return false;
+    }
+    struct access_request who = {r->client_trusted, r->headers[REQUEST_API_KEY]};
+    return endpoint->is_open || access_allows(s->access, &who, loop_now(s->loop), response);
+}
+
+static bool service_on_whole(void *arg, struct server_request *r, struct http_response *response) {
+    const struct service_request *own = r->state;
+    return endpoints[own->route.kind].serve(arg, r, response);
+}
+
+static void service_on_responded(void *arg, int status, int64_t took_ms) {
+    struct service *s = arg;
+    receiver_metrics_response(s->metrics, status);
+    log_debug("responded status=%d took_ms=%lld", status, (long long)took_ms);
+}
+
+struct http_handler service_handler(struct service *s) {
+    return (struct http_handler){.header_names = header_names,
+                                 .header_count = REQUEST_HEADERS,
+                                 .state_size = sizeof(struct service_request),
+                                 .head = service_on_head,
+                                 .whole = service_on_whole,
+                                 .responded = service_on_responded,
+                                 .arg = s};
+}
+
+void service_give_up(struct service *s) {
+    post_query_give_up(s->post_query);
+    look_ups_give_up(s->look_ups);
+}
+
+/* --- the view, keys, readiness, metrics ------------------------------------------------------- */
 
 void service_view_changed(struct service *s) {
     if (s->caught_up || s->reader == NULL || !status_reader_caught_up(s->reader))
         return;
     s->caught_up = true;
     queued_begin(s->queued);
-    while (s->look_ups != NULL) {
-        struct answer answer = {0};
-        find(s, &s->look_ups->route, &answer);
-        finish(s->look_ups, &answer);
-    }
+    look_ups_begin(s->look_ups);
 }
-
-/* --- the handler ------------------------------------------------------------------------------ */
-
-static bool whole(void *arg, struct http_request *r, struct answer *answer) {
-    struct service *s = arg;
-    struct route route;
-    route_find(r->method, r->target, s->config->common.names.stage, &route);
-    switch (route.kind) {
-    case ROUTE_POST_QUERY:
-        return post(s, r, route.staged, answer);
-    case ROUTE_LOOK_UP:
-        return look_up(s, r, &route, answer);
-    case ROUTE_OPENAPI:
-    case ROUTE_NOT_FOUND:
-    case ROUTE_WRONG_METHOD:
-    case ROUTE_MALFORMED:
-        break;
-    }
-    answer->status = 200; /* head() has refused all others */
-    answer->content_type = "application/json";
-    buffer_init(&answer->body, strlen(openapi_json));
-    buffer_puts(&answer->body, openapi_json);
-    return true;
-}
-
-static void answered(void *arg, int status, int64_t took_ms) {
-    struct service *s = arg;
-    receiver_metrics_answer(s->metrics, status);
-    log_debug("answered status=%d took_ms=%lld", status, (long long)took_ms);
-}
-
-struct http_handler service_handler(struct service *s) {
-    return (struct http_handler){head, whole, answered, s};
-}
-
-void service_give_up(struct service *s) {
-    publisher_give_up(s->publisher);
-    while (s->look_ups != NULL)
-        too_early(s->look_ups);
-}
-
-/* --- keys, readiness, metrics ----------------------------------------------------------------- */
 
 void service_reload_keys(struct service *s) {
-    const char *path = s->config->api_keys_file;
-    if (path == NULL)
-        return;
-    struct buffer faults;
-    buffer_init(&faults, FAULTS_MAX);
-    struct api_keys *keys = api_keys_load(path, &faults);
-    if (keys != NULL) {
-        api_keys_inherit(keys, s->keys);
-        api_keys_free(s->keys);
-        s->keys = keys;
-        log_info("API keys read again keys=%zu", api_keys_count(keys));
-    } else {
+    if (!access_reload(s->access))
         metric_add(&s->metrics[COUNT_KEYS_RELOAD_FAILED], 1);
-        log_error("API_KEYS_FILE: the old keys stay, for the file has faults: %.*s",
-                  (int)strcspn(buffer_text(&faults), "\n"), buffer_text(&faults));
-    }
-    buffer_free(&faults);
 }
 
 bool service_ready(const struct service *s, struct buffer *why) {
@@ -357,7 +181,7 @@ bool service_ready(const struct service *s, struct buffer *why) {
 void service_metrics(struct service *s, const struct http_server *server, struct buffer *out) {
     struct metric *m = s->metrics;
     m[COUNT_QUEUED_WRITTEN].value = (double)queued_written(s->queued);
-    metric_set(&m[GAUGE_WAITING], (double)publisher_waiting(s->publisher));
+    metric_set(&m[GAUGE_WAITING], (double)post_query_waiting(s->post_query));
     metric_set(&m[GAUGE_PRODUCER_RECORDS], (double)producer_in_flight(s->producer));
     metric_set(&m[GAUGE_VIEW_ENTRIES], (double)status_view_count(s->view));
     metric_set(&m[GAUGE_VIEW_CAUGHT_UP], s->caught_up);
@@ -368,37 +192,35 @@ void service_metrics(struct service *s, const struct http_server *server, struct
     metrics_write(m, RECEIVER_METRICS, out);
 }
 
-/* --- the service ------------------------------------------------------------------------------ */
+/* --- opening and closing ---------------------------------------------------------------------- */
 
 struct service *service_open(const struct service_parts *parts) {
     struct service *s = mem_zero(sizeof *s);
-    const struct options_common *common = &parts->config->common;
+    const struct config *config = parts->config;
     s->loop = parts->loop;
-    s->config = parts->config;
+    s->config = config;
     s->producer = parts->producer;
     s->view = parts->view;
-    s->keys = parts->keys;
-    snprintf(s->stage_prefix, sizeof s->stage_prefix, "/%s", common->names.stage);
+    s->access = parts->access;
     receiver_metrics_init(s->metrics);
-    struct publisher_settings settings = {.topic = common->names.topics[TOPIC_QUERY],
-                                          .ack_timeout_ms = parts->config->ack_timeout_ms,
-                                          .in_topic = on_in_topic,
-                                          .arg = s};
-    s->publisher = publisher_open(s->loop, s->producer, &settings);
-    s->queued = queued_open(s->producer, common->names.topics[TOPIC_STATUS], s->view);
+    s->queued = queued_open(s->producer, config->common.names.topics[TOPIC_STATUS], s->view);
+    struct post_query_parts post_query = {s->loop, config, s->producer, s->queued, s->metrics};
+    s->post_query = post_query_open(&post_query);
+    s->look_ups = look_ups_open(s->loop, s->view, config->request_timeout_ms);
     return s;
 }
 
 void service_set_kafka(struct service *s, struct topics *topics, struct status_reader *reader) {
     s->topics = topics;
     s->reader = reader;
+    post_query_set_topics(s->post_query, topics);
 }
 
 void service_close(struct service *s) {
     if (s == NULL)
         return;
-    publisher_close(s->publisher);
+    post_query_close(s->post_query);
+    look_ups_close(s->look_ups);
     queued_close(s->queued);
-    api_keys_free(s->keys);
     free(s);
 }

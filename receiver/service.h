@@ -1,8 +1,8 @@
 /*
- * What is done with a request: keys, routes, queries into the topic, look-ups out of the view.
+ * What the receiver does with a request: its route, who may send it, and the endpoint that serves
+ * it (receiver/api).
  *
- * Between common/base/http/server.h, which it serves, and Kafka. Everything it is given stays the
- * caller's.
+ * Between common/base/http/server.h, whose handler it is, and Kafka. All parts stay the caller's.
  */
 #ifndef RECEIVER_SERVICE_H
 #define RECEIVER_SERVICE_H
@@ -16,7 +16,7 @@
 #include "common/kafka/status_reader.h"
 #include "common/kafka/topics.h"
 #include "common/model/status_view.h"
-#include "receiver/auth/api_keys.h"
+#include "receiver/auth/access.h"
 #include "receiver/config.h"
 
 struct service;
@@ -26,7 +26,7 @@ struct service_parts {
     const struct config *config;
     struct producer *producer;
     struct status_view *view;
-    struct api_keys *keys; /* taken; NULL: open to all */
+    struct access *access;
 };
 
 struct service *service_open(const struct service_parts *parts);
@@ -42,9 +42,10 @@ struct http_handler service_handler(struct service *s);
 void service_view_changed(struct service *s);
 /* Reads API_KEYS_FILE again; a file with faults leaves the keys as they were. */
 void service_reload_keys(struct service *s);
-/* Answers all that waits: 503. */
+/* Responds to all that waits: 503. */
 void service_give_up(struct service *s);
 
+/* False: `why` gets what is missing, a line each. */
 bool service_ready(const struct service *s, struct buffer *why);
 /* `server` may be NULL. */
 void service_metrics(struct service *s, const struct http_server *server, struct buffer *out);

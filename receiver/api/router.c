@@ -46,7 +46,7 @@ static bool equals(struct span s, const char *text) {
     return s.n == strlen(text) && memcmp(s.at, text, s.n) == 0;
 }
 
-/* Absolute form: scheme and authority go; RFC 9112, 3.2.2 wants it taken. */
+/* RFC 9112, 3.2.2: a server must take the absolute form, too; scheme and authority are cut off. */
 static const char *origin_form(const char *target) {
     size_t scheme = strncasecmp(target, "http://", 7) == 0    ? 7
                     : strncasecmp(target, "https://", 8) == 0 ? 8
@@ -70,7 +70,7 @@ static bool read_user(struct span query, struct route *out) {
             query.n--;
         }
         if (!take_prefix(&one, "userId="))
-            continue; /* what we do not know is not ours to refuse */
+            continue; /* unknown parameters are ignored */
         if (seen) {
             out->detail = twice_detail;
             return false;
@@ -84,54 +84,92 @@ static bool read_user(struct span query, struct route *out) {
     return true;
 }
 
-static void find_look_up(struct span id, struct span query, struct route *out) {
-    if (!decode(id, out->query_id) || out->query_id[0] == '\0') {
-        out->kind = ROUTE_MALFORMED;
-        out->detail = id_detail;
-        return;
-    }
-    out->kind = read_user(query, out) ? ROUTE_LOOK_UP : ROUTE_MALFORMED;
+/* --- the paths -------------------------------------------------------------------------------- */
+
+enum {
+    METHODS_MAX = 2
+};
+
+struct path {
+    const char *text;
+    bool has_id;       /* a queryId follows, up to the end */
+    const char *allow; /* the methods, for the header Allow */
+    struct {
+        const char *name; /* NULL: no more of them */
+        enum route_kind kind;
+    } methods[METHODS_MAX];
+};
+
+static const struct path paths[] = {
+    {"/athena/query", false, "POST", {{"POST", ROUTE_POST_QUERY}}},
+    {"/athena/query/", true, "GET, HEAD", {{"GET", ROUTE_LOOK_UP}, {"HEAD", ROUTE_LOOK_UP}}},
+    {"/openapi.json", false, "GET, HEAD", {{"GET", ROUTE_OPENAPI}, {"HEAD", ROUTE_OPENAPI}}},
+};
+
+static bool path_matches(const struct path *path, struct span s, struct span *id) {
+    if (!path->has_id)
+        return equals(s, path->text);
+    *id = s;
+    return take_prefix(id, path->text) && id->n > 0 && memchr(id->at, '/', id->n) == NULL;
 }
 
-static bool is_one_of(const char *method, const char *first, const char *second) {
-    return strcmp(method, first) == 0 || (second != NULL && strcmp(method, second) == 0);
+static enum route_kind path_method(const struct path *path, const char *method) {
+    for (size_t i = 0; i < METHODS_MAX && path->methods[i].name != NULL; i++)
+        if (strcmp(path->methods[i].name, method) == 0)
+            return path->methods[i].kind;
+    return ROUTE_WRONG_METHOD;
+}
+
+static bool read_id(struct span id, struct route *out) {
+    if (decode(id, out->query_id) && out->query_id[0] != '\0')
+        return true;
+    out->detail = id_detail;
+    return false;
+}
+
+static void find_path(const char *method, struct span path, struct span query, struct route *out) {
+    struct span id = {0};
+    for (size_t i = 0; i < sizeof paths / sizeof *paths; i++) {
+        if (!path_matches(&paths[i], path, &id))
+            continue;
+        out->kind = path_method(&paths[i], method);
+        if (out->kind == ROUTE_WRONG_METHOD)
+            out->allow = paths[i].allow;
+        else if (paths[i].has_id && !(read_id(id, out) && read_user(query, out)))
+            out->kind = ROUTE_MALFORMED;
+        return;
+    }
+    out->kind = ROUTE_NOT_FOUND;
+}
+
+static bool is_sound_target(const char *target) {
+    for (const char *c = target; *c != '\0'; c++)
+        if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f)
+            return false;
+    return true;
+}
+
+static bool take_stage(struct span *path, const char *stage) {
+    struct span rest = *path;
+    if (stage[0] == '\0' || !take_prefix(&rest, "/") || !take_prefix(&rest, stage) || rest.n == 0 ||
+        rest.at[0] != '/')
+        return false;
+    *path = rest;
+    return true;
 }
 
 void route_find(const char *method, const char *target, const char *stage, struct route *out) {
     memset(out, 0, sizeof *out);
-    for (const char *c = target; *c != '\0'; c++)
-        if ((unsigned char)*c <= 0x20 || (unsigned char)*c >= 0x7f) {
-            out->kind = ROUTE_MALFORMED;
-            out->detail = target_detail;
-            return;
-        }
+    if (!is_sound_target(target)) {
+        out->kind = ROUTE_MALFORMED;
+        out->detail = target_detail;
+        return;
+    }
     target = origin_form(target);
     size_t path_len = strcspn(target, "?");
     struct span path = {target, path_len};
     struct span query = {target + path_len, strlen(target + path_len)};
     take_prefix(&query, "?");
-
-    struct span rest = path;
-    if (stage[0] != '\0' && take_prefix(&rest, "/") && take_prefix(&rest, stage) && rest.n > 0 &&
-        rest.at[0] == '/') {
-        out->staged = true;
-        path = rest;
-    }
-
-    struct span id = path;
-    if (equals(path, "/athena/query")) {
-        out->kind = ROUTE_POST_QUERY;
-        out->allow = is_one_of(method, "POST", NULL) ? NULL : "POST";
-    } else if (equals(path, "/openapi.json")) {
-        out->kind = ROUTE_OPENAPI;
-        out->allow = is_one_of(method, "GET", "HEAD") ? NULL : "GET, HEAD";
-    } else if (take_prefix(&id, "/athena/query/") && id.n > 0 && memchr(id.at, '/', id.n) == NULL) {
-        out->allow = is_one_of(method, "GET", "HEAD") ? NULL : "GET, HEAD";
-        if (out->allow == NULL)
-            find_look_up(id, query, out);
-    } else {
-        out->kind = ROUTE_NOT_FOUND;
-    }
-    if (out->allow != NULL)
-        out->kind = ROUTE_WRONG_METHOD;
+    out->staged = take_stage(&path, stage);
+    find_path(method, path, query, out);
 }

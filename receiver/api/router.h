@@ -18,6 +18,7 @@ enum route_kind {
     ROUTE_NOT_FOUND,
     ROUTE_WRONG_METHOD, /* `allow` says which there are */
     ROUTE_MALFORMED,    /* `detail` says why */
+    ROUTE_KINDS
 };
 
 struct route {
@@ -30,7 +31,7 @@ struct route {
     char user_id[QUERY_ID_MAX + 1]; /* "": none */
 };
 
-/* `target` is in origin form (/path?query) or absolute form; `stage` may be "" . */
+/* `target` is in origin form (/path?query) or absolute form; `stage` may be "". */
 void route_find(const char *method, const char *target, const char *stage, struct route *out);
 
 #endif

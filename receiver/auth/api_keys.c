@@ -169,21 +169,21 @@ static void fill(struct api_key *k, int64_t now_ms) {
     k->used = true;
 }
 
-struct api_key_answer api_keys_ask(struct api_keys *keys, const char *key, int64_t now_ms) {
+struct api_key_check api_keys_check(struct api_keys *keys, const char *key, int64_t now_ms) {
     struct api_key *k = key != NULL ? find(keys, key) : NULL;
     if (k == NULL)
-        return (struct api_key_answer){API_KEY_UNKNOWN, NULL, 0};
+        return (struct api_key_check){API_KEY_UNKNOWN, NULL, 0};
     if (!k->limited)
-        return (struct api_key_answer){API_KEY_TAKEN, k->name, 0};
+        return (struct api_key_check){API_KEY_TAKEN, k->name, 0};
     if (k->rate <= 0)
-        return (struct api_key_answer){API_KEY_SHUT, k->name, 0};
+        return (struct api_key_check){API_KEY_SHUT, k->name, 0};
     fill(k, now_ms);
     if (k->tokens < 1) {
         int64_t wait_ms = (int64_t)ceil((1 - k->tokens) * 1000 / k->rate);
-        return (struct api_key_answer){API_KEY_BUSY, k->name, wait_ms};
+        return (struct api_key_check){API_KEY_BUSY, k->name, wait_ms};
     }
     k->tokens -= 1;
-    return (struct api_key_answer){API_KEY_TAKEN, k->name, 0};
+    return (struct api_key_check){API_KEY_TAKEN, k->name, 0};
 }
 
 void api_keys_inherit(struct api_keys *keys, const struct api_keys *from) {

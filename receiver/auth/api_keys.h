@@ -32,7 +32,7 @@ enum api_key_verdict {
     API_KEY_BUSY,    /* 429 */
 };
 
-struct api_key_answer {
+struct api_key_check {
     enum api_key_verdict verdict;
     const char *name; /* borrowed; NULL where unknown */
     int64_t wait_ms;  /* API_KEY_BUSY: until the next request is taken */
@@ -42,7 +42,7 @@ struct api_key_answer {
  * Takes one request's worth from the key's bucket. `now_ms` is any clock that does not go back.
  * The time it takes does not tell how much of a hash was right.
  */
-struct api_key_answer api_keys_ask(struct api_keys *keys, const char *key, int64_t now_ms);
+struct api_key_check api_keys_check(struct api_keys *keys, const char *key, int64_t now_ms);
 
 /* Keys of the same name and hash go on with what their buckets hold. */
 void api_keys_inherit(struct api_keys *keys, const struct api_keys *from);

@@ -1,6 +1,6 @@
 /*
- * /healthz, /readyz and /metrics on a port of their own (ADMIN_LISTEN), in the program's loop, so
- * that a busy front door cannot starve them.
+ * /healthz, /readyz and /metrics on a port of their own (ADMIN_LISTEN), so that connections of the
+ * public port cannot take theirs. On the program's loop and thread.
  */
 #ifndef COMMON_BASE_HTTP_ADMIN_H
 #define COMMON_BASE_HTTP_ADMIN_H
@@ -23,26 +23,14 @@ struct admin_source {
     const char *stage; /* borrowed; not empty: the paths are served under /STAGE too. May be NULL */
 };
 
-enum {
-    ADMIN_ADDRESS_MAX = 64 /* of a bound address, with its NUL */
-};
-
 /*
  * `listen` is "host:port"; the address that was bound is logged as `admin on HOST:PORT`. `source`
  * is copied. NULL on failure, with the reason in `error`. /healthz is 200 for as long as the loop
- * turns. GET and HEAD only.
+ * runs. GET and HEAD only.
  */
 struct admin *admin_open(struct loop *loop, const char *listen, const struct admin_source *source,
                          char *error, size_t error_size);
 const char *admin_address(const struct admin *a); /* HOST:PORT as bound; borrowed */
 void admin_close(struct admin *a);                /* takes NULL; breaks off what is under way */
-
-/*
- * A bound, listening, non-blocking TCP socket that exec() closes, -1 on failure; also for the
- * receiver. A name is looked up, which may block: at start only. `bound` gets the numeric
- * address, IPv6 in brackets.
- */
-int admin_listen_socket(const char *address, char *bound, size_t bound_size, char *error,
-                        size_t error_size);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,35 +19,30 @@ enum {
 
 struct lingerer {
     struct http_linger *list;
-    struct lingerer *next, *previous;
+    TAILQ_ENTRY(lingerer) entry;
     struct loop_timer timer;
     int fd;
-    size_t left; /* bytes that are still swallowed */
+    size_t left; /* bytes that are still read */
 };
 
 struct http_linger {
     struct loop *loop;
-    struct lingerer *first;
+    TAILQ_HEAD(, lingerer) all;
     size_t count;
 };
 
-static void leave(void *arg) {
+static void lingerer_leave(void *arg) {
     struct lingerer *one = arg;
     struct http_linger *l = one->list;
     loop_timer_cancel(l->loop, &one->timer);
     loop_unwatch(l->loop, one->fd);
     close(one->fd);
-    if (one->previous != NULL)
-        one->previous->next = one->next;
-    else
-        l->first = one->next;
-    if (one->next != NULL)
-        one->next->previous = one->previous;
+    TAILQ_REMOVE(&l->all, one, entry);
     l->count--;
     free(one);
 }
 
-static void swallow(void *arg, uint32_t events) {
+static void lingerer_read(void *arg, uint32_t events) {
     (void)events;
     struct lingerer *one = arg;
     char nothing[16384];
@@ -54,7 +50,7 @@ static void swallow(void *arg, uint32_t events) {
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (n <= 0 || (size_t)n >= one->left)
-        leave(one);
+        lingerer_leave(one);
     else
         one->left -= (size_t)n;
 }
@@ -62,14 +58,15 @@ static void swallow(void *arg, uint32_t events) {
 struct http_linger *http_linger_open(struct loop *loop) {
     struct http_linger *l = mem_zero(sizeof *l);
     l->loop = loop;
+    TAILQ_INIT(&l->all);
     return l;
 }
 
 void http_linger_close(struct http_linger *l) {
     if (l == NULL)
         return;
-    while (l->first != NULL)
-        leave(l->first);
+    while (!TAILQ_EMPTY(&l->all))
+        lingerer_leave(TAILQ_FIRST(&l->all));
     free(l);
 }
 
@@ -78,15 +75,13 @@ void http_linger_add(struct http_linger *l, int fd) {
     if (copy < 0)
         return;
     struct lingerer *one = mem_zero(sizeof *one);
-    *one = (struct lingerer){.list = l, .next = l->first, .fd = copy, .left = READ_MAX};
-    if (!loop_watch(l->loop, copy, EPOLLIN, swallow, one)) {
+    *one = (struct lingerer){.list = l, .fd = copy, .left = READ_MAX};
+    if (!loop_watch(l->loop, copy, EPOLLIN, lingerer_read, one)) {
         close(copy);
         free(one);
         return;
     }
-    if (l->first != NULL)
-        l->first->previous = one;
-    l->first = one;
+    TAILQ_INSERT_TAIL(&l->all, one, entry);
     l->count++;
-    loop_timer_set(l->loop, &one->timer, LINGER_MS, leave, one);
+    loop_timer_set(l->loop, &one->timer, LINGER_MS, lingerer_leave, one);
 }

@@ -68,17 +68,17 @@ static void test_files(void **state) {
 static void test_who(void **state) {
     (void)state;
     struct api_keys *keys = read_text("a:" HASH_A "\nnobody:" HASH_E ":0", NULL);
-    assert_int_equal(api_keys_ask(keys, "abc123", 0).verdict, API_KEY_TAKEN);
-    assert_string_equal(api_keys_ask(keys, "abc123", 0).name, "a");
-    assert_int_equal(api_keys_ask(keys, "", 0).verdict, API_KEY_SHUT);
-    assert_int_equal(api_keys_ask(keys, "abc12", 0).verdict, API_KEY_UNKNOWN);
-    assert_int_equal(api_keys_ask(keys, HASH_A, 0).verdict, API_KEY_UNKNOWN);
-    assert_int_equal(api_keys_ask(keys, NULL, 0).verdict, API_KEY_UNKNOWN);
+    assert_int_equal(api_keys_check(keys, "abc123", 0).verdict, API_KEY_TAKEN);
+    assert_string_equal(api_keys_check(keys, "abc123", 0).name, "a");
+    assert_int_equal(api_keys_check(keys, "", 0).verdict, API_KEY_SHUT);
+    assert_int_equal(api_keys_check(keys, "abc12", 0).verdict, API_KEY_UNKNOWN);
+    assert_int_equal(api_keys_check(keys, HASH_A, 0).verdict, API_KEY_UNKNOWN);
+    assert_int_equal(api_keys_check(keys, NULL, 0).verdict, API_KEY_UNKNOWN);
     api_keys_free(keys);
 }
 
 static void take(struct api_keys *keys, int64_t now_ms, int64_t wait_ms) {
-    struct api_key_answer a = api_keys_ask(keys, "abc123", now_ms);
+    struct api_key_check a = api_keys_check(keys, "abc123", now_ms);
     assert_int_equal(a.verdict, wait_ms == 0 ? API_KEY_TAKEN : API_KEY_BUSY);
     assert_int_equal(a.wait_ms, wait_ms);
 }

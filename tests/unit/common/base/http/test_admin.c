@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "common/base/http/admin.h"
+#include "common/base/http/listen.h"
 #include "common/base/options.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
@@ -259,12 +260,12 @@ static void test_closed_under_way(void **state) {
     assert_int_equal(send(fd, "GET /healthz HTTP/1.1\r\n", 23, 0), 23);
     for (int i = 0; i < 3; i++)
         assert_true(loop_run_once(s.loop));
-    char address[ADMIN_ADDRESS_MAX];
+    char address[LISTEN_ADDRESS_MAX];
     snprintf(address, sizeof address, "%s", admin_address(s.admin));
     admin_close(s.admin);
     assert_true(loop_run_once(s.loop)); /* nothing of it is left in the loop */
-    char error[256] = "", bound[ADMIN_ADDRESS_MAX];
-    int again = admin_listen_socket(address, bound, sizeof bound, error, sizeof error);
+    char error[256] = "", bound[LISTEN_ADDRESS_MAX];
+    int again = http_listen(address, bound, sizeof bound, error, sizeof error);
     assert_string_equal(error, "");
     assert_string_equal(bound, address);
     close(again);
@@ -293,12 +294,12 @@ static const struct {
 };
 
 static bool has_ipv6(void) {
-    char error[256], bound[ADMIN_ADDRESS_MAX];
+    char error[256], bound[LISTEN_ADDRESS_MAX];
     int fd = socket(AF_INET6, SOCK_STREAM, 0);
     if (fd < 0)
         return false;
     close(fd);
-    fd = admin_listen_socket("[::1]:0", bound, sizeof bound, error, sizeof error);
+    fd = http_listen("[::1]:0", bound, sizeof bound, error, sizeof error);
     if (fd >= 0)
         close(fd);
     return fd >= 0;
@@ -310,8 +311,8 @@ static void test_listening(void **state) {
     for (size_t i = 0; i < COUNT(listens); i++) {
         if (listens[i].listen[0] == '[' && !ipv6)
             continue;
-        char error[256] = "", bound[ADMIN_ADDRESS_MAX] = "";
-        int fd = admin_listen_socket(listens[i].listen, bound, sizeof bound, error, sizeof error);
+        char error[256] = "", bound[LISTEN_ADDRESS_MAX] = "";
+        int fd = http_listen(listens[i].listen, bound, sizeof bound, error, sizeof error);
         if (listens[i].bound == NULL) {
             if (fd >= 0 || error[0] == '\0')
                 fail_msg("%s: %d, \"%s\"", listens[i].listen, fd, error);
@@ -334,8 +335,8 @@ static void test_listening(void **state) {
 
 static void test_name(void **state) {
     (void)state;
-    char error[256] = "", bound[ADMIN_ADDRESS_MAX];
-    int fd = admin_listen_socket("localhost:0", bound, sizeof bound, error, sizeof error);
+    char error[256] = "", bound[LISTEN_ADDRESS_MAX];
+    int fd = http_listen("localhost:0", bound, sizeof bound, error, sizeof error);
     assert_true(fd >= 0);
     assert_true(strncmp(bound, "127.0.0.1:", 10) == 0 || strncmp(bound, "[::1]:", 6) == 0);
     close(fd);

@@ -1,4 +1,4 @@
-#include "receiver/api/answers.h"
+#include "receiver/api/responses.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,7 +15,7 @@
 static void test_accepted(void **state) {
     (void)state;
     static const struct {
-        struct accepted what;
+        struct accepted_query what;
         const char *location, *body;
     } cases[] = {
         {{"", "", "i", "t", 0, 0},
@@ -27,13 +27,13 @@ static void test_accepted(void **state) {
          "\"offset\":5000000000}\n"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct answer a = {0};
-        answer_accepted(&a, &cases[i].what);
-        assert_int_equal(a.status, 202);
-        assert_string_equal(a.content_type, "application/json");
-        assert_string_equal(a.location, cases[i].location);
-        assert_string_equal(buffer_text(&a.body), cases[i].body);
-        answer_free(&a);
+        struct http_response r = {0};
+        response_accepted(&r, &cases[i].what);
+        assert_int_equal(r.status, 202);
+        assert_string_equal(r.content_type, "application/json");
+        assert_string_equal(r.location, cases[i].location);
+        assert_string_equal(buffer_text(&r.body), cases[i].body);
+        http_response_free(&r);
     }
 }
 
@@ -42,35 +42,35 @@ static void test_longest_ids_fit(void **state) {
     char id[129];
     memset(id, 1, 128); /* six bytes each in JSON, three in the location */
     id[128] = '\0';
-    struct accepted what = {"/dev", id, id, "t", 0, 0};
-    struct answer a = {0};
-    answer_accepted(&a, &what);
-    assert_false(a.body.failed);
-    assert_int_equal(strlen(a.location), strlen("/dev/athena/query/?userId=") + 2 * 3 * 128);
-    answer_free(&a);
-    answer_not_accepted(&a, id, "why", 1);
-    assert_false(a.body.failed);
-    answer_free(&a);
+    struct accepted_query what = {"/dev", id, id, "t", 0, 0};
+    struct http_response r = {0};
+    response_accepted(&r, &what);
+    assert_false(r.body.failed);
+    assert_int_equal(strlen(r.location), strlen("/dev/athena/query/?userId=") + 2 * 3 * 128);
+    http_response_free(&r);
+    response_not_accepted(&r, id, "why", 1);
+    assert_false(r.body.failed);
+    http_response_free(&r);
 }
 
 static void test_problems(void **state) {
     (void)state;
-    struct answer a = {0};
-    answer_problem(&a, 404, "Say \"what\".");
-    assert_string_equal(buffer_text(&a.body),
+    struct http_response r = {0};
+    http_response_problem(&r, 404, "Say \"what\".");
+    assert_string_equal(buffer_text(&r.body),
                         "{\"type\":\"about:blank\",\"title\":\"Not Found\",\"status\":404,"
                         "\"detail\":\"Say \\\"what\\\".\"}\n");
-    assert_string_equal(a.content_type, "application/problem+json");
-    answer_free(&a);
-    answer_not_accepted(&a, "i", "it is late", 7);
-    assert_int_equal(a.status, 503);
-    assert_int_equal(a.retry_after_s, 7);
+    assert_string_equal(r.content_type, "application/problem+json");
+    http_response_free(&r);
+    response_not_accepted(&r, "i", "it is late", 7);
+    assert_int_equal(r.status, 503);
+    assert_int_equal(r.retry_after_s, 7);
     assert_string_equal(
-        buffer_text(&a.body),
+        buffer_text(&r.body),
         "{\"type\":\"about:blank\",\"title\":\"Service Unavailable\",\"status\":503,"
         "\"detail\":\"The query was not accepted: it is late. Post it again with the same "
         "queryId.\",\"queryId\":\"i\"}\n");
-    answer_free(&a);
+    http_response_free(&r);
 }
 
 static bool note_openapi(void *arg, const char *key, size_t key_len, struct json_value value) {
@@ -84,10 +84,13 @@ static void test_the_description_is_json(void **state) {
     (void)state;
     char detail[256] = "";
     bool seen = false;
-    if (!json_read_object(openapi_json, strlen(openapi_json), 64, note_openapi, &seen, detail,
+    struct http_response r = {0};
+    response_openapi(&r);
+    if (!json_read_object(buffer_text(&r.body), r.body.len, 64, note_openapi, &seen, detail,
                           sizeof detail))
         fail_msg("%s", detail);
     assert_true(seen);
+    http_response_free(&r);
 }
 
 int main(void) {

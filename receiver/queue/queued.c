@@ -1,8 +1,9 @@
-#include "receiver/queued.h"
+#include "receiver/queue/queued.h"
 
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/base/memory.h"
 
@@ -11,8 +12,8 @@ enum {
     VALUE_MAX = 16384
 };
 
-struct waiting {
-    struct waiting *next;
+struct queued_entry {
+    STAILQ_ENTRY(queued_entry) entry;
     struct intake intake;
     int64_t at_ms;
 };
@@ -23,12 +24,12 @@ struct queued {
     struct status_view *view;
     struct buffer value; /* of the record that is being written */
     bool begun;
-    struct waiting *first, **last;
-    size_t waiting;
+    STAILQ_HEAD(, queued_entry) waiting; /* for the view */
+    size_t waiting_count;
     uint64_t written;
 };
 
-static void write_status(struct queued *q, const struct intake *intake, int64_t at_ms) {
+static void queued_write(struct queued *q, const struct intake *intake, int64_t at_ms) {
     struct status known;
     struct status s = {.user_id = (char *)intake->user_id,
                        .query_id = (char *)intake->query_id,
@@ -55,26 +56,31 @@ static void write_status(struct queued *q, const struct intake *intake, int64_t 
 
 void queued_announce(struct queued *q, const struct intake *intake, int64_t at_ms) {
     if (q->begun) {
-        write_status(q, intake, at_ms);
+        queued_write(q, intake, at_ms);
         return;
     }
-    if (q->waiting == WAITING_MAX)
+    if (q->waiting_count == WAITING_MAX)
         return;
-    struct waiting *w = mem_alloc(sizeof *w);
-    *w = (struct waiting){NULL, *intake, at_ms};
-    *q->last = w;
-    q->last = &w->next;
-    q->waiting++;
+    struct queued_entry *e = mem_zero(sizeof *e);
+    e->intake = *intake;
+    e->at_ms = at_ms;
+    STAILQ_INSERT_TAIL(&q->waiting, e, entry);
+    q->waiting_count++;
+}
+
+static struct queued_entry *queued_take(struct queued *q) {
+    struct queued_entry *e = STAILQ_FIRST(&q->waiting);
+    if (e != NULL) {
+        STAILQ_REMOVE_HEAD(&q->waiting, entry);
+        q->waiting_count--;
+    }
+    return e;
 }
 
 void queued_begin(struct queued *q) {
     q->begun = true;
-    for (struct waiting *w; (w = q->first) != NULL; q->waiting--) {
-        q->first = w->next;
-        write_status(q, &w->intake, w->at_ms);
-        free(w);
-    }
-    q->last = &q->first;
+    for (struct queued_entry *e; (e = queued_take(q)) != NULL; free(e))
+        queued_write(q, &e->intake, e->at_ms);
 }
 
 uint64_t queued_written(const struct queued *q) {
@@ -87,7 +93,7 @@ struct queued *queued_open(struct producer *producer, const char *status_topic,
     q->producer = producer;
     q->topic = status_topic;
     q->view = view;
-    q->last = &q->first;
+    STAILQ_INIT(&q->waiting);
     buffer_init(&q->value, VALUE_MAX);
     return q;
 }
@@ -95,8 +101,8 @@ struct queued *queued_open(struct producer *producer, const char *status_topic,
 void queued_close(struct queued *q) {
     if (q == NULL)
         return;
-    for (struct waiting *w; (w = q->first) != NULL; free(w))
-        q->first = w->next;
+    for (struct queued_entry *e; (e = queued_take(q)) != NULL;)
+        free(e);
     buffer_free(&q->value);
     free(q);
 }

@@ -1,13 +1,13 @@
-#include "receiver/api/intake.h"
+#include "receiver/queue/intake.h"
 
 #include <stdio.h>
 #include <string.h>
 
 /* RFC 9562, 5.4. */
-static void write_uuid(const uint8_t random[16], char out[QUERY_ID_MAX + 1]) {
+static void write_uuid(const uint8_t random[INTAKE_RANDOM], char out[QUERY_ID_MAX + 1]) {
     static const char digits[] = "0123456789abcdef";
     size_t at = 0;
-    for (size_t i = 0; i < 16; i++) {
+    for (size_t i = 0; i < INTAKE_RANDOM; i++) {
         uint8_t byte = random[i];
         if (i == 6)
             byte = (uint8_t)((byte & 0x0f) | 0x40);
@@ -21,8 +21,8 @@ static void write_uuid(const uint8_t random[16], char out[QUERY_ID_MAX + 1]) {
     out[at] = '\0';
 }
 
-bool intake_read(const void *body, size_t n, const uint8_t random[16], struct intake *out,
-                 char *detail, size_t detail_size) {
+bool intake_read(const void *body, size_t n, const uint8_t random[INTAKE_RANDOM],
+                 struct intake *out, char *detail, size_t detail_size) {
     struct query q;
     bool sound = query_read(body, n, &q, detail, detail_size);
     if (sound) {

@@ -1,4 +1,4 @@
-#include "receiver/api/intake.h"
+#include "receiver/queue/intake.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

@@ -1,19 +1,20 @@
-#include "receiver/publisher.h"
+#include "receiver/queue/publisher.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "common/base/memory.h"
 #include "common/kafka/record.h"
 
 /* One query under way; freed with its delivery report, which always comes. */
-struct flight {
+struct publisher_flight {
     struct publisher *publisher;
-    struct flight *next, *previous; /* of those whose client waits */
+    TAILQ_ENTRY(publisher_flight) entry; /* in `waiting` until it is reported */
     struct loop_timer deadline;
     struct intake intake;
     int64_t since_ms;
-    published_fn *fn; /* NULL: its client has been told */
+    published_fn *fn; /* NULL: it was reported */
     void *arg;
 };
 
@@ -21,45 +22,28 @@ struct publisher {
     struct loop *loop;
     struct producer *producer;
     struct publisher_settings settings;
-    struct flight *first;
-    size_t waiting;
+    TAILQ_HEAD(, publisher_flight) waiting; /* those whose client waits */
+    size_t waiting_count;
 };
 
-static void join(struct publisher *p, struct flight *f) {
-    f->next = p->first;
-    if (p->first != NULL)
-        p->first->previous = f;
-    p->first = f;
-    p->waiting++;
-}
-
-static void leave(struct publisher *p, struct flight *f) {
-    if (f->previous != NULL)
-        f->previous->next = f->next;
-    else
-        p->first = f->next;
-    if (f->next != NULL)
-        f->next->previous = f->previous;
-    p->waiting--;
-}
-
-static void tell(struct flight *f, const struct published *what) {
+static void flight_report(struct publisher_flight *f, const struct published *what) {
     struct publisher *p = f->publisher;
     published_fn *fn = f->fn;
     if (fn == NULL)
         return;
     f->fn = NULL;
     loop_timer_cancel(p->loop, &f->deadline);
-    leave(p, f);
+    TAILQ_REMOVE(&p->waiting, f, entry);
+    p->waiting_count--;
     fn(f->arg, what);
 }
 
-static void give_up(void *arg) {
-    struct flight *f = arg;
+static void flight_give_up(void *arg) {
+    struct publisher_flight *f = arg;
     struct published what = {.outcome = PUBLISH_LATE,
                              .intake = &f->intake,
                              .took_ms = loop_now(f->publisher->loop) - f->since_ms};
-    tell(f, &what);
+    flight_report(f, &what);
 }
 
 static enum publish_outcome outcome_of(rd_kafka_resp_err_t err) {
@@ -78,8 +62,9 @@ static enum publish_outcome outcome_of(rd_kafka_resp_err_t err) {
     }
 }
 
-static void on_done(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
-    struct flight *f = arg;
+static void flight_on_delivered(void *arg, rd_kafka_resp_err_t err, int32_t partition,
+                                int64_t offset) {
+    struct publisher_flight *f = arg;
     struct publisher *p = f->publisher;
     struct published what = {.outcome = outcome_of(err),
                              .intake = &f->intake,
@@ -87,14 +72,14 @@ static void on_done(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64
                              .offset = offset,
                              .took_ms = loop_now(p->loop) - f->since_ms,
                              .error = err != 0 ? rd_kafka_err2str(err) : NULL};
-    /* Before the client is told: it may look its query up at once. */
+    /* Before the response: the client may look its query up at once. */
     if (what.outcome == PUBLISH_ACKED)
         p->settings.in_topic(p->settings.arg, &what);
-    tell(f, &what);
+    flight_report(f, &what);
     free(f);
 }
 
-static rd_kafka_headers_t *make_headers(const struct publication *what) {
+static rd_kafka_headers_t *publication_headers(const struct publication *what) {
     struct record_header set[3];
     size_t count = 0;
     if (what->intake->given)
@@ -115,32 +100,33 @@ enum publish_outcome publisher_send(struct publisher *p, const struct publicatio
                                      .key_len = strlen(key),
                                      .value = what->body,
                                      .value_len = what->body_len,
-                                     .headers = make_headers(what)};
-    struct flight *f = mem_zero(sizeof *f);
+                                     .headers = publication_headers(what)};
+    struct publisher_flight *f = mem_zero(sizeof *f);
     f->publisher = p;
     f->intake = *in;
     f->since_ms = loop_now(p->loop);
     f->fn = fn;
     f->arg = arg;
-    rd_kafka_resp_err_t err = producer_send(p->producer, &record, on_done, f);
+    rd_kafka_resp_err_t err = producer_send(p->producer, &record, flight_on_delivered, f);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (record.headers != NULL)
             rd_kafka_headers_destroy(record.headers);
         free(f);
         return outcome_of(err);
     }
-    join(p, f);
-    loop_timer_set(p->loop, &f->deadline, p->settings.ack_timeout_ms, give_up, f);
-    return PUBLISH_ACKED;
+    TAILQ_INSERT_TAIL(&p->waiting, f, entry);
+    p->waiting_count++;
+    loop_timer_set(p->loop, &f->deadline, p->settings.ack_timeout_ms, flight_give_up, f);
+    return PUBLISH_SENT;
 }
 
 void publisher_give_up(struct publisher *p) {
-    while (p->first != NULL)
-        give_up(p->first);
+    while (!TAILQ_EMPTY(&p->waiting))
+        flight_give_up(TAILQ_FIRST(&p->waiting));
 }
 
 size_t publisher_waiting(const struct publisher *p) {
-    return p->waiting;
+    return p->waiting_count;
 }
 
 struct publisher *publisher_open(struct loop *loop, struct producer *producer,
@@ -149,6 +135,7 @@ struct publisher *publisher_open(struct loop *loop, struct producer *producer,
     p->loop = loop;
     p->producer = producer;
     p->settings = *settings;
+    TAILQ_INIT(&p->waiting);
     return p;
 }
 

@@ -1,0 +1,203 @@
+#include "common/base/http/exchange.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/http/head.h"
+#include "common/base/http/reply.h"
+#include "common/base/memory.h"
+
+enum {
+    DISCARD_MAX = 65536 /* a refused body up to this is read, and the connection kept */
+};
+
+enum exchange_stage {
+    EXCHANGE_HEAD,
+    EXCHANGE_BODY,
+    EXCHANGE_DISCARD, /* the response is there, the body is read and forgotten */
+    EXCHANGE_WAITING, /* suspended until http_respond() */
+    EXCHANGE_READY,   /* the response is there */
+    EXCHANGE_SENT
+};
+
+struct http_exchange {
+    struct server_request request; /* first: the handler knows only this */
+    struct http_exchanges *all;
+    struct http_connection *connection;
+    enum exchange_stage stage;
+    struct http_response response;
+    int64_t begun_ms;
+    size_t body_counted;                         /* in all->bodies */
+    _Alignas(max_align_t) unsigned char state[]; /* the handler's, and the target behind it */
+};
+
+static const char too_large[] = "The body is larger than MAX_BODY_BYTES allows.";
+
+/* --- responses -------------------------------------------------------------------------------- */
+
+static void exchange_count_response(struct http_exchange *x, int status) {
+    const struct http_handler *handler = &x->all->handler;
+    handler->responded(handler->arg, status, loop_now(x->all->loop) - x->begun_ms);
+}
+
+static enum MHD_Result exchange_send(struct http_exchange *x) {
+    struct http_response *r = &x->response;
+    struct http_connection *c = x->connection;
+    r->close = r->close || http_connections_quiesced(c->all);
+    struct MHD_Response *reply = http_reply(r);
+    if (reply == NULL)
+        return MHD_NO;
+    enum MHD_Result result = MHD_queue_response(c->mhd, (unsigned)r->status, reply);
+    MHD_destroy_response(reply);
+    if (result == MHD_YES) {
+        http_connection_enter(c, CONNECTION_SENDING);
+        x->stage = EXCHANGE_SENT;
+        exchange_count_response(x, r->status);
+    }
+    http_response_free(r);
+    return result;
+}
+
+void http_respond(struct server_request *request, struct http_response *response) {
+    struct http_exchange *x = (struct http_exchange *)(void *)request;
+    x->response = *response;
+    memset(response, 0, sizeof *response);
+    x->stage = EXCHANGE_READY;
+    MHD_resume_connection(x->connection->mhd);
+    http_daemon_wake(x->all->daemon);
+}
+
+/* --- the head --------------------------------------------------------------------------------- */
+
+struct exchange_head {
+    struct http_head head;
+    struct http_exchange *exchange;
+};
+
+static enum MHD_Result exchange_on_header(void *arg, enum MHD_ValueKind kind, const char *name,
+                                          size_t name_len, const char *value, size_t value_len) {
+    (void)kind;
+    struct exchange_head *h = arg;
+    http_head_header(&h->head, name, name_len, value != NULL ? value : "", value_len,
+                     h->exchange->request.headers);
+    return MHD_YES;
+}
+
+static enum MHD_Result exchange_refuse(struct http_exchange *x, const struct http_head *h,
+                                       bool unreadable) {
+    const struct framing *f = &h->framing;
+    bool small = f->encodings == 0 && f->length <= DISCARD_MAX && !h->expects;
+    if (!unreadable && (small || !framing_has_body(f))) {
+        x->stage = EXCHANGE_DISCARD;
+        return MHD_YES;
+    }
+    x->response.close = true;
+    x->connection->linger = true;
+    return exchange_send(x);
+}
+
+static enum MHD_Result exchange_on_head(struct http_exchange *x, const char *method,
+                                        const char *version) {
+    const struct http_handler *handler = &x->all->handler;
+    struct server_request *r = &x->request;
+    struct exchange_head h = {.exchange = x};
+    http_head_begin(&h.head, handler->header_names, handler->header_count);
+    MHD_get_connection_values_n(x->connection->mhd, MHD_HEADER_KIND, exchange_on_header, &h);
+    r->method = method;
+    r->client_trusted = http_connection_trusted(x->connection, x->all->tls);
+    x->stage = EXCHANGE_BODY;
+    const char *fault = framing_fault(&h.head.framing, strcmp(version, "HTTP/1.0") == 0);
+    if (fault != NULL) {
+        http_response_problem(&x->response, 400, fault);
+        return exchange_refuse(x, &h.head, true);
+    }
+    if (!handler->head(handler->arg, r, &x->response))
+        return exchange_refuse(x, &h.head, false);
+    if (h.head.framing.length > x->all->body_max) {
+        http_response_problem(&x->response, 413, too_large);
+        return exchange_refuse(x, &h.head, true);
+    }
+    buffer_init(&r->body, x->all->body_max);
+    return MHD_YES;
+}
+
+/* --- the body --------------------------------------------------------------------------------- */
+
+/* In the middle of a body, where libmicrohttpd takes no response. */
+static enum MHD_Result exchange_break_off(struct http_exchange *x) {
+    http_reply_raw(x->connection->mhd, &x->response);
+    exchange_count_response(x, x->response.status);
+    x->connection->linger = true;
+    return MHD_NO;
+}
+
+static enum MHD_Result exchange_on_piece(struct http_exchange *x, const char *bytes, size_t *n) {
+    if (x->stage == EXCHANGE_BODY)
+        switch (http_body_add(&x->all->bodies, &x->request.body, &x->body_counted, bytes, *n)) {
+        case BODY_TAKEN:
+            break;
+        case BODY_TOO_LARGE: /* a chunked one: no Content-Length was there to refuse it by */
+            http_response_problem(&x->response, 413, too_large);
+            return exchange_break_off(x);
+        case BODY_NO_ROOM:
+            http_response_problem(&x->response, 503,
+                                  "Too many bodies are being received: post it again.");
+            x->response.retry_after_s = 1;
+            return exchange_break_off(x);
+        }
+    *n = 0;
+    return MHD_YES;
+}
+
+static enum MHD_Result exchange_on_whole(struct http_exchange *x) {
+    const struct http_handler *handler = &x->all->handler;
+    http_connection_received(x->connection);
+    if (x->stage == EXCHANGE_DISCARD || handler->whole(handler->arg, &x->request, &x->response))
+        return exchange_send(x);
+    x->stage = EXCHANGE_WAITING;
+    MHD_suspend_connection(x->connection->mhd);
+    return MHD_YES;
+}
+
+/* --- from the request line to the end --------------------------------------------------------- */
+
+struct http_exchange *http_exchange_begin(struct http_exchanges *all, struct http_connection *c,
+                                          const char *target) {
+    size_t target_size = strlen(target) + 1, state_size = all->handler.state_size;
+    struct http_exchange *x = mem_zero(sizeof *x + state_size + target_size);
+    x->all = all;
+    x->connection = c;
+    x->request.state = x->state;
+    x->request.target = memcpy(x->state + state_size, target, target_size);
+    x->begun_ms = loop_now(all->loop);
+    if (c->phase != CONNECTION_RECEIVING)
+        http_connection_enter(c, CONNECTION_RECEIVING);
+    all->count++;
+    return x;
+}
+
+enum MHD_Result http_exchange_call(struct http_exchange *x, const char *method, const char *version,
+                                   const char *data, size_t *size) {
+    switch (x->stage) {
+    case EXCHANGE_HEAD:
+        return exchange_on_head(x, method, version);
+    case EXCHANGE_BODY:
+    case EXCHANGE_DISCARD:
+        return *size > 0 ? exchange_on_piece(x, data, size) : exchange_on_whole(x);
+    case EXCHANGE_READY:
+        return exchange_send(x);
+    case EXCHANGE_WAITING:
+    case EXCHANGE_SENT:
+        break;
+    }
+    return MHD_NO;
+}
+
+void http_exchange_end(struct http_exchange *x) {
+    http_connection_enter(x->connection, CONNECTION_IDLE);
+    http_body_release(&x->all->bodies, &x->body_counted);
+    x->all->count--;
+    buffer_free(&x->request.body);
+    http_response_free(&x->response);
+    free(x);
+}

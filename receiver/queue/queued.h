@@ -1,0 +1,31 @@
+/*
+ * Publishes QUEUED for the queries that are new in the query topic.
+ *
+ * Only where no state of the pair is known, and so only once the view has caught up: compaction
+ * keeps a key's last record, so a QUEUED must not follow a state of the executor. Queries that come
+ * before that wait here. No response waits for a QUEUED: where one is lost, look-ups get 404 until
+ * the query starts.
+ */
+#ifndef RECEIVER_QUEUE_QUEUED_H
+#define RECEIVER_QUEUE_QUEUED_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/kafka/producer.h"
+#include "common/model/status_view.h"
+#include "receiver/queue/intake.h"
+
+struct queued;
+
+struct queued *queued_open(struct producer *producer, const char *status_topic,
+                           struct status_view *view);
+void queued_close(struct queued *q); /* takes NULL */
+
+/* The query is in the topic since `at_ms` (UTC). The view knows it when this returns. */
+void queued_announce(struct queued *q, const struct intake *intake, int64_t at_ms);
+/* The view has caught up: publishes what has waited for it. */
+void queued_begin(struct queued *q);
+uint64_t queued_written(const struct queued *q); /* records handed to the producer */
+
+#endif
