@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/bucket.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/offsets.h"
@@ -38,7 +39,7 @@ struct pass {
     struct partition *partitions;
     size_t count, done_count;
     struct flights *flights;
-    struct redrive_pace pace;
+    struct bucket pace;
     int64_t chosen; /* moved, or about to be */
     int64_t given_up;
     struct pass_result result;
@@ -76,7 +77,9 @@ void pass_begin(struct pass *p, const int32_t *partitions, size_t count, int64_t
     p->deadline_ms = -1;
     p->stopping = p->lost = p->commit_failed = false;
     p->trouble[0] = '\0';
-    redrive_pace_init(&p->pace, p->settings.rate_per_s, now(p));
+    /* A tenth of a second's worth at once, so that no pass begins with a burst. */
+    double per_s = (double)p->settings.rate_per_s;
+    bucket_init(&p->pace, per_s, per_s / 10, now(p));
 }
 
 static void mark_done(struct pass *p, size_t i) {
@@ -140,7 +143,7 @@ static void settled(void *arg, size_t partition, int64_t offset, const char *dat
 /* Takes the letter's message. */
 static void move(struct pass *p, struct letter *l, size_t i) {
     p->chosen++;
-    redrive_pace_take(&p->pace);
+    bucket_take(&p->pace);
     if (p->settings.chosen != NULL && !p->settings.chosen(p->settings.arg, l))
         p->stopping = true;
     if (p->settings.producer == NULL) {
@@ -323,7 +326,7 @@ static int64_t read_and_send(struct pass *p, int64_t wait) {
     for (int n = 0; n < RECORDS_A_TURN && p->done_count < p->count && !p->stopping; n++) {
         if (!flights_ready(p->flights))
             return wait;
-        int64_t pace_ms = redrive_pace_wait_ms(&p->pace, now(p));
+        int64_t pace_ms = p->settings.rate_per_s > 0 ? bucket_wait_ms(&p->pace, now(p)) : 0;
         if (pace_ms > 0)
             return wait < 0 || pace_ms < wait ? pace_ms : wait;
         if (!p->settings.count_all && p->settings.rules.limit >= 0 &&

@@ -18,7 +18,6 @@
 #include "redriver/decide.h"
 #include "redriver/letter.h"
 #include "redriver/member.h"
-#include "redriver/pace.h"
 #include "redriver/reader.h"
 
 struct pass;

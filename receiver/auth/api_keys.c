@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/bucket.h"
 #include "common/base/hex.h"
 #include "common/base/memory.h"
 
@@ -20,11 +21,7 @@ struct api_key {
     char *name;
     uint8_t sha256[32];
     bool limited;
-    double rate; /* requests a second */
-    double burst;
-    double tokens;
-    int64_t filled_ms;
-    bool used; /* filled_ms is set */
+    struct bucket bucket; /* of requests */
 };
 
 struct api_keys {
@@ -56,13 +53,14 @@ static const char *read_row(char *line, struct api_key *row) {
         return "needs the key's SHA-256 as 64 hex digits after the name";
     if (rest != NULL)
         return "has more than name:sha256:requests-per-second:burst";
-    if (rate != NULL && !read_number(rate, &row->rate))
+    double per_s = 0, room = 0;
+    if (rate != NULL && !read_number(rate, &per_s))
         return "requests-per-second must be a number of 0 or more";
     row->limited = rate != NULL;
-    row->burst = ceil(row->rate) >= 1 ? ceil(row->rate) : 1;
-    if (burst != NULL && (!read_number(burst, &row->burst) || row->burst < 1))
+    room = ceil(per_s);
+    if (burst != NULL && (!read_number(burst, &room) || room < 1))
         return "burst must be a number of 1 or more";
-    row->tokens = row->burst;
+    bucket_init(&row->bucket, per_s, room, 0);
     row->name = mem_string(name);
     return NULL;
 }
@@ -160,29 +158,18 @@ static struct api_key *find(struct api_keys *keys, const char *key) {
     return found;
 }
 
-static void fill(struct api_key *k, int64_t now_ms) {
-    if (k->used && now_ms > k->filled_ms)
-        k->tokens += (double)(now_ms - k->filled_ms) * k->rate / 1000;
-    if (k->tokens > k->burst)
-        k->tokens = k->burst;
-    k->filled_ms = now_ms;
-    k->used = true;
-}
-
 struct api_key_check api_keys_check(struct api_keys *keys, const char *key, int64_t now_ms) {
     struct api_key *k = key != NULL ? find(keys, key) : NULL;
     if (k == NULL)
         return (struct api_key_check){API_KEY_UNKNOWN, NULL, 0};
     if (!k->limited)
         return (struct api_key_check){API_KEY_TAKEN, k->name, 0};
-    if (k->rate <= 0)
+    if (k->bucket.per_s <= 0)
         return (struct api_key_check){API_KEY_SHUT, k->name, 0};
-    fill(k, now_ms);
-    if (k->tokens < 1) {
-        int64_t wait_ms = (int64_t)ceil((1 - k->tokens) * 1000 / k->rate);
+    int64_t wait_ms = bucket_wait_ms(&k->bucket, now_ms);
+    if (wait_ms > 0)
         return (struct api_key_check){API_KEY_BUSY, k->name, wait_ms};
-    }
-    k->tokens -= 1;
+    bucket_take(&k->bucket);
     return (struct api_key_check){API_KEY_TAKEN, k->name, 0};
 }
 
@@ -191,11 +178,7 @@ void api_keys_inherit(struct api_keys *keys, const struct api_keys *from) {
         for (size_t j = 0; j < from->count; j++) {
             struct api_key *to = &keys->rows[i];
             const struct api_key *old = &from->rows[j];
-            if (!old->used || strcmp(to->name, old->name) != 0 ||
-                memcmp(to->sha256, old->sha256, 32) != 0)
-                continue;
-            to->tokens = old->tokens < to->burst ? old->tokens : to->burst;
-            to->filled_ms = old->filled_ms;
-            to->used = true;
+            if (strcmp(to->name, old->name) == 0 && memcmp(to->sha256, old->sha256, 32) == 0)
+                bucket_inherit(&to->bucket, &old->bucket);
         }
 }
