@@ -79,11 +79,12 @@ PARTS_LIB := $(B)/lib/libparts.a
 PARTS_SRC := $(call not_main,$(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC))
 
 BIN := $(B)/bin
-PROGRAMS := athena-query-receiver athena-query-executor athena-query-redriver athena-sim dev-broker
+PROGRAMS := athena-query-receiver athena-query-executor athena-query-redriver
+STANDINS := athena-sim dev-broker
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 
-all: $(PROGRAMS:%=$(BIN)/%) ## build the programs into build/bin (VARIANT=asan|tsan, WERROR=1, CC=clang)
+all: $(PROGRAMS:%=$(BIN)/%) $(STANDINS:%=$(BIN)/%) ## build the programs and stand-ins into build/bin (VARIANT=asan|tsan, WERROR=1, CC=clang)
 
 # --- Rules --------------------------------------------------------------------------------------
 
@@ -93,7 +94,7 @@ $(BIN)/athena-query-redriver: $(call objects,$(REDRIVER_SRC))
 $(BIN)/athena-sim: $(call objects,$(SIM_SRC))
 $(BIN)/dev-broker: $(call objects,$(DEV_BROKER_SRC))
 
-$(PROGRAMS:%=$(BIN)/%): $(COMMON_LIB)
+$(PROGRAMS:%=$(BIN)/%) $(STANDINS:%=$(BIN)/%): $(COMMON_LIB)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(COMMON_LIB) $(LIB_LIBS) -lm
@@ -143,9 +144,13 @@ $(call objects,$(shell grep -lw VERSION $(ALL_SRC) /dev/null)): $(B)/version
 deps: ## install what the build needs from the system's package manager
 	deploy/install-packages build
 
-install: all ## install the programs under $(DESTDIR)$(PREFIX)/bin
+install: $(PROGRAMS:%=$(BIN)/%) ## install the programs under $(DESTDIR)$(PREFIX)/bin
 	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $(PROGRAMS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $^ $(DESTDIR)$(PREFIX)/bin
+
+install-standins: $(STANDINS:%=$(BIN)/%) ## install athena-sim and dev-broker beside them, to try things out
+	install -d $(DESTDIR)$(PREFIX)/bin
+	install -m 0755 $^ $(DESTDIR)$(PREFIX)/bin
 
 # --- Try and test -------------------------------------------------------------------------------
 
@@ -228,7 +233,7 @@ clean: ## remove build/
 
 help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
-	  do printf '  make %-13s %s\n' "$$t" "$$m"; done
+	  do printf '  make %-16s %s\n' "$$t" "$$m"; done
 
-.PHONY: all bench bench-burst clean demo deps FORCE format format-check help install lint run \
+.PHONY: all bench bench-burst clean demo deps FORCE format format-check help install install-standins lint run \
   system-tests test test-compose test-system test-unit unit-tests
