@@ -13,7 +13,7 @@ void pace_init(struct pace *p) {
 }
 
 static void count_call(struct pace *p, int64_t now_ms) {
-    if (now_ms < p->second_ms || now_ms - p->second_ms >= 1000) {
+    if (now_ms - p->second_ms >= 1000) {
         p->calls_before = now_ms - p->second_ms < 2000 ? p->calls : 0;
         p->calls = 0;
         p->second_ms = now_ms;
@@ -24,28 +24,26 @@ static void count_call(struct pace *p, int64_t now_ms) {
 bool pace_open(struct pace *p, int64_t now_ms) {
     if (p->rate <= 0)
         return true;
-    double passed_s = now_ms > p->filled_ms ? (double)(now_ms - p->filled_ms) / 1000 : 0;
-    double room = p->rate > 1 ? p->rate : 1;
-    p->tokens = p->tokens + passed_s * p->rate < room ? p->tokens + passed_s * p->rate : room;
-    p->filled_ms = now_ms;
-    return p->tokens >= 1;
+    bucket_set_rate(&p->bucket, p->rate, p->rate, now_ms);
+    return bucket_wait_ms(&p->bucket, now_ms) == 0;
 }
 
 void pace_take(struct pace *p, int64_t now_ms) {
     if (p->rate > 0)
-        p->tokens--;
+        bucket_take(&p->bucket);
     count_call(p, now_ms);
 }
 
 void pace_throttled(struct pace *p, int64_t now_ms) {
-    if (p->rate > 0 && now_ms >= p->cut_ms && now_ms - p->cut_ms < CUT_EVERY_MS)
+    if (p->rate > 0 && now_ms - p->cut_ms < CUT_EVERY_MS)
         return; /* one cut for all calls that were under way together */
     double was = p->rate;
     if (was <= 0)
         was = p->calls > p->calls_before ? p->calls : p->calls_before;
     p->rate = was * rate_cut > rate_min ? was * rate_cut : rate_min;
-    p->tokens = 0;
-    p->filled_ms = p->cut_ms = now_ms;
+    p->cut_ms = now_ms;
+    bucket_init(&p->bucket, p->rate, p->rate, now_ms);
+    bucket_empty(&p->bucket, now_ms);
 }
 
 void pace_worked(struct pace *p) {

@@ -15,11 +15,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "common/base/bucket.h"
+
 struct pace {
-    double rate; /* calls a second; 0: not limited */
-    double tokens;
-    int64_t filled_ms; /* when `tokens` was brought up to date */
-    int64_t cut_ms;    /* when the rate was cut last */
+    double rate;          /* calls a second; 0: not limited */
+    struct bucket bucket; /* of `rate`; a rest saves up the calls of a second */
+    int64_t cut_ms;       /* when the rate was cut last */
     /* Calls of the second that began at `second_ms`, and of the second before it. */
     int64_t second_ms;
     int calls, calls_before;

@@ -104,24 +104,6 @@ static void test_pace_rises(void **state) {
     assert_true(p.rate <= 0); /* far beyond any cap: free again */
 }
 
-static void test_pace_when_the_clock_goes_back(void **state) {
-    (void)state;
-    struct pace p = throttled_after(20, 3600000);
-    assert_in_range(calls_in(&p, 1000, 10000, false), 138, 142);
-    p = throttled_after(20, 3600000);
-    pace_throttled(&p, 1000); /* a cut, though the last one is still to come */
-    assert_in_range(calls_in(&p, 1000, 10000, false), 96, 99);
-
-    pace_init(&p);
-    for (int i = 0; i < 100; i++)
-        pace_take(&p, 3600000);
-    for (int64_t s = 0; s < 100; s++)
-        for (int i = 0; i < 10; i++)
-            pace_take(&p, 1000 + s * 1000);
-    pace_throttled(&p, 101000 - 1000);
-    assert_in_range(calls_in(&p, 100000, 1000, false), 6, 7);
-}
-
 /* Ten calls at once, 50 ms each, as many as may be, for five minutes. */
 static void test_pace_against_the_api(void **state) {
     (void)state;
@@ -174,7 +156,6 @@ int main(void) {
         cmocka_unit_test(test_one_cut_a_second),
         cmocka_unit_test(test_pace_counts_whole_seconds),
         cmocka_unit_test(test_pace_rises),
-        cmocka_unit_test(test_pace_when_the_clock_goes_back),
         cmocka_unit_test(test_pace_against_the_api),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
