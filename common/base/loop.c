@@ -26,6 +26,8 @@ struct turn {
     void *arg;
 };
 
+TAILQ_HEAD(task_list, loop_task);
+
 struct loop {
     int epoll_fd;
     int64_t now_ms;
@@ -35,6 +37,8 @@ struct loop {
     size_t gone_count;
     struct loop_timer **heap; /* the earliest at [1] */
     size_t timer_count, timer_room;
+    struct task_list tasks; /* for the end of the iteration */
+    size_t task_count;
     struct turn turns[TURNS_MAX];
     size_t turn_count;
 };
@@ -223,6 +227,36 @@ static void free_gone(struct loop *loop) {
     loop->gone_count = 0;
 }
 
+/* --- the end of an iteration ------------------------------------------------------------------ */
+
+void loop_defer(struct loop *loop, struct loop_task *task, loop_fn *fn, void *arg) {
+    task->fn = fn;
+    task->arg = arg;
+    if (task->due)
+        return;
+    task->due = true;
+    TAILQ_INSERT_TAIL(&loop->tasks, task, link);
+    loop->task_count++;
+}
+
+void loop_undefer(struct loop *loop, struct loop_task *task) {
+    if (!task->due)
+        return;
+    task->due = false;
+    TAILQ_REMOVE(&loop->tasks, task, link);
+    loop->task_count--;
+}
+
+/* No more than there were: one that defers itself again must not keep the loop from its I/O. */
+static void run_tasks(struct loop *loop) {
+    struct loop_task *task;
+    for (size_t most = loop->task_count; most > 0 && (task = TAILQ_FIRST(&loop->tasks)) != NULL;
+         most--) {
+        loop_undefer(loop, task);
+        task->fn(task->arg);
+    }
+}
+
 /* --- turns ------------------------------------------------------------------------------------ */
 
 void loop_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg) {
@@ -254,6 +288,8 @@ static int wait_ms(struct loop *loop) {
         int64_t until = loop->heap[1]->due_ms - read_clock(CLOCK_MONOTONIC);
         wait = sooner(wait, until > 0 ? until : 0);
     }
+    if (loop->task_count > 0)
+        return 0;
     return wait > 60000 ? 60000 : (int)wait;
 }
 
@@ -269,6 +305,7 @@ bool loop_run_once(struct loop *loop) {
             w->fn(w->arg, events[i].events);
     }
     fire_timers(loop);
+    run_tasks(loop);
     free_gone(loop);
     return true;
 }
@@ -279,6 +316,7 @@ struct loop *loop_open(void) {
         return NULL;
     struct loop *loop = mem_zero(sizeof *loop);
     loop->epoll_fd = fd;
+    TAILQ_INIT(&loop->tasks);
     loop->now_ms = read_clock(CLOCK_MONOTONIC);
     return loop;
 }

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/queue.h>
 
 struct loop;
 
@@ -24,6 +25,14 @@ struct loop_timer {
     size_t place;   /* in the heap, from 1; 0: not set */
     loop_fn *fn;
     void *arg;
+};
+
+/* Embedded by its owner; zeroed = not due. */
+struct loop_task {
+    TAILQ_ENTRY(loop_task) link;
+    loop_fn *fn;
+    void *arg;
+    bool due;
 };
 
 struct loop *loop_open(void); /* NULL: errno says why */
@@ -41,6 +50,15 @@ void loop_unwatch(struct loop *loop, int fd);
 void loop_timer_set(struct loop *loop, struct loop_timer *t, int64_t delay_ms, loop_fn *fn,
                     void *arg);
 void loop_timer_cancel(struct loop *loop, struct loop_timer *t);
+
+/*
+ * At the end of an iteration, behind its descriptors and timers, calls `fn` once, however often it
+ * was asked for. This is where objects are freed that callers further up the stack may still hold,
+ * and where work is done once that many events of the iteration have asked for. A task that is
+ * deferred from within such a call is run at the end of the next iteration, which does not wait.
+ */
+void loop_defer(struct loop *loop, struct loop_task *task, loop_fn *fn, void *arg);
+void loop_undefer(struct loop *loop, struct loop_task *task);
 
 void loop_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
 void loop_not_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);

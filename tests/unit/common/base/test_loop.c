@@ -310,6 +310,82 @@ static void test_many_descriptors(void **state) {
     }
 }
 
+/* --- the end of an iteration ------------------------------------------------------------------ */
+
+static struct {
+    struct loop *loop;
+    struct loop_task task, other;
+    struct loop_timer timer;
+    int runs, other_runs, runs_at_timer;
+} deferred;
+
+static void count_run(void *arg) {
+    (void)arg;
+    deferred.runs++;
+}
+
+static void defer_again(void *arg) {
+    deferred.runs++;
+    loop_defer(deferred.loop, &deferred.task, defer_again, arg);
+}
+
+static void cancel_other(void *arg) {
+    (void)arg;
+    deferred.runs++;
+    loop_undefer(deferred.loop, &deferred.other);
+}
+
+static void count_other(void *arg) {
+    (void)arg;
+    deferred.other_runs++;
+}
+
+static void defer_three_times(void *arg) {
+    (void)arg;
+    for (int i = 0; i < 3; i++)
+        loop_defer(deferred.loop, &deferred.task, count_run, NULL);
+    deferred.runs_at_timer = deferred.runs;
+}
+
+static void begin_deferred(struct loop *loop) {
+    memset(&deferred, 0, sizeof deferred);
+    deferred.loop = loop;
+}
+
+/* Once, in the same iteration, behind whoever asked for it. */
+static void test_deferred_once(void **state) {
+    begin_deferred(*state);
+    loop_timer_set(deferred.loop, &deferred.timer, 0, defer_three_times, NULL);
+    turn(deferred.loop);
+    assert_int_equal(deferred.runs_at_timer, 0);
+    assert_int_equal(deferred.runs, 1);
+    assert_false(deferred.task.due);
+    loop_timer_set(deferred.loop, &deferred.timer, 0, defer_three_times, NULL);
+    turn(deferred.loop);
+    assert_int_equal(deferred.runs, 2);
+}
+
+/* What defers itself does so once an iteration, and the loop does not wait meanwhile. */
+static void test_deferred_again_and_again(void **state) {
+    begin_deferred(*state);
+    loop_defer(deferred.loop, &deferred.task, defer_again, NULL);
+    for (int i = 1; i <= 3; i++) {
+        turn(deferred.loop);
+        assert_int_equal(deferred.runs, i);
+    }
+    loop_undefer(deferred.loop, &deferred.task);
+    loop_undefer(deferred.loop, &deferred.task); /* is nothing */
+}
+
+static void test_undeferred_by_the_one_before(void **state) {
+    begin_deferred(*state);
+    loop_defer(deferred.loop, &deferred.task, cancel_other, NULL);
+    loop_defer(deferred.loop, &deferred.other, count_other, NULL);
+    turn(deferred.loop);
+    assert_int_equal(deferred.runs, 1);
+    assert_int_equal(deferred.other_runs, 0);
+}
+
 /* --- turns ------------------------------------------------------------------------------------ */
 
 struct library {
@@ -470,6 +546,9 @@ static void test_close_takes_null(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
+        WITH_LOOP(test_deferred_once),
+        WITH_LOOP(test_deferred_again_and_again),
+        WITH_LOOP(test_undeferred_by_the_one_before),
         WITH_LOOP(test_timer_is_not_early),
         WITH_LOOP(test_no_time_is_now),
         WITH_LOOP(test_cancel_and_move),
