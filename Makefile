@@ -50,8 +50,11 @@ LIB_LIBS = $(shell pkg-config --libs $(LIBRARIES))
 LIB_CFLAGS := $(LIB_CFLAGS)
 LIB_LIBS := $(LIB_LIBS)
 
+# These builds abort at a transition of a query's state that is not allowed; others log an error.
+CHECKS := $(if $(or $(findstring san,$(VARIANT)),$(findstring debug,$(VARIANT))),-DDEBUG_CHECKS)
+
 COMPILE = $(CC) -std=c11 -D_GNU_SOURCE -I. -I$(O) $(LIB_CFLAGS) $(WARNINGS) -ffunction-sections \
-  -fdata-sections -fPIE -pthread $(HARDENING) $(CPPFLAGS) $(CFLAGS)
+  -fdata-sections -fPIE -pthread $(HARDENING) $(CHECKS) $(CPPFLAGS) $(CFLAGS)
 # A program carries only the objects of an archive that it calls, and only the libraries these call.
 LINK = $(CC) $(HARDENING) $(CFLAGS) -pie -pthread -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro \
   -Wl,-z,now $(LDFLAGS)

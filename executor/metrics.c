@@ -1,9 +1,5 @@
 #include "executor/metrics.h"
 
-#include "common/base/loop.h"
-#include "executor/executor.h"
-#include "executor/turn/dispatch.h"
-
 #define COUNTER(name, help)                                                                        \
     {                                                                                              \
         name, NULL, help, METRIC_COUNTER, NULL, 0, {                                               \
@@ -49,91 +45,71 @@ _Static_assert(LANES == 2 && PROBING_NEWS == 4, "a row of NEWS_OF for each lane 
 #define ENDED(state)                                                                               \
     LABELED("athena_query_ended_total", "state=\"" state "\"", "Queries that have ended.")
 
+static const struct metric table[] = {
+    [METRIC_STARTS] =
+        COUNTER("athena_query_start_total", "Calls to StartQueryExecution, repetitions included."),
+    [METRIC_THROTTLED] =
+        COUNTER("athena_query_throttled_total", "Calls answered with TooManyRequestsException."),
+    [METRIC_ANSWERS + OUTCOME_STARTED] = ANSWERS("started"),
+    [METRIC_ANSWERS + OUTCOME_QUOTA] = ANSWERS("quota"),
+    [METRIC_ANSWERS + OUTCOME_RATE] = ANSWERS("rate"),
+    [METRIC_ANSWERS + OUTCOME_AMBIGUOUS] = ANSWERS("ambiguous"),
+    [METRIC_ANSWERS + OUTCOME_CREDENTIALS] = ANSWERS("credentials"),
+    [METRIC_ANSWERS + OUTCOME_MISMATCH] = ANSWERS("mismatch"),
+    [METRIC_ANSWERS + OUTCOME_REJECTED] = ANSWERS("rejected"),
+    [METRIC_RECEIVED] = COUNTER("athena_query_received_total", "Records taken from Kafka."),
+    [METRIC_DEADLETTERED] =
+        COUNTER("athena_query_deadlettered_total", "Queries sent to the dead-letter topic."),
+    [METRIC_REJECTED] =
+        COUNTER("athena_query_rejected_total", "Records sent to the rejected topic."),
+    [METRIC_SUCCEEDED] = ENDED("SUCCEEDED"),
+    [METRIC_FAILED] = ENDED("FAILED"),
+    [METRIC_CANCELLED] = ENDED("CANCELLED"),
+    [METRIC_POLLS] = COUNTER("athena_query_poll_total", "Calls to BatchGetQueryExecution."),
+    [METRIC_POLL_ERRORS] =
+        COUNTER("athena_query_poll_errors_total", "Calls to BatchGetQueryExecution that failed."),
+    [METRIC_SEND_ERRORS] = COUNTER("athena_query_send_errors_total",
+                                   "Records that Kafka did not take and that are sent again."),
+    [METRIC_SCANNED_BYTES] =
+        COUNTER("athena_query_scanned_bytes_total", "Bytes that ended queries have scanned."),
+    [METRIC_RUNNING] = GAUGE("athena_query_running", NULL, "Queries followed in Athena."),
+    [METRIC_WAITING] =
+        GAUGE("athena_query_waiting", NULL, "Records taken from Kafka that wait to be started."),
+    [METRIC_CALLS] =
+        GAUGE("athena_query_start_in_flight", NULL, "Calls to StartQueryExecution under way."),
+    [METRIC_LIMIT + LANE_DML] =
+        GAUGE("athena_query_limit", "lane=\"dml\"", "Queries that may run at once, as learned."),
+    [METRIC_LIMIT + LANE_DDL] =
+        GAUGE("athena_query_limit", "lane=\"ddl\"", "Queries that may run at once, as learned."),
+    [METRIC_SHARE + LANE_DML] =
+        GAUGE("athena_query_share", "lane=\"dml\"", "How much of the limit is this executor's."),
+    [METRIC_SHARE + LANE_DDL] =
+        GAUGE("athena_query_share", "lane=\"ddl\"", "How much of the limit is this executor's."),
+    NEWS_OF(LANE_DML, "dml"),
+    NEWS_OF(LANE_DDL, "ddl"),
+    [METRIC_LEADS] =
+        GAUGE("athena_query_fleet_leader", NULL, "1 where this executor learns the limit for all."),
+    [METRIC_HELD + LANE_DML] =
+        GAUGE("athena_query_held", "lane=\"dml\"", "Slots of the quota that are held."),
+    [METRIC_HELD + LANE_DDL] =
+        GAUGE("athena_query_held", "lane=\"ddl\"", "Slots of the quota that are held."),
+    [METRIC_LAG] = GAUGE("athena_query_lag", NULL,
+                         "Records of the owned partitions not yet done with; -1: not known."),
+    [METRIC_OLDEST_AGE] = GAUGE("athena_query_oldest_age_seconds", NULL,
+                                "Age of the oldest record that is not done with."),
+    [METRIC_PARTITIONS] = GAUGE("athena_query_partitions", NULL, "Partitions owned."),
+    [METRIC_GATE] = GAUGE("athena_query_credentials_refused", NULL,
+                          "1 while no query is started for want of credentials."),
+    [METRIC_START_SECONDS] = SECONDS("athena_query_start_seconds", metrics_seconds,
+                                     "How long calls to StartQueryExecution took."),
+    [METRIC_WAIT_SECONDS] = SECONDS("athena_query_wait_seconds", metrics_long_seconds,
+                                    "From the first sight of a query to its start."),
+    [METRIC_RUN_SECONDS] =
+        SECONDS("athena_query_run_seconds", metrics_long_seconds, "How long queries ran."),
+};
+_Static_assert(sizeof table == EXECUTOR_METRICS * sizeof *table, "a row for each metric");
+
 void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]) {
-    const struct metric table[EXECUTOR_METRICS] = {
-        [METRIC_STARTS] = COUNTER("athena_query_start_total",
-                                  "Calls to StartQueryExecution, repetitions included."),
-        [METRIC_THROTTLED] = COUNTER("athena_query_throttled_total",
-                                     "Calls answered with TooManyRequestsException."),
-        [METRIC_ANSWERS + OUTCOME_STARTED] = ANSWERS("started"),
-        [METRIC_ANSWERS + OUTCOME_QUOTA] = ANSWERS("quota"),
-        [METRIC_ANSWERS + OUTCOME_RATE] = ANSWERS("rate"),
-        [METRIC_ANSWERS + OUTCOME_AMBIGUOUS] = ANSWERS("ambiguous"),
-        [METRIC_ANSWERS + OUTCOME_CREDENTIALS] = ANSWERS("credentials"),
-        [METRIC_ANSWERS + OUTCOME_MISMATCH] = ANSWERS("mismatch"),
-        [METRIC_ANSWERS + OUTCOME_REJECTED] = ANSWERS("rejected"),
-        [METRIC_RECEIVED] = COUNTER("athena_query_received_total", "Records taken from Kafka."),
-        [METRIC_DEADLETTERED] =
-            COUNTER("athena_query_deadlettered_total", "Queries sent to the dead-letter topic."),
-        [METRIC_REJECTED] =
-            COUNTER("athena_query_rejected_total", "Records sent to the rejected topic."),
-        [METRIC_SUCCEEDED] = ENDED("SUCCEEDED"),
-        [METRIC_FAILED] = ENDED("FAILED"),
-        [METRIC_CANCELLED] = ENDED("CANCELLED"),
-        [METRIC_POLLS] = COUNTER("athena_query_poll_total", "Calls to BatchGetQueryExecution."),
-        [METRIC_POLL_ERRORS] = COUNTER("athena_query_poll_errors_total",
-                                       "Calls to BatchGetQueryExecution that failed."),
-        [METRIC_SEND_ERRORS] = COUNTER("athena_query_send_errors_total",
-                                       "Records that Kafka did not take and that are sent again."),
-        [METRIC_SCANNED_BYTES] =
-            COUNTER("athena_query_scanned_bytes_total", "Bytes that ended queries have scanned."),
-        [METRIC_RUNNING] = GAUGE("athena_query_running", NULL, "Queries followed in Athena."),
-        [METRIC_WAITING] = GAUGE("athena_query_waiting", NULL,
-                                 "Records taken from Kafka that wait to be started."),
-        [METRIC_CALLS] =
-            GAUGE("athena_query_start_in_flight", NULL, "Calls to StartQueryExecution under way."),
-        [METRIC_LIMIT + LANE_DML] = GAUGE("athena_query_limit", "lane=\"dml\"",
-                                          "Queries that may run at once, as learned."),
-        [METRIC_LIMIT + LANE_DDL] = GAUGE("athena_query_limit", "lane=\"ddl\"",
-                                          "Queries that may run at once, as learned."),
-        [METRIC_SHARE + LANE_DML] = GAUGE("athena_query_share", "lane=\"dml\"",
-                                          "How much of the limit is this executor's."),
-        [METRIC_SHARE + LANE_DDL] = GAUGE("athena_query_share", "lane=\"ddl\"",
-                                          "How much of the limit is this executor's."),
-        NEWS_OF(LANE_DML, "dml"),
-        NEWS_OF(LANE_DDL, "ddl"),
-        [METRIC_LEADS] = GAUGE("athena_query_fleet_leader", NULL,
-                               "1 where this executor learns the limit for all."),
-        [METRIC_HELD + LANE_DML] =
-            GAUGE("athena_query_held", "lane=\"dml\"", "Slots of the quota that are held."),
-        [METRIC_HELD + LANE_DDL] =
-            GAUGE("athena_query_held", "lane=\"ddl\"", "Slots of the quota that are held."),
-        [METRIC_LAG] = GAUGE("athena_query_lag", NULL,
-                             "Records of the owned partitions not yet done with; -1: not known."),
-        [METRIC_OLDEST_AGE] = GAUGE("athena_query_oldest_age_seconds", NULL,
-                                    "Age of the oldest record that is not done with."),
-        [METRIC_PARTITIONS] = GAUGE("athena_query_partitions", NULL, "Partitions owned."),
-        [METRIC_GATE] = GAUGE("athena_query_credentials_refused", NULL,
-                              "1 while no query is started for want of credentials."),
-        [METRIC_START_SECONDS] = SECONDS("athena_query_start_seconds", metrics_seconds,
-                                         "How long calls to StartQueryExecution took."),
-        [METRIC_WAIT_SECONDS] = SECONDS("athena_query_wait_seconds", metrics_long_seconds,
-                                        "From the first sight of a query to its start."),
-        [METRIC_RUN_SECONDS] =
-            SECONDS("athena_query_run_seconds", metrics_long_seconds, "How long queries ran."),
-    };
-    _Static_assert(sizeof table == EXECUTOR_METRICS * sizeof *rows, "one row for each metric");
     for (int i = 0; i < EXECUTOR_METRICS; i++)
         rows[i] = table[i];
-}
-
-void executor_metrics_write(struct executor *x, struct buffer *out) {
-    struct metric *m = x->metrics;
-    int64_t oldest_ms = partitions_oldest_ms(x->partitions);
-    metric_set(&m[METRIC_RUNNING], (double)x->tracker.count);
-    metric_set(&m[METRIC_WAITING], dispatch_waiting(x, LANE_DML) + dispatch_waiting(x, LANE_DDL));
-    metric_set(&m[METRIC_CALLS], x->calls);
-    for (int lane = 0; lane < LANES; lane++) {
-        const struct admission *a = &x->admission[lane];
-        metric_set(&m[METRIC_LIMIT + lane], fleet_link_limit(x->fleet, lane));
-        metric_set(&m[METRIC_SHARE + lane], a->governed ? a->share : a->limit);
-        metric_set(&m[METRIC_HELD + lane], a->running);
-    }
-    metric_set(&m[METRIC_LEADS], fleet_link_leads(x->fleet));
-    metric_set(&m[METRIC_LAG], (double)partitions_lag(x->partitions));
-    metric_set(&m[METRIC_OLDEST_AGE],
-               oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0);
-    metric_set(&m[METRIC_PARTITIONS], (double)partitions_count(x->partitions));
-    metric_set(&m[METRIC_GATE], x->gate.suspect);
-    metrics_write(m, EXECUTOR_METRICS, out);
 }

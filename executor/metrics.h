@@ -4,11 +4,10 @@
 #ifndef EXECUTOR_METRICS_H
 #define EXECUTOR_METRICS_H
 
-#include "common/base/buffer.h"
 #include "common/base/metrics.h"
+#include "executor/limit/lane.h"
 #include "executor/limit/probing.h"
 #include "executor/query/outcome.h"
-#include "executor/turn/lane.h"
 
 enum executor_metric {
     METRIC_STARTS,
@@ -47,10 +46,6 @@ enum executor_metric {
     EXECUTOR_METRICS,
 };
 
-struct executor;
-
 void executor_metrics_init(struct metric rows[EXECUTOR_METRICS]);
-/* Fills in the gauges and appends the text. */
-void executor_metrics_write(struct executor *x, struct buffer *out);
 
 #endif

@@ -40,6 +40,7 @@ struct partitions {
     bool leaving;       /* for a stop: nothing is taken any more */
     bool closing;
     struct loop_timer commit_timer, poll_timer, revoke_timer;
+    struct loop_task look; /* at what may be resumed or let go */
 };
 
 /* --- one partition ---------------------------------------------------------------------------- */
@@ -299,11 +300,20 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
     begin_revoke(ps);
 }
 
-void partitions_settled(struct partitions *ps, struct partition *p) {
-    if (!p->revoking)
+static void look_at_all(void *arg) {
+    struct partitions *ps = arg;
+    struct partition *p;
+    bool revoking = false;
+    TAILQ_FOREACH(p, &ps->owned, link) {
+        revoking |= p->revoking;
         steer(ps, p);
-    else if (!anything_under_way(ps))
+    }
+    if (revoking && !anything_under_way(ps))
         let_go(ps);
+}
+
+void partitions_settled(struct partitions *ps) {
+    loop_defer(ps->loop, &ps->look, look_at_all, ps);
 }
 
 /* --- records ---------------------------------------------------------------------------------- */
@@ -478,6 +488,7 @@ void partitions_close(struct partitions *ps) {
     kafka_group_leave(ps->rk);
     loop_timer_cancel(ps->loop, &ps->commit_timer);
     loop_timer_cancel(ps->loop, &ps->revoke_timer);
+    loop_undefer(ps->loop, &ps->look);
     kafka_wakeup_close(ps->wakeup);
     rd_kafka_queue_destroy(ps->queue);
     kafka_close(&ps->owner, ps->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);

@@ -14,27 +14,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <sys/queue.h>
 
 #include "common/base/buffer.h"
 #include "common/base/loop.h"
-#include "common/kafka/offsets.h"
 #include "common/kafka/options.h"
-
-TAILQ_HEAD(job_list, job);
-
-/* One partition that is owned. Its jobs are the dispatcher's. */
-struct partition {
-    TAILQ_ENTRY(partition) link;
-    int32_t id;
-    struct offsets offsets;
-    struct job_list jobs; /* every record of it that is not finished, in order of offset */
-    size_t jobs_waiting;  /* not yet asked for in Athena, … */
-    size_t bytes_waiting; /* … and the bytes of their values */
-    bool paused;
-    bool dirty;    /* something is to be committed */
-    bool revoking; /* about to go: nothing new is begun for it */
-};
+#include "executor/partition.h"
 
 struct partitions;
 
@@ -63,8 +47,11 @@ bool partitions_join(struct partitions *ps, char *error, size_t error_size);
 
 /* An offset is done with: its query has ended, or its copy is acknowledged elsewhere. */
 void partitions_finish(struct partitions *ps, struct partition *p, int64_t offset);
-/* The number of waiting or of all jobs of `p` has fallen: it may be resumed, or let go. */
-void partitions_settled(struct partitions *ps, struct partition *p);
+/*
+ * The number of waiting or of all jobs of a partition has fallen: at the end of this iteration of
+ * the loop partitions are resumed, or let go and freed, never from within this call.
+ */
+void partitions_settled(struct partitions *ps);
 
 /* For a stop: as if all partitions were taken away. Gone when partitions_count() is 0. */
 void partitions_leave(struct partitions *ps);

@@ -9,23 +9,19 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/topic_reader.h"
-#include "executor/executor.h"
-#include "executor/limit/fleet.h"
 #include "executor/limit/fleet_record.h"
-#include "executor/limit/slot.h"
-#include "executor/turn/dispatch.h"
 
 enum {
     STEP_EVERY_MS = 100,
 };
 
 struct fleet_link {
-    struct executor *x;
+    struct fleet_link_parts parts;
     struct fleet fleet;
     struct topic_reader *reader;
     struct loop_timer timer;
     bool started; /* the topic is there */
-    bool joined; /* it has had partitions assigned: until then it cannot know whether it is alone */
+    bool joined;  /* it has had partitions assigned once */
     bool left;
 };
 
@@ -37,13 +33,13 @@ static void write_record(struct fleet_link *l, enum fleet_kind kind, const char 
     char key[FLEET_KEY_MAX];
     fleet_record_key(kind, id, key);
     const struct producer_record record = {
-        .topic = l->x->config->common.names.topics[TOPIC_QUOTA],
+        .topic = l->parts.common->names.topics[TOPIC_QUOTA],
         .key = key,
         .key_len = strlen(key),
         .value = value != NULL ? buffer_text(value) : NULL,
         .value_len = value != NULL ? value->len : 0,
     };
-    rd_kafka_resp_err_t err = producer_send(l->x->producer, &record, NULL, NULL);
+    rd_kafka_resp_err_t err = producer_send(l->parts.producer, &record, NULL, NULL);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_debug("quota topic: not written: %s", rd_kafka_err2str(err));
 }
@@ -74,29 +70,18 @@ static void send_due(struct fleet_link *l, const struct fleet_due *due) {
 
 /* --- steps ------------------------------------------------------------------------------------ */
 
-/* What could be started at once if there were room; nothing while nothing may be started. */
-static int startable(const struct executor *x, enum lane lane) {
-    if (x->stopping || x->gate.closed || !status_reader_caught_up(x->reader))
-        return 0;
-    int waiting = dispatch_waiting(x, lane);
-    if (x->config->max_running == 0)
-        return waiting;
-    int room = (int)x->config->max_running - slot_count(x);
-    return waiting < room ? waiting : room > 0 ? room : 0;
-}
-
-static void tell_change(struct fleet_link *l, bool governed, bool led) {
+static void log_change(struct fleet_link *l, bool governed, bool led) {
     const struct fleet *f = &l->fleet;
     if (governed != f->member.governed)
         log_info("fleet: %s limit=%d share=%d",
                  f->member.governed ? "governed by its leader" : "learns alone",
-                 fleet_link_limit(l, LANE_DML), l->x->admission[LANE_DML].share);
+                 fleet_link_limit(l, LANE_DML), l->parts.slots->admission[LANE_DML].share);
     if (led != f->leader.leads)
         log_info("fleet: %s epoch=%lld", f->leader.leads ? "leads" : "leads no more",
                  (long long)f->view.epoch);
 }
 
-static void tell_grant(const struct fleet *f) {
+static void log_grant(const struct fleet *f) {
     for (int lane = 0; lane < LANES; lane++) {
         const struct quota *q = &f->leader.quota[lane];
         if (f->leader.members[lane][0].last.held > 0 || q->limit > 1)
@@ -109,44 +94,29 @@ static void tell_grant(const struct fleet *f) {
     }
 }
 
-/* Nothing runs, so nothing is swept: then a look sees nothing at once. */
-static void look_at_nothing(struct fleet_link *l) {
-    if (l->x->tracker.count > 0)
-        return;
-    fleet_link_sweep_begins(l);
-    fleet_link_swept(l);
-}
-
-void fleet_link_step(struct fleet_link *l) {
-    struct executor *x = l->x;
+void fleet_link_step(struct fleet_link *l, const struct fleet_link_facts *facts) {
     struct fleet *f = &l->fleet;
     struct fleet_due due;
-    l->joined |= partitions_joined(x->partitions);
+    l->joined |= facts->joined;
     if (!l->started || !l->joined || l->left)
         return;
-    struct fleet_work work[LANES];
-    for (int lane = 0; lane < LANES; lane++) {
-        work[lane].waiting = startable(x, (enum lane)lane);
-        work[lane].backlog = dispatch_backlog(x, (enum lane)lane);
+    fleet_owns(f, facts->owns_first, facts->owns_all);
+    if (!facts->follows_any) { /* nothing is swept: a look at nothing is over at once */
+        fleet_link_sweep_begins(l);
+        fleet_link_swept(l);
     }
-    bool first = partitions_has(x->partitions, 0);
-    fleet_owns(f, first,
-               first &&
-                   (int32_t)partitions_count(x->partitions) ==
-                       topics_partitions(x->topics, x->config->common.names.topics[TOPIC_QUERY]));
-    look_at_nothing(l);
     bool governed = f->member.governed, led = f->leader.leads;
-    fleet_step(f, loop_now(x->loop), x->admission, work, &due);
-    tell_change(l, governed, led);
+    fleet_step(f, loop_now(l->parts.loop), l->parts.slots->admission, facts->work, &due);
+    log_change(l, governed, led);
     if (due.grant)
-        tell_grant(f);
+        log_grant(f);
     send_due(l, &due);
 }
 
-static void on_timer(void *arg) {
+static void fleet_link_on_timer(void *arg) {
     struct fleet_link *l = arg;
-    loop_timer_set(l->x->loop, &l->timer, STEP_EVERY_MS, on_timer, l);
-    dispatch_run(l->x);
+    loop_timer_set(l->parts.loop, &l->timer, STEP_EVERY_MS, fleet_link_on_timer, l);
+    l->parts.changed(l->parts.arg);
 }
 
 /* --- looks at what runs ----------------------------------------------------------------------- */
@@ -156,11 +126,11 @@ void fleet_link_sweep_begins(struct fleet_link *l) {
 }
 
 void fleet_link_swept(struct fleet_link *l) {
-    const struct tracker *t = &l->x->tracker;
     for (int lane = 0; lane < LANES; lane++) {
-        double at = fleet_count_at(&l->fleet, (enum lane)lane);
-        fleet_swept(&l->fleet, (enum lane)lane, tracker_last_submitted(t, (enum lane)lane),
-                    tracker_active_at(t, (enum lane)lane, at));
+        double at = fleet_count_at(&l->fleet, (enum lane)lane), submitted = 0;
+        int active = 0;
+        l->parts.seen(l->parts.arg, (enum lane)lane, at, &submitted, &active);
+        fleet_swept(&l->fleet, (enum lane)lane, submitted, active);
     }
 }
 
@@ -172,10 +142,10 @@ static int64_t age_ms(const rd_kafka_message_t *message) {
     return type == RD_KAFKA_TIMESTAMP_NOT_AVAILABLE ? 0 : loop_wall() - written_ms;
 }
 
-static void take(void *arg, const rd_kafka_message_t *message) {
+static void fleet_link_take(void *arg, const rd_kafka_message_t *message) {
     struct fleet_link *l = arg;
     struct fleet_record record;
-    int64_t now_ms = loop_now(l->x->loop);
+    int64_t now_ms = loop_now(l->parts.loop);
     if (!fleet_record_read(message->key, message->key_len, message->payload, message->len,
                            &record)) {
         log_debug("quota topic: not understood: offset=%lld", (long long)message->offset);
@@ -198,11 +168,11 @@ static void take(void *arg, const rd_kafka_message_t *message) {
     }
 }
 
-static void take_batch(void *arg) {
+static void fleet_link_take_batch(void *arg) {
     struct fleet_link *l = arg;
     if (!l->fleet.view.caught_up && topic_reader_caught_up(l->reader))
-        fleet_caught_up(&l->fleet, loop_now(l->x->loop));
-    dispatch_run(l->x);
+        fleet_caught_up(&l->fleet, loop_now(l->parts.loop));
+    l->parts.changed(l->parts.arg);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -215,17 +185,18 @@ static bool make_id(char id[FLEET_ID_MAX]) {
     return true;
 }
 
-struct fleet_link *fleet_link_open(struct executor *x, char *error, size_t error_size) {
+struct fleet_link *fleet_link_open(const struct fleet_link_parts *parts, char *error,
+                                   size_t error_size) {
     struct fleet_link *l = mem_zero(sizeof *l);
-    const struct options_common *common = &x->config->common;
-    const struct topic_reader_events events = {take, take_batch, l};
+    const struct options_common *common = parts->common;
+    const struct topic_reader_events events = {fleet_link_take, fleet_link_take_batch, l};
     char id[FLEET_ID_MAX];
-    l->x = x;
+    l->parts = *parts;
     if (!make_id(id))
         snprintf(error, error_size, "no random bytes");
     else
-        l->reader = topic_reader_open(x->loop, common, common->names.topics[TOPIC_QUOTA], &events,
-                                      error, error_size);
+        l->reader = topic_reader_open(parts->loop, common, common->names.topics[TOPIC_QUOTA],
+                                      &events, error, error_size);
     if (l->reader == NULL) {
         free(l);
         return NULL;
@@ -234,9 +205,8 @@ struct fleet_link *fleet_link_open(struct executor *x, char *error, size_t error
     return l;
 }
 
-void fleet_link_start(struct fleet_link *l) {
-    const char *topic = l->x->config->common.names.topics[TOPIC_QUOTA];
-    int32_t partitions = topics_partitions(l->x->topics, topic);
+void fleet_link_start(struct fleet_link *l, int32_t partitions) {
+    const char *topic = l->parts.common->names.topics[TOPIC_QUOTA];
     if (partitions != 1) {
         log_warn("the quota is learned alone: topic %s %s", topic,
                  partitions == 0 ? "is not there" : "must have one partition");
@@ -244,7 +214,7 @@ void fleet_link_start(struct fleet_link *l) {
     }
     l->started = topic_reader_start(l->reader, partitions);
     if (l->started)
-        loop_timer_set(l->x->loop, &l->timer, STEP_EVERY_MS, on_timer, l);
+        loop_timer_set(l->parts.loop, &l->timer, STEP_EVERY_MS, fleet_link_on_timer, l);
 }
 
 void fleet_link_leave(struct fleet_link *l) {
@@ -256,13 +226,13 @@ void fleet_link_leave(struct fleet_link *l) {
 void fleet_link_close(struct fleet_link *l) {
     if (l == NULL)
         return;
-    loop_timer_cancel(l->x->loop, &l->timer);
+    loop_timer_cancel(l->parts.loop, &l->timer);
     topic_reader_close(l->reader);
     free(l);
 }
 
 int fleet_link_limit(const struct fleet_link *l, int lane) {
-    const struct admission *a = &l->x->admission[lane];
+    const struct admission *a = &l->parts.slots->admission[lane];
     return a->governed ? l->fleet.view.grant.lanes[lane].limit : a->limit;
 }
 
@@ -272,7 +242,7 @@ bool fleet_link_leads(const struct fleet_link *l) {
 
 const struct probing *fleet_link_learns(const struct fleet_link *l, int lane) {
     const struct fleet *f = &l->fleet;
-    const struct admission *a = &l->x->admission[lane];
+    const struct admission *a = &l->parts.slots->admission[lane];
     if (!a->governed)
         return &a->probing;
     return f->leader.leads ? &f->leader.quota[lane].probing : NULL;

@@ -8,21 +8,52 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
-struct executor;
-struct probing;
+#include "common/base/loop.h"
+#include "common/kafka/options.h"
+#include "common/kafka/producer.h"
+#include "executor/limit/fleet.h"
+#include "executor/limit/slot.h"
+
 struct fleet_link;
 
+/* All borrowed. */
+struct fleet_link_parts {
+    struct loop *loop;
+    const struct options_common *common;
+    struct producer *producer;
+    struct slots *slots; /* what it governs */
+    /* A step is due: something was read, or a tenth of a second has passed. */
+    void (*changed)(void *arg);
+    /*
+     * What the sweeps have seen of a lane: when the query that was submitted last was submitted,
+     * and how many were active at the moment `at`. Seconds by Athena's clock; 0: none, nobody asks.
+     */
+    void (*seen)(void *arg, enum lane lane, double at, double *submitted, int *active);
+    void *arg;
+};
+
+/* How it stands with this executor when a step is made. */
+struct fleet_link_facts {
+    bool joined;     /* it has had partitions assigned: else it cannot know whether it is alone */
+    bool owns_first; /* partition 0 of the query topic */
+    bool owns_all;
+    bool follows_any; /* a query runs here, so that sweeps report by themselves */
+    struct fleet_work work[LANES];
+};
+
 /* NULL: see `error`. */
-struct fleet_link *fleet_link_open(struct executor *x, char *error, size_t error_size);
-/* Begins, if the topic is there. */
-void fleet_link_start(struct fleet_link *l);
-/* Tells the others that it goes. */
+struct fleet_link *fleet_link_open(const struct fleet_link_parts *parts, char *error,
+                                   size_t error_size);
+/* Begins, if the quota topic is there: `partitions` is how many it has, 0 where it is not. */
+void fleet_link_start(struct fleet_link *l, int32_t partitions);
+/* Writes the others that this executor goes. */
 void fleet_link_leave(struct fleet_link *l);
 void fleet_link_close(struct fleet_link *l); /* takes NULL */
 
-/* Something that counts has changed: shares are looked at, and told of. */
-void fleet_link_step(struct fleet_link *l);
+/* Something that counts has changed: shares are looked at, and what is due is written. */
+void fleet_link_step(struct fleet_link *l, const struct fleet_link_facts *facts);
 /* A complete look at all that runs here begins; it has ended. */
 void fleet_link_sweep_begins(struct fleet_link *l);
 void fleet_link_swept(struct fleet_link *l);

@@ -14,8 +14,8 @@
 #include <stdint.h>
 
 #include "common/base/buffer.h"
+#include "executor/limit/lane.h"
 #include "executor/limit/quota.h"
-#include "executor/turn/lane.h"
 
 #ifndef FLEET_MEMBERS_MAX    /* a test that visits every state makes it small */
 #define FLEET_MEMBERS_MAX 64 /* an executor beyond these learns alone */

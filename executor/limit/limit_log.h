@@ -5,17 +5,22 @@
 #ifndef EXECUTOR_LIMIT_LIMIT_LOG_H
 #define EXECUTOR_LIMIT_LIMIT_LOG_H
 
+#include "common/base/metrics.h"
+#include "executor/limit/fleet_link.h"
+#include "executor/limit/lane.h"
 #include "executor/limit/probing.h"
-#include "executor/turn/lane.h"
 
-struct executor;
-
-struct learning {
-    int limit;                  /* when it was told last */
-    int64_t told[PROBING_NEWS]; /* of probing.news */
+struct limit_log {
+    const struct fleet_link *fleet; /* borrowed */
+    struct metric *metrics;         /* borrowed: EXECUTOR_METRICS rows */
+    struct limit_log_lane {
+        int limit;                    /* at the last line */
+        int64_t logged[PROBING_NEWS]; /* of probing.news */
+    } lanes[LANES];
 };
 
-/* Tells what is new since the last call. */
-void learning_tell(struct executor *x);
+void limit_log_init(struct limit_log *log, const struct fleet_link *fleet, struct metric *metrics);
+/* Logs and counts what is new since the last call. */
+void limit_log_write(struct limit_log *log);
 
 #endif

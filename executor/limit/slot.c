@@ -1,60 +1,72 @@
 #include "executor/limit/slot.h"
 
-#include "executor/executor.h"
-#include "executor/turn/dispatch.h"
+#include <limits.h>
 
-int slot_count(const struct executor *x) {
-    int count = 0;
+void slots_init(struct slots *s, int most, bool tracks) {
+    *s = (struct slots){.most = most, .tracks = tracks};
     for (int lane = 0; lane < LANES; lane++)
-        count += admission_held(&x->admission[lane]);
-    return count;
+        admission_init(&s->admission[lane]);
 }
 
-bool slot_take(struct executor *x, struct job *job) {
-    if (!x->config->track_queries)
+int slots_taken(const struct slots *s) {
+    int taken = 0;
+    for (int lane = 0; lane < LANES; lane++)
+        taken += admission_held(&s->admission[lane]);
+    return taken;
+}
+
+int slots_room(const struct slots *s) {
+    if (s->most == 0)
+        return INT_MAX;
+    int taken = slots_taken(s);
+    return taken < s->most ? s->most - taken : 0;
+}
+
+bool slot_take(struct slots *s, enum lane lane, struct slot *slot, int64_t now_ms,
+               int64_t backlog) {
+    if (!s->tracks)
         return true;
-    if (x->config->max_running > 0 && slot_count(x) >= x->config->max_running)
+    if (slots_room(s) == 0)
         return false;
-    if (!admission_acquire(&x->admission[job->lane], loop_now(x->loop),
-                           dispatch_backlog(x, job->lane), &job->permit))
+    if (!admission_acquire(&s->admission[lane], now_ms, backlog, &slot->permit))
         return false;
-    job->slot = SLOT_PERMIT;
+    slot->state = SLOT_PERMIT;
     return true;
 }
 
-void slot_started(struct executor *x, struct job *job) {
-    if (job->slot == SLOT_PERMIT) {
-        admission_started(&x->admission[job->lane], &job->permit);
-        job->slot = SLOT_HELD;
-    } else if (job->slot == SLOT_HELD) {
-        admission_confirmed(&x->admission[job->lane]);
+void slot_started(struct slots *s, enum lane lane, struct slot *slot) {
+    if (slot->state == SLOT_PERMIT) {
+        admission_started(&s->admission[lane], &slot->permit);
+        slot->state = SLOT_HELD;
+    } else if (slot->state == SLOT_HELD) {
+        admission_confirmed(&s->admission[lane]);
     } else {
-        slot_hold(x, job);
+        slot_hold(s, lane, slot);
     }
 }
 
-void slot_throttled(struct executor *x, struct job *job) {
-    if (job->slot == SLOT_PERMIT) {
-        admission_throttled(&x->admission[job->lane], loop_now(x->loop), &job->permit);
-        job->slot = SLOT_NONE;
+void slot_throttled(struct slots *s, enum lane lane, struct slot *slot, int64_t now_ms) {
+    if (slot->state == SLOT_PERMIT) {
+        admission_throttled(&s->admission[lane], now_ms, &slot->permit);
+        slot->state = SLOT_NONE;
     }
-    slot_release(x, job);
+    slot_release(s, lane, slot);
 }
 
-void slot_hold(struct executor *x, struct job *job) {
-    if (!x->config->track_queries)
+void slot_hold(struct slots *s, enum lane lane, struct slot *slot) {
+    if (!s->tracks)
         return;
-    if (job->slot == SLOT_PERMIT)
-        admission_uncertain(&x->admission[job->lane]);
-    else if (job->slot == SLOT_NONE)
-        admission_found(&x->admission[job->lane]);
-    job->slot = SLOT_HELD;
+    if (slot->state == SLOT_PERMIT)
+        admission_uncertain(&s->admission[lane]);
+    else if (slot->state == SLOT_NONE)
+        admission_found(&s->admission[lane]);
+    slot->state = SLOT_HELD;
 }
 
-void slot_release(struct executor *x, struct job *job) {
-    if (job->slot == SLOT_PERMIT)
-        admission_cancelled(&x->admission[job->lane]);
-    else if (job->slot == SLOT_HELD)
-        admission_ended(&x->admission[job->lane], 1);
-    job->slot = SLOT_NONE;
+void slot_release(struct slots *s, enum lane lane, struct slot *slot) {
+    if (slot->state == SLOT_PERMIT)
+        admission_cancelled(&s->admission[lane]);
+    else if (slot->state == SLOT_HELD)
+        admission_ended(&s->admission[lane], 1);
+    slot->state = SLOT_NONE;
 }

@@ -8,12 +8,9 @@
 #include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "executor/executor.h"
-#include "executor/limit/slot.h"
+#include "executor/metrics.h"
+#include "executor/query/job_state.h"
 #include "executor/query/outcome.h"
-#include "executor/query/settle.h"
-#include "executor/turn/dispatch.h"
-#include "executor/turn/gate.h"
 
 enum {
     AGAIN_LEAST_MS = 100,
@@ -25,42 +22,59 @@ enum {
     TRIES_HELD = 3, /* ambiguous answers in a row that count as a query that runs */
 };
 
+void answers_init(struct answers *a, const struct answers_parts *parts) {
+    *a = (struct answers){.parts = *parts};
+}
+
+static void release_slot(struct answers *a, struct job *job) {
+    slot_release(a->parts.slots, job->lane, &job->slot);
+}
+
+static void hold_slot(struct answers *a, struct job *job) {
+    slot_hold(a->parts.slots, job->lane, &job->slot);
+}
+
 /* --- backing off ------------------------------------------------------------------------------ */
 
-static void on_again(void *arg) {
+static void answer_on_ambiguous_timer(void *arg) {
     struct job *job = arg;
-    TAILQ_INSERT_TAIL(&job->executor->again, job, in_list);
-    dispatch_run(job->executor);
+    struct answers *a = job->answers;
+    job_transition(job, JOB_ASK_AGAIN);
+    a->parts.changed(a->parts.arg);
 }
 
 /* It keeps its slot: perhaps it runs. */
-static void again_in(struct executor *x, struct job *job, int64_t delay_ms) {
-    job->state = JOB_BACKING_OFF;
-    loop_timer_set(x->loop, &job->timer, delay_ms, on_again, job);
+static void ask_again_in(struct answers *a, struct job *job, int64_t delay_ms) {
+    job_transition(job, JOB_AMBIGUOUS_BACKOFF);
+    loop_timer_set(a->parts.loop, &job->timer, delay_ms, answer_on_ambiguous_timer, job);
 }
 
 /* It has no slot, and takes its turn before those of its user that came after it. */
-static void wait_again(struct executor *x, struct job *job) {
-    slot_release(x, job);
-    job->state = JOB_WAITING;
+static void wait_again(struct answers *a, struct job *job) {
+    int64_t now_ms = loop_now(a->parts.loop);
+    release_slot(a, job);
     /* What is refused again and again must not be the only one that is asked for. */
-    if (job->rate_limited_ms != 0 && loop_now(x->loop) - job->rate_limited_ms >= PLACE_KEPT_MS)
-        window_add(&x->window[job->lane], &job->in_window, job->id.user_id);
-    else
-        window_put_back(&x->window[job->lane], &job->in_window, job->id.user_id);
+    job->keeps_place = job->rate_limited_ms == 0 || now_ms - job->rate_limited_ms < PLACE_KEPT_MS;
+    job_transition(job, JOB_WAITING);
 }
 
-static void on_waited(void *arg) {
+static void answer_on_refused_timer(void *arg) {
     struct job *job = arg;
-    wait_again(job->executor, job);
-    dispatch_run(job->executor);
+    struct answers *a = job->answers;
+    wait_again(a, job);
+    a->parts.changed(a->parts.arg);
+}
+
+static void wait_again_in(struct answers *a, struct job *job, int64_t delay_ms) {
+    job_transition(job, JOB_REFUSED_BACKOFF);
+    loop_timer_set(a->parts.loop, &job->timer, delay_ms, answer_on_refused_timer, job);
 }
 
 static int64_t jittered(int64_t most_ms) {
     return (int64_t)((double)most_ms * attempts_random());
 }
 
-static int64_t backoff_ms(unsigned tries) {
+static int64_t ambiguous_backoff_ms(unsigned tries) {
     int64_t most_ms = 0;
     for (unsigned i = 0; i <= tries && most_ms < AGAIN_MOST_MS; i++)
         most_ms = backoff_next_ms(most_ms, AGAIN_LEAST_MS, AGAIN_MOST_MS);
@@ -69,124 +83,122 @@ static int64_t backoff_ms(unsigned tries) {
 
 /* --- what each outcome means ------------------------------------------------------------------ */
 
-static void follow(struct executor *x, struct job *job) {
-    job_release_message(job);
-    if (x->config->track_queries) {
-        settle_running(x, job);
-        tracker_add(x, job);
+static void follow(struct answers *a, struct job *job) {
+    job_message_done(job);
+    if (a->parts.config->track_queries) {
+        settle_running(a->parts.settler, job);
+        tracker_add(a->parts.tracker, job);
     } else {
-        slot_release(x, job);
-        settle_started(x, job);
+        release_slot(a, job);
+        settle_started(a->parts.settler, job);
     }
-    partitions_settled(x->partitions, job->partition); /* one fewer waits in its window */
 }
 
-static void act_started(struct executor *x, struct job *job, const struct aws_answer *answer) {
+static void act_started(struct answers *a, struct job *job, const struct aws_answer *answer) {
     (void)answer;
-    slot_started(x, job);
-    pace_worked(&x->pace);
+    slot_started(a->parts.slots, job->lane, &job->slot);
+    pace_worked(a->parts.pace);
     double waited_s = (double)(loop_wall() - job_first_seen_ms(job)) / 1000;
-    metric_observe(&x->metrics[METRIC_WAIT_SECONDS], waited_s > 0 ? waited_s : 0);
-    follow(x, job);
+    metric_observe(&a->parts.metrics[METRIC_WAIT_SECONDS], waited_s > 0 ? waited_s : 0);
+    follow(a, job);
 }
 
-static const char *database_of(const struct executor *x, const struct job *job) {
-    return job->query.database != NULL ? job->query.database : x->config->aws.database;
+static const char *database_of(const struct answers *a, const struct job *job) {
+    return job->query.database != NULL ? job->query.database : a->parts.config->aws.database;
 }
 
-static void act_quota(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    slot_throttled(x, job);
-    if (!x->config->track_queries)
-        pace_throttled(&x->pace, loop_now(x->loop));
-    metric_add(&x->metrics[METRIC_THROTTLED], 1);
-    if (x->cloudwatch != NULL)
-        cloudwatch_count(x->cloudwatch, CLOUDWATCH_THROTTLED, database_of(x, job));
-    settle_throttled(x, job, answer->code, answer->message);
+static void act_quota(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    int64_t now_ms = loop_now(a->parts.loop);
+    slot_throttled(a->parts.slots, job->lane, &job->slot, now_ms);
+    if (!a->parts.config->track_queries)
+        pace_throttled(a->parts.pace, now_ms);
+    metric_add(&a->parts.metrics[METRIC_THROTTLED], 1);
+    cloudwatch_count(a->parts.cloudwatch, CLOUDWATCH_THROTTLED, database_of(a, job));
+    settle_throttled(a->parts.settler, job, answer->code, answer->message);
 }
 
-static void act_rate(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    int64_t now_ms = loop_now(x->loop);
-    pace_throttled(&x->pace, now_ms);
-    slot_release(x, job);
+static void act_rate(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    int64_t now_ms = loop_now(a->parts.loop);
+    pace_throttled(a->parts.pace, now_ms);
+    release_slot(a, job);
     if (job->rate_limited_ms == 0)
         job->rate_limited_ms = now_ms;
-    if (!job->perhaps_started && now_ms - job->rate_limited_ms >= x->config->throttle_patience_ms) {
+    int64_t refused_ms = now_ms - job->rate_limited_ms;
+    if (!job->perhaps_started && refused_ms >= a->parts.config->throttle_patience_ms) {
         const char *code = answer->code[0] != '\0' ? answer->code : "ThrottlingException";
-        settle_throttled(x, job, code, answer->message);
+        settle_throttled(a->parts.settler, job, code, answer->message);
         return;
     }
-    job->state = JOB_BACKING_OFF;
-    loop_timer_set(x->loop, &job->timer, RATE_AGAIN_MS / 2 + jittered(RATE_AGAIN_MS), on_waited,
-                   job);
+    wait_again_in(a, job, RATE_AGAIN_MS / 2 + jittered(RATE_AGAIN_MS));
 }
 
-static void act_ambiguous(struct executor *x, struct job *job, const struct aws_answer *answer) {
+static void act_ambiguous(struct answers *a, struct job *job, const struct aws_answer *answer) {
     /* It counts as running, but not for ever: some never get another answer. */
     if (job->tries < TRIES_HELD)
-        slot_hold(x, job);
+        hold_slot(a, job);
     else
-        slot_release(x, job);
+        release_slot(a, job);
     job->perhaps_started = true;
     log_warn("perhaps started, asked again with the same token: status=%d code=%s %s queryId=%s",
              answer->http.status, answer->code, answer->http.error, job->id.query_id);
-    again_in(x, job, backoff_ms(job->tries++));
+    ask_again_in(a, job, ambiguous_backoff_ms(job->tries++));
 }
 
-static void act_credentials(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    gate_refused(x, answer);
-    wait_again(x, job);
+static void act_credentials(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    gate_refused(a->parts.gate, answer);
+    wait_again(a, job);
 }
 
 static bool is_of_its_text(const struct status *known, const struct job *job) {
     return known->has_sha256 && memcmp(known->sha256, job->sha256, sizeof known->sha256) == 0;
 }
 
-/*
- * Another text of this pair has started, or this one with other defaults. The status topic tells
- * which; what another executor wrote there may lag behind, so it is asked twice.
- */
-static void act_mismatch(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    struct status known;
-    bool is_known = status_view_find(x->view, job->id.user_id, job->id.query_id, &known);
-    if (is_known && known.query_execution_id != NULL && is_of_its_text(&known, job)) {
-        log_info("started before with other defaults, followed: queryId=%s queryExecutionId=%s",
-                 job->id.query_id, known.query_execution_id);
-        if (status_is_final(known.state)) { /* and ended, and told */
-            slot_release(x, job);
-            dispatch_finish(x, job);
-            return;
-        }
-        job->execution_id = mem_string(known.query_execution_id);
-        slot_hold(x, job);
-        follow(x, job);
+/* It was started before with other defaults, and the status topic knows as what. */
+static void follow_known(struct answers *a, struct job *job, const struct status *known) {
+    log_info("started before with other defaults, followed: queryId=%s queryExecutionId=%s",
+             job->id.query_id, known->query_execution_id);
+    if (status_is_final(known->state)) { /* and ended, and that is published */
+        job_transition(job, JOB_FINISHED);
         return;
     }
-    bool has_owner = is_known && known.query_execution_id != NULL;
-    bool unsure = !has_owner && ++job->mismatches < MISMATCHES_MOST;
-    if (unsure) {
-        slot_release(x, job);
-        job->state = JOB_BACKING_OFF;
-        loop_timer_set(x->loop, &job->timer, MISMATCH_AGAIN_MS, on_waited, job);
-        return;
-    }
-    slot_release(x, job);
-    /* This very text's own QUEUED or THROTTLED would be its last word otherwise. */
-    bool is_ours = is_known && known.query_execution_id == NULL && is_of_its_text(&known, job);
-    if (is_ours)
-        settle_rejected(x, job, answer->code, answer->message);
-    else
-        settle_mismatch(x, job, answer->code, answer->message);
+    job->execution_id = mem_string(known->query_execution_id);
+    hold_slot(a, job);
+    follow(a, job);
 }
 
-static void act_rejected(struct executor *x, struct job *job, const struct aws_answer *answer) {
-    slot_release(x, job);
-    settle_rejected(x, job, answer->code,
+/*
+ * Another text of this pair has started, or this one with other defaults. The status topic knows
+ * which; what another executor wrote there may lag behind, so it is asked twice.
+ */
+static void act_mismatch(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    struct status known;
+    bool is_known = status_view_find(a->parts.view, job->id.user_id, job->id.query_id, &known);
+    bool has_owner = is_known && known.query_execution_id != NULL;
+    if (has_owner && is_of_its_text(&known, job)) {
+        follow_known(a, job, &known);
+        return;
+    }
+    release_slot(a, job);
+    if (!has_owner && ++job->mismatches < MISMATCHES_MOST) {
+        wait_again_in(a, job, MISMATCH_AGAIN_MS);
+        return;
+    }
+    /* This very text's own QUEUED or THROTTLED would be its last state otherwise. */
+    if (is_known && !has_owner && is_of_its_text(&known, job))
+        settle_rejected(a->parts.settler, job, answer->code, answer->message);
+    else
+        settle_mismatch(a->parts.settler, job, answer->code, answer->message);
+}
+
+static void act_rejected(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    release_slot(a, job);
+    settle_rejected(a->parts.settler, job, answer->code,
                     answer->message[0] != '\0' ? answer->message : answer->code);
 }
 
-typedef void act_fn(struct executor *x, struct job *job, const struct aws_answer *answer);
+typedef void act_fn(struct answers *a, struct job *job, const struct aws_answer *answer);
 
-static act_fn *const acts[OUTCOMES] = {
+static act_fn *const acts[] = {
     [OUTCOME_STARTED] = act_started,
     [OUTCOME_QUOTA] = act_quota,
     [OUTCOME_RATE] = act_rate,
@@ -195,6 +207,7 @@ static act_fn *const acts[OUTCOMES] = {
     [OUTCOME_MISMATCH] = act_mismatch,
     [OUTCOME_REJECTED] = act_rejected,
 };
+_Static_assert(sizeof acts / sizeof *acts == OUTCOMES, "an action for each outcome");
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
@@ -209,56 +222,67 @@ static char *execution_id_of(const struct aws_answer *answer) {
     return id;
 }
 
-static void count_call(struct executor *x, const struct job *job, const struct aws_answer *answer,
+static void count_call(struct answers *a, const struct job *job, const struct aws_answer *answer,
                        enum outcome outcome) {
-    metric_add(&x->metrics[METRIC_ANSWERS + (int)outcome], 1);
+    struct metric *metrics = a->parts.metrics;
+    metric_add(&metrics[METRIC_ANSWERS + (int)outcome], 1);
     if (answer->http.result == HTTP_UNSENT)
         return;
-    metric_add(&x->metrics[METRIC_STARTS], 1);
-    metric_observe(&x->metrics[METRIC_START_SECONDS], answer->http.seconds);
-    if (x->cloudwatch != NULL)
-        cloudwatch_count(x->cloudwatch, CLOUDWATCH_START, database_of(x, job));
+    metric_add(&metrics[METRIC_STARTS], 1);
+    metric_observe(&metrics[METRIC_START_SECONDS], answer->http.seconds);
+    cloudwatch_count(a->parts.cloudwatch, CLOUDWATCH_START, database_of(a, job));
 }
 
 /* Of a partition that goes away, only what can be finished now is: the rest is the next owner's. */
-static bool is_left_to_next_owner(const struct executor *x, const struct job *job,
+static bool is_left_to_next_owner(const struct answers *a, const struct job *job,
                                   enum outcome outcome) {
     if (!job->partition->revoking)
         return false;
-    return outcome == OUTCOME_STARTED ? x->config->track_queries
+    return outcome == OUTCOME_STARTED ? a->parts.config->track_queries
                                       : outcome != OUTCOME_QUOTA && outcome != OUTCOME_REJECTED;
 }
 
-void answer_take(void *arg, const struct aws_answer *answer) {
-    struct job *job = arg;
-    struct executor *x = job->executor;
-    job->call = NULL;
-    x->calls--;
-    char *id = execution_id_of(answer);
+/* What the answers in a row say, of this query and of all. */
+static void count_in_a_row(struct answers *a, struct job *job, enum outcome outcome) {
+    if (outcome != OUTCOME_AMBIGUOUS)
+        job->tries = 0;
+    a->ambiguous = outcome == OUTCOME_AMBIGUOUS ? a->ambiguous + 1 : 0;
+    if (outcome != OUTCOME_RATE)
+        job->rate_limited_ms = 0;
+}
+
+static enum outcome outcome_of(const struct answers *a, const struct job *job,
+                               const struct aws_answer *answer, const char *id) {
+    const struct admission *admission = &a->parts.slots->admission[job->lane];
     struct outcome_input in = outcome_input_of(answer);
     in.id = id;
     in.chose_resources = query_chose_resources(&job->query);
     enum outcome outcome = outcome_of_start(&in);
-    count_call(x, job, answer, outcome);
     log_debug("answer outcome=%s status=%d code=%s queryId=%s queryExecutionId=%s limit=%d held=%d",
               outcome_name(outcome), answer->http.status, answer->code, job->id.query_id,
-              id != NULL ? id : "", x->admission[job->lane].limit, x->admission[job->lane].running);
+              id != NULL ? id : "", admission->limit, admission->running);
+    return outcome;
+}
+
+void answer_take(void *arg, const struct aws_answer *answer) {
+    struct job *job = arg;
+    struct answers *a = job->answers;
+    job->call = NULL;
+    char *id = execution_id_of(answer);
+    enum outcome outcome = outcome_of(a, job, answer, id);
+    count_call(a, job, answer, outcome);
     if (outcome == OUTCOME_STARTED || outcome == OUTCOME_QUOTA || outcome == OUTCOME_MISMATCH ||
         outcome == OUTCOME_REJECTED) /* the others may come before the signature is looked at */
-        gate_worked(x);
-    if (outcome != OUTCOME_AMBIGUOUS)
-        job->tries = 0;
-    x->ambiguous = outcome == OUTCOME_AMBIGUOUS ? x->ambiguous + 1 : 0;
-    if (outcome != OUTCOME_RATE)
-        job->rate_limited_ms = 0;
+        gate_worked(a->parts.gate);
+    count_in_a_row(a, job, outcome);
     free(job->execution_id);
     job->execution_id = id;
-    if (is_left_to_next_owner(x, job, outcome)) {
+    if (is_left_to_next_owner(a, job, outcome)) {
         if (outcome == OUTCOME_STARTED)
-            settle_running(x, job);
-        dispatch_drop(x, job);
+            settle_running(a->parts.settler, job);
+        job_drop(job);
     } else {
-        acts[outcome](x, job, answer);
+        acts[outcome](a, job, answer);
     }
-    dispatch_run(x);
+    a->parts.changed(a->parts.arg);
 }

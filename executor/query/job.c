@@ -11,6 +11,10 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
     rd_kafka_timestamp_type_t type;
     job->message = message;
     job->offset = message->offset;
+    if (job->partition != NULL) {
+        job->partition->jobs_waiting++;
+        job->partition->bytes_waiting += message->len;
+    }
     job->received_ms = rd_kafka_message_timestamp(message, &type);
     if (job->received_ms < 0)
         job->received_ms = loop_wall();

@@ -1,5 +1,11 @@
 /*
  * One record of the query topic on its way to its end.
+ *
+ * How long a job lives: from job_new() until it is FINISHED or DROPPED, and from then on until the
+ * end of that iteration of the loop (common/base/loop.h, loop_defer). So whoever holds a job may
+ * call what finishes it and still read it afterwards; whoever keeps a pointer beyond its callback
+ * must be in one of the lists of job_state.h, which the job leaves when it ends. Its `partition` is
+ * NULL from the moment it has ended, for partitions do not outlive their last job.
  */
 #ifndef EXECUTOR_QUERY_JOB_H
 #define EXECUTOR_QUERY_JOB_H
@@ -14,29 +20,27 @@
 #include "common/kafka/record.h"
 #include "common/model/query.h"
 #include "common/model/status.h"
-#include "executor/limit/admission.h"
-#include "executor/partitions.h"
-#include "executor/turn/lane.h"
+#include "executor/limit/lane.h"
+#include "executor/limit/slot.h"
+#include "executor/partition.h"
 #include "executor/turn/notice.h"
 #include "executor/turn/window.h"
 
-/*
- * WAITING → STARTING → RUNNING → SETTLING → finished, with BACKING_OFF between two calls, and
- * straight to SETTLING for what is throttled or rejected.
- */
+/* job_transition() of job_state.h is the only writer; its table says what may follow what. */
 enum job_state {
-    JOB_WAITING,     /* in the window; nothing has been sent, or it was refused before it began */
-    JOB_STARTING,    /* a call of StartQueryExecution is under way */
-    JOB_BACKING_OFF, /* its timer will bring it back */
-    JOB_RUNNING,     /* it has an execution id, the tracker looks after it */
-    JOB_SETTLING,    /* its last records are on their way; finished when they are acknowledged */
-};
-
-/* What it holds of its lane's admission. */
-enum job_slot {
-    SLOT_NONE,
-    SLOT_PERMIT, /* a call is under way under `permit` */
-    SLOT_HELD,   /* it runs, or perhaps runs */
+    JOB_RECEIVED,          /* in its partition's list only */
+    JOB_WAITING,           /* in the window; nothing was sent, or it was refused before it began */
+    JOB_STARTING,          /* its turn: a call of StartQueryExecution is under way */
+    JOB_AMBIGUOUS_BACKOFF, /* perhaps started; its timer makes it one to be asked again */
+    JOB_ASK_AGAIN,         /* perhaps started; to be asked again as soon as a call may be made */
+    JOB_REFUSED_BACKOFF,   /* refused for a while; its timer puts it back into the window */
+    JOB_RUNNING,           /* it has an execution id, the tracker follows it */
+    JOB_POLLING,           /* the same, and the call of the tracker under way asks for it */
+    JOB_SETTLING,          /* its last records are on their way */
+    JOB_ABANDONED, /* its partition is gone; it lives until the producer reports its records */
+    JOB_FINISHED,  /* its offset is finished; freed at the end of the iteration */
+    JOB_DROPPED,   /* it is the next owner's; freed at the end of the iteration */
+    JOB_STATES,
 };
 
 /* A record that must be acknowledged before the job is finished. */
@@ -44,18 +48,21 @@ struct job_send {
     bool wanted, in_flight, acked;
 };
 
-struct executor;
+struct jobs;
+struct answers;
+struct settler;
 
 struct job {
-    struct executor *executor;
-    TAILQ_ENTRY(job) in_partition; /* while `partition` is not NULL */
-    TAILQ_ENTRY(job) in_list;      /* of the tracker (RUNNING), or of those to be asked again */
-    struct partition *partition;   /* NULL: taken away; nothing is finished then */
-    int64_t offset;
+    struct jobs *jobs; /* whose lists it is in; borrowed */
     enum job_state state;
+    TAILQ_ENTRY(job) in_list;
+    struct job_list *list;         /* that `in_list` belongs to; NULL: in none of them */
+    TAILQ_ENTRY(job) in_partition; /* while `partition` is not NULL */
+    struct partition *partition;   /* NULL: it has ended, or the partition was taken away */
+    int64_t offset;
 
     /* The record, until it runs: then the text and the bytes are no longer needed. */
-    rd_kafka_message_t *message; /* owned; NULL once it was let go */
+    rd_kafka_message_t *message; /* owned; NULL once it was released */
     struct query query;
     struct record_headers headers;
     struct record_identity id;
@@ -67,12 +74,13 @@ struct job {
 
     /* Waiting. */
     struct window_item in_window;
+    bool keeps_place; /* when it waits next: before those of its user that came after it */
     struct notice notice;
 
     /* Starting. */
+    struct answers *answers; /* who takes the answer to its call; borrowed */
     struct aws_call *call;
-    enum job_slot slot;
-    struct admission_permit permit;
+    struct slot slot;
     unsigned tries;          /* ambiguous answers in a row */
     int64_t rate_limited_ms; /* loop time of the first API-rate throttle in a row, 0: none */
     unsigned mismatches;
@@ -85,10 +93,11 @@ struct job {
     char *output_location; /* owned */
     int64_t started_ms;    /* loop time */
     double submitted;      /* by Athena's clock, seconds; 0: not looked at yet */
-    unsigned untold;       /* looks at which Athena did not tell of it */
+    unsigned unreported;   /* looks whose answer did not name it */
     uint64_t sweep;        /* the last sweep that looked at it */
 
     /* Settling. */
+    struct settler *settler; /* who sends them; borrowed */
     struct job_send copy, status;
     const char *copy_topic;
     enum status_state final_state;
@@ -97,15 +106,17 @@ struct job {
     bool cut;                  /* the rejected topic does not take it whole */
 };
 
-/* Takes `message`; reads it. False: it is no valid request, and `why` says what to mend. */
+/* Takes `message`, which then waits in its partition; reads it. False: it is no valid request, and
+ * `why` says what to mend. */
 bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, char *why,
               size_t why_size);
 /* When it first came into the query topic, UTC ms: being moved back does not change it. */
 int64_t job_first_seen_ms(const struct job *job);
 /* Whose place in the window that is; NULL for NULL. */
 struct job *job_of_item(struct window_item *item);
-/* The bytes of the record are no longer needed. */
+/* The bytes of the record are no longer needed: they no longer count for the partition either. */
 void job_release_message(struct job *job);
+/* For job_state.c: all others end a job by job_transition(). */
 void job_free(struct job *job);
 
 #endif

@@ -8,7 +8,8 @@
 #include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "executor/turn/dispatch.h"
+#include "executor/metrics.h"
+#include "executor/query/job_state.h"
 
 enum {
     AGAIN_LEAST_MS = 200,
@@ -21,7 +22,7 @@ static void send_what_is_left(void *arg);
 
 /* --- the copy --------------------------------------------------------------------------------- */
 
-static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct job *job) {
+static rd_kafka_headers_t *copy_headers(const struct settler *s, const struct job *job) {
     char attempt[32], first_seen[32], origin[sizeof job->headers.origin];
     bool throttled = job->final_state == STATUS_THROTTLED;
     snprintf(attempt, sizeof attempt, "%" PRId64, job->headers.attempt + (throttled ? 1 : 0));
@@ -29,9 +30,8 @@ static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct j
     if (job->headers.origin[0] != '\0')
         snprintf(origin, sizeof origin, "%s", job->headers.origin);
     else
-        snprintf(origin, sizeof origin, "%s/%d/%" PRId64,
-                 x->config->common.names.topics[TOPIC_QUERY], (int)job->message->partition,
-                 job->offset);
+        snprintf(origin, sizeof origin, "%s/%d/%" PRId64, s->common->names.topics[TOPIC_QUERY],
+                 (int)job->message->partition, job->offset);
     struct record_header set[] = {
         {HEADER_ATTEMPT, attempt},
         {HEADER_FIRST_SEEN, first_seen},
@@ -46,28 +46,28 @@ static rd_kafka_headers_t *copy_headers(const struct executor *x, const struct j
     return record_headers_copy(from, set, count);
 }
 
-static void is_settled(struct job *job) {
+static void finish_if_acknowledged(struct job *job) {
     if (job->copy.in_flight || job->status.in_flight)
         return;
     bool left =
         (job->copy.wanted && !job->copy.acked) || (job->status.wanted && !job->status.acked);
-    if (job->partition == NULL)
-        dispatch_drop(job->executor, job);
+    if (job->state == JOB_ABANDONED)
+        job_transition(job, JOB_DROPPED);
     else if (!left)
-        dispatch_finish(job->executor, job);
+        job_transition(job, JOB_FINISHED);
     else if (job->timer.place == 0)
         send_what_is_left(job);
 }
 
 /* Longer after each failure, up to a bound: what cannot be written must not be lost either. */
 static void send_later(struct job *job, rd_kafka_resp_err_t err, const char *what) {
-    struct executor *x = job->executor;
+    struct settler *s = job->settler;
     job->send_again_ms = backoff_next_ms(job->send_again_ms, AGAIN_LEAST_MS, AGAIN_MOST_MS);
-    metric_add(&x->metrics[METRIC_SEND_ERRORS], 1);
+    metric_add(&s->metrics[METRIC_SEND_ERRORS], 1);
     log_warn("%s not written, tried again: %s queryId=%s partition=%d offset=%" PRId64, what,
              rd_kafka_err2str(err), job->id.query_id,
              job->partition != NULL ? (int)job->partition->id : -1, job->offset);
-    loop_timer_set(x->loop, &job->timer, job->send_again_ms, send_what_is_left, job);
+    loop_timer_set(s->loop, &job->timer, job->send_again_ms, send_what_is_left, job);
 }
 
 /*
@@ -83,34 +83,34 @@ static void shrink(struct job *job) {
     job->cut = job->final_state == STATUS_REJECTED;
 }
 
-static void sent(struct job *job, struct job_send *send, rd_kafka_resp_err_t err,
-                 const char *what) {
+static void settle_on_sent(struct job *job, struct job_send *send, rd_kafka_resp_err_t err,
+                           const char *what) {
     send->in_flight = false;
     send->acked = err == RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
+    if (job->state != JOB_ABANDONED && err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE)
         shrink(job);
-    if (!send->acked && job->partition != NULL)
+    if (job->state != JOB_ABANDONED && !send->acked)
         send_later(job, err, what);
-    is_settled(job);
+    finish_if_acknowledged(job);
 }
 
-static void on_copy(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
+static void settle_on_copy(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
     (void)partition;
     (void)offset;
     struct job *job = arg;
-    sent(job, &job->copy, err, job->copy_topic);
+    settle_on_sent(job, &job->copy, err, job->copy_topic);
 }
 
-static void send_copy(struct executor *x, struct job *job) {
+static void send_copy(struct settler *s, struct job *job) {
     struct producer_record record = {
         .topic = job->copy_topic,
         .key = job->message->key,
         .key_len = job->message->key_len,
         .value = job->message->payload,
         .value_len = job->cut ? CUT_TO_BYTES : job->message->len,
-        .headers = copy_headers(x, job),
+        .headers = copy_headers(s, job),
     };
-    rd_kafka_resp_err_t err = producer_send(x->producer, &record, on_copy, job);
+    rd_kafka_resp_err_t err = producer_send(s->producer, &record, settle_on_copy, job);
     job->copy.in_flight = err == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!job->copy.in_flight) {
         if (record.headers != NULL)
@@ -123,7 +123,7 @@ static void send_copy(struct executor *x, struct job *job) {
 
 /* --- the state -------------------------------------------------------------------------------- */
 
-static struct status describe(struct job *job, enum status_state state) {
+static struct status settle_describe(struct job *job, enum status_state state) {
     struct status s = {
         .user_id = job->id.user_id,
         .query_id = job->id.query_id,
@@ -139,67 +139,68 @@ static struct status describe(struct job *job, enum status_state state) {
     return s;
 }
 
-static bool may_be_told(const struct executor *x, const struct status *next) {
+static bool may_publish(const struct settler *s, const struct status *next) {
     struct status known;
-    bool is_known = status_view_find(x->view, next->user_id, next->query_id, &known);
+    bool is_known = status_view_find(s->view, next->user_id, next->query_id, &known);
     return status_may_follow(is_known ? &known : NULL, next);
 }
 
-static rd_kafka_resp_err_t send_state(struct executor *x, const struct status *s,
+static rd_kafka_resp_err_t send_state(struct settler *s, const struct status *state,
                                       producer_done_fn *fn, void *arg) {
     char key[STATUS_KEY_MAX];
     struct buffer value;
     buffer_init(&value, STATUS_VALUE_MAX);
-    status_key(s->user_id, s->query_id, key);
-    status_write(s, true, &value);
+    status_key(state->user_id, state->query_id, key);
+    status_write(state, true, &value);
     struct producer_record record = {
-        .topic = x->config->common.names.topics[TOPIC_STATUS],
+        .topic = s->common->names.topics[TOPIC_STATUS],
         .key = key,
         .key_len = strlen(key),
         .value = buffer_text(&value),
         .value_len = value.len,
     };
-    rd_kafka_resp_err_t err = producer_send(x->producer, &record, fn, arg);
+    rd_kafka_resp_err_t err = producer_send(s->producer, &record, fn, arg);
     buffer_free(&value);
     return err;
 }
 
-static rd_kafka_resp_err_t publish(struct executor *x, const struct status *s, producer_done_fn *fn,
-                                   void *arg) {
-    rd_kafka_resp_err_t err = send_state(x, s, fn, arg);
+static rd_kafka_resp_err_t publish_state(struct settler *s, const struct status *state,
+                                         producer_done_fn *fn, void *arg) {
+    rd_kafka_resp_err_t err = send_state(s, state, fn, arg);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        status_view_apply(x->view, s); /* before it comes back: a repetition may be next in line */
+        status_view_apply(s->view, state); /* before it is read: a repetition may be next in line */
     return err;
 }
 
-void settle_tell_again(struct executor *x, const struct status *known) {
-    send_state(x, known, NULL, NULL);
+void settle_republish(struct settler *s, const struct status *known) {
+    send_state(s, known, NULL, NULL);
 }
 
-static void on_status(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
+static void settle_on_status(void *arg, rd_kafka_resp_err_t err, int32_t partition,
+                             int64_t offset) {
     (void)partition;
     (void)offset;
     struct job *job = arg;
-    sent(job, &job->status, err, "status");
+    settle_on_sent(job, &job->status, err, "status");
 }
 
-static void send_status(struct executor *x, struct job *job) {
+static void send_status(struct settler *s, struct job *job) {
     /* What may be touched is only known once all that was written before has been read. */
-    if (job->execution_id == NULL && !status_reader_caught_up(x->reader)) {
+    if (job->execution_id == NULL && !status_reader_caught_up(s->reader)) {
         if (job->timer.place == 0)
-            loop_timer_set(x->loop, &job->timer, AGAIN_LEAST_MS, send_what_is_left, job);
+            loop_timer_set(s->loop, &job->timer, AGAIN_LEAST_MS, send_what_is_left, job);
         return;
     }
-    struct status s = describe(job, job->final_state);
-    /* Told already, by us before a failure or by another copy of the same query: tell it again. */
+    struct status state = settle_describe(job, job->final_state);
+    /* Published by us before a failure, or by another copy of the same query: once more. */
     struct status known;
-    bool same = status_view_find(x->view, s.user_id, s.query_id, &known) &&
-                known.state == s.state && status_is_same_text(&known, &s);
-    if (!same && !may_be_told(x, &s)) {
+    bool same = status_view_find(s->view, state.user_id, state.query_id, &known) &&
+                known.state == state.state && status_is_same_text(&known, &state);
+    if (!same && !may_publish(s, &state)) {
         job->status.wanted = false;
         return;
     }
-    rd_kafka_resp_err_t err = publish(x, &s, on_status, job);
+    rd_kafka_resp_err_t err = publish_state(s, &state, settle_on_status, job);
     job->status.in_flight = err == RD_KAFKA_RESP_ERR_NO_ERROR;
     if (!job->status.in_flight)
         send_later(job, err, "status");
@@ -209,14 +210,14 @@ static void send_status(struct executor *x, struct job *job) {
 
 static void send_what_is_left(void *arg) {
     struct job *job = arg;
-    struct executor *x = job->executor;
+    struct settler *s = job->settler;
     if (job->copy.wanted && !job->copy.acked && !job->copy.in_flight)
-        send_copy(x, job);
+        send_copy(s, job);
     if (job->status.wanted && !job->status.acked && !job->status.in_flight)
-        send_status(x, job);
+        send_status(s, job);
     bool waits = job->timer.place != 0 || job->copy.in_flight || job->status.in_flight;
     if (!waits)
-        is_settled(job);
+        finish_if_acknowledged(job);
 }
 
 /* Athena's reason may quote the text of the query. */
@@ -226,9 +227,10 @@ static void log_rejected(const struct job *job, const char *code, const char *re
     log_debug("rejected: %s queryId=%s", reason, job->id.query_id);
 }
 
-static void settle(struct job *job, enum status_state state, const char *copy_topic,
-                   const char *code, const char *reason) {
-    job->state = JOB_SETTLING;
+static void settle(struct settler *s, struct job *job, enum status_state state,
+                   const char *copy_topic, const char *code, const char *reason) {
+    job_transition(job, JOB_SETTLING);
+    job->settler = s;
     job->final_state = state;
     job->copy_topic = copy_topic;
     job->copy = (struct job_send){.wanted = copy_topic != NULL};
@@ -252,52 +254,50 @@ static bool is_behind_its_pair(const struct job *job) {
     return false;
 }
 
-void settle_waiting(struct executor *x, struct job *job, char *reason) {
-    struct status known, s = describe(job, STATUS_QUEUED);
-    s.reason = reason;
-    bool is_known = status_view_find(x->view, s.user_id, s.query_id, &known);
-    if (status_may_follow(is_known ? &known : NULL, &s) && (is_known || !is_behind_its_pair(job)))
-        publish(x, &s, NULL, NULL);
+void settle_waiting(struct settler *s, struct job *job, char *reason) {
+    struct status known, state = settle_describe(job, STATUS_QUEUED);
+    state.reason = reason;
+    bool is_known = status_view_find(s->view, state.user_id, state.query_id, &known);
+    if (status_may_follow(is_known ? &known : NULL, &state) &&
+        (is_known || !is_behind_its_pair(job)))
+        publish_state(s, &state, NULL, NULL);
 }
 
-void settle_running(struct executor *x, struct job *job) {
-    struct status s = describe(job, STATUS_STARTED);
-    if (may_be_told(x, &s))
-        publish(x, &s, NULL, NULL);
+void settle_running(struct settler *s, struct job *job) {
+    struct status state = settle_describe(job, STATUS_STARTED);
+    if (may_publish(s, &state))
+        publish_state(s, &state, NULL, NULL);
 }
 
-void settle_started(struct executor *x, struct job *job) {
-    (void)x;
-    settle(job, STATUS_STARTED, NULL, NULL, NULL);
+void settle_started(struct settler *s, struct job *job) {
+    settle(s, job, STATUS_STARTED, NULL, NULL, NULL);
     send_what_is_left(job);
 }
 
-void settle_ended(struct executor *x, struct job *job, enum status_state state,
-                  const char *reason) {
-    (void)x;
-    settle(job, state, NULL, NULL, reason);
+void settle_ended(struct settler *s, struct job *job, enum status_state state, const char *reason) {
+    settle(s, job, state, NULL, NULL, reason);
     send_what_is_left(job);
 }
 
-void settle_throttled(struct executor *x, struct job *job, const char *code, const char *reason) {
-    metric_add(&x->metrics[METRIC_DEADLETTERED], 1);
-    settle(job, STATUS_THROTTLED, x->config->common.names.topics[TOPIC_DEADLETTER], code, reason);
+void settle_throttled(struct settler *s, struct job *job, const char *code, const char *reason) {
+    metric_add(&s->metrics[METRIC_DEADLETTERED], 1);
+    settle(s, job, STATUS_THROTTLED, s->common->names.topics[TOPIC_DEADLETTER], code, reason);
     send_what_is_left(job);
 }
 
-void settle_rejected(struct executor *x, struct job *job, const char *code, const char *reason) {
-    metric_add(&x->metrics[METRIC_REJECTED], 1);
+void settle_rejected(struct settler *s, struct job *job, const char *code, const char *reason) {
+    metric_add(&s->metrics[METRIC_REJECTED], 1);
     log_rejected(job, code, reason);
-    settle(job, STATUS_REJECTED, x->config->common.names.topics[TOPIC_REJECTED], code, reason);
+    settle(s, job, STATUS_REJECTED, s->common->names.topics[TOPIC_REJECTED], code, reason);
     send_what_is_left(job);
 }
 
-void settle_mismatch(struct executor *x, struct job *job, const char *code, const char *reason) {
-    metric_add(&x->metrics[METRIC_REJECTED], 1);
+void settle_mismatch(struct settler *s, struct job *job, const char *code, const char *reason) {
+    metric_add(&s->metrics[METRIC_REJECTED], 1);
     log_info("rejected: its userId and queryId are those of another query: queryId=%s",
              job->id.query_id);
     log_rejected(job, code, reason);
-    settle(job, STATUS_REJECTED, x->config->common.names.topics[TOPIC_REJECTED], code, reason);
+    settle(s, job, STATUS_REJECTED, s->common->names.topics[TOPIC_REJECTED], code, reason);
     job->status.wanted = false;
     send_what_is_left(job);
 }

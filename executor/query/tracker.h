@@ -1,9 +1,6 @@
 /*
  * What runs in Athena, looked at in sweeps of BatchGetQueryExecution, 50 a call (the API's
- * maximum), until it has ended.
- *
- * How often follows from how long queries take: a twentieth of their median, between 50 ms and 1 s,
- * and never more than 10 calls a second (the account is allowed 20, shared by all its users).
+ * maximum), until it has ended. poll_pace.h says how often.
  */
 #ifndef EXECUTOR_QUERY_TRACKER_H
 #define EXECUTOR_QUERY_TRACKER_H
@@ -14,64 +11,60 @@
 
 #include "common/aws/client.h"
 #include "common/base/loop.h"
-#include "executor/query/job.h"
+#include "common/base/metrics.h"
+#include "executor/limit/gate.h"
+#include "executor/limit/slot.h"
+#include "executor/query/job_state.h"
+#include "executor/query/poll_pace.h"
+#include "executor/query/settle.h"
+#include "executor/query/sweep.h"
 
 enum {
-    TRACKER_BATCH = 50,
-    TRACKER_DURATIONS = 31,
-    TRACKER_ENDED = 512
+    TRACKER_BATCH = 50
 };
 
-/* What a sweep saw of a query: seconds since the epoch by Athena's clock. */
-struct tracker_seen {
-    enum lane lane;
-    double submitted, completed; /* completed 0: still active */
+/* All borrowed. */
+struct tracker_parts {
+    struct loop *loop;
+    struct jobs *jobs;
+    struct aws_client *aws;
+    struct slots *slots;
+    struct gate *gate;
+    struct settler *settler;
+    struct metric *metrics; /* EXECUTOR_METRICS rows */
+    int64_t interval_ms;    /* POLL_INTERVAL_MS */
+    void (*sweep_begins)(void *arg);
+    /* `sound`: it saw all that it set out to see. */
+    void (*sweep_ends)(void *arg, bool sound);
+    /* An answer was worked on: slots may be free. */
+    void (*changed)(void *arg);
+    void *arg;
 };
 
 struct tracker {
-    struct job_list running; /* those of this sweep that were looked at are at its end */
-    size_t count;
-    uint64_t sweep;
-    bool sweeping;    /* a sweep has begun and not ended; what starts now is for the next one */
-    bool sweep_sound; /* it saw all that it set out to see */
-    struct job *batch[TRACKER_BATCH]; /* of the call under way; NULL: dropped since */
-    size_t batch_count;
-    size_t batch_max; /* fewer than TRACKER_BATCH after a batch was refused as a whole */
+    struct tracker_parts parts;
+    struct poll_pace pace;
+    struct sweep seen;
+    uint64_t sweep;    /* its number */
+    bool sweeping;     /* a sweep has begun and not ended; what starts now is for the next one */
+    bool sweep_failed; /* a call of it did */
+    uint64_t runaways; /* of jobs_state.h, when it began: one more and it did not see all */
+    size_t batch_max;  /* fewer than TRACKER_BATCH after a batch was refused as a whole */
     struct aws_call *call;
     struct loop_timer timer;
-    struct tracker_seen *seen; /* owned: of this sweep */
-    size_t seen_count, seen_room;
-    struct tracker_seen ended[TRACKER_ENDED]; /* the last of them, a ring */
-    size_t ended_next;
-    double durations_s[TRACKER_DURATIONS]; /* of the last that ended, a ring */
-    size_t durations_count, durations_next;
-    int64_t spacing_ms;     /* between two calls; more while the API refuses */
-    int64_t rests_since_ms; /* the last call, or its failure */
-    int failures;           /* of calls, one after another */
-    int64_t quiet_until_ms; /* the warning of what Athena does not tell of is not repeated before */
+    int64_t quiet_until_ms; /* the warning of what answers leave out is not repeated before */
 };
 
-struct executor;
+void tracker_init(struct tracker *t, const struct tracker_parts *parts);
+/* STARTING → RUNNING. */
+void tracker_add(struct tracker *t, struct job *job);
+void tracker_close(struct tracker *t); /* zeroed is fine */
 
-void tracker_init(struct executor *x);
-void tracker_add(struct executor *x, struct job *job);
-/* Not to be followed any more, though it runs. */
-void tracker_drop(struct executor *x, struct job *job);
-void tracker_close(struct executor *x);
-
-/*
- * After a call that failed: the next one waits as the SDKs do, rand(0, 1) x min(2^i, 20 s), but
- * 100 ms at least, and 5 s at most where credentials were refused.
- */
-void tracker_back_off(struct tracker *t, int64_t now_ms, bool is_credentials);
 /* When the last one that was looked at was submitted, seconds by Athena's clock; 0: none runs. */
 double tracker_last_submitted(const struct tracker *t, enum lane lane);
-/* How many of those that were looked at since were active then. */
+/* How many of those that were looked at since were active at the moment `at`. */
 int tracker_active_at(const struct tracker *t, enum lane lane, double at);
-
-/* Pure: the interval of sweeps in ms for a median duration in seconds; 0: not known yet. */
-int64_t tracker_interval_ms(double median_s);
-/* Pure: how many were active when the last one was submitted. */
-int tracker_peak(const struct tracker_seen *seen, size_t count, enum lane lane);
+/* How many were active when the last one that this sweep has seen was submitted. */
+int tracker_peak(const struct tracker *t, enum lane lane);
 
 #endif

@@ -1,38 +1,79 @@
 /*
  * Which query is started when: records come in, wait, and have their turn. What the answer to a
- * start means for its query is answer.h's.
+ * start means for its query is executor/query/answer.h's.
  */
 #ifndef EXECUTOR_TURN_DISPATCH_H
 #define EXECUTOR_TURN_DISPATCH_H
 
 #include <librdkafka/rdkafka.h>
 
-#include "executor/executor.h"
+#include "common/aws/client.h"
+#include "common/base/loop.h"
+#include "common/base/metrics.h"
+#include "common/kafka/status_reader.h"
+#include "common/model/status_view.h"
+#include "executor/config.h"
+#include "executor/limit/gate.h"
+#include "executor/limit/pace.h"
+#include "executor/limit/slot.h"
+#include "executor/query/answer.h"
+#include "executor/query/job_state.h"
+#include "executor/query/settle.h"
+#include "executor/query/start_request.h"
 
-void dispatch_init(struct executor *x);
-/* Starts what may be started now. Call whenever that may have changed. */
-void dispatch_run(struct executor *x);
-/* How many of a lane wait to be started. */
-int dispatch_waiting(const struct executor *x, enum lane lane);
-/* Whether any waits, of either lane. */
-bool dispatch_any_waits(const struct executor *x);
-/* How many of a lane wait here, and of either in Kafka, as the last dispatch found it. */
-int64_t dispatch_backlog(const struct executor *x, enum lane lane);
+/* All borrowed. */
+struct dispatch_parts {
+    struct loop *loop;
+    const struct executor_config *config;
+    struct aws_client *aws;
+    struct jobs *jobs;
+    struct slots *slots;
+    struct pace *pace;
+    struct gate *gate;
+    struct status_reader *reader;
+    struct status_view *view;
+    struct settler *settler;
+    struct answers *answers;
+    struct metric *metrics; /* EXECUTOR_METRICS rows */
+    /* Around each pass: the limits may be brought up to date first; what is left is known then. */
+    void (*pass_begins)(void *arg);
+    void (*pass_ends)(void *arg);
+    /* How many records wait in Kafka, as far as it is known; asked once a pass. */
+    int64_t (*unread)(void *arg);
+    void *arg;
+};
 
-/* The three events of executor/partitions.h; `arg` is the executor. */
+struct dispatch {
+    struct dispatch_parts parts;
+    struct start_defaults defaults;
+    int64_t unread;     /* records that wait in Kafka, at the last pass */
+    int next;           /* lanes take turns, and with them what is asked again */
+    int64_t started_ms; /* loop time of the last call for a query that had not been asked for */
+    struct loop_task pass;
+    struct loop_timer timer;
+    bool stopping; /* nothing new is started */
+};
+
+void dispatch_init(struct dispatch *d, const struct dispatch_parts *parts);
+/*
+ * Something may be started now that could not be before: a pass is made at the end of this
+ * iteration of the loop, once, however often this is called.
+ */
+void dispatch_soon(struct dispatch *d);
+/* Nothing new is started from now on; what is under way goes on. */
+void dispatch_stop(struct dispatch *d);
+void dispatch_close(struct dispatch *d); /* zeroed is fine */
+
+/* How many of a lane wait here, and of either in Kafka, as the last pass found it. */
+int64_t dispatch_backlog(const struct dispatch *d, enum lane lane);
+/* What could be started at once if there were room; nothing while nothing may be started. */
+int dispatch_startable(const struct dispatch *d, enum lane lane);
+/* Nothing waits, is being asked for, or runs. */
+bool dispatch_is_idle(const struct dispatch *d);
+
+/* The three events of executor/partitions.h; `arg` is the struct dispatch. */
 void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message);
 void dispatch_revoking(void *arg, struct partition *p);
 void dispatch_gone(void *arg, struct partition *p);
-
-/* The job has come to its end: its offset is done with. Frees it. */
-void dispatch_finish(struct executor *x, struct job *job);
-/*
- * Its offset is not done with: the next owner begins anew. Frees it, or where a record of it is
- * under way, at the next call.
- */
-void dispatch_drop(struct executor *x, struct job *job);
-
-/* Nothing waits, is being asked for, or runs. */
-bool dispatch_is_idle(const struct executor *x);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * Waiting is visible: a query that waits here for the quota is said to be QUEUED with that reason
- * and its place. In passing: nothing waits for it, and what cannot be told now is told later.
+ * When a query that waits for the quota is published as QUEUED with that reason and its place
+ * (pure). executor/turn/notifier.h does it.
  *
  * No moment is foretold: users take turns, so who comes later may start earlier, and nobody knows
  * how long the queries take that run.
@@ -12,23 +12,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct executor;
-
-/* What was told of one that waits. Loop time. */
+/* What was published of one that waits. Loop time. */
 struct notice {
     int64_t since_ms; /* it waits since then */
-    bool told;
-    int64_t told_ms;
-    size_t told_before; /* how many were said to start before it */
+    bool published;
+    int64_t published_ms;
+    size_t published_before; /* how many others were to start before it */
 };
 
 /*
- * Whether it is to be told now that `before` others start before it: after a second of waiting,
- * then again where that has changed by a quarter, but not within ten seconds (pure).
+ * Whether it is to be published now that `before` others start before it: after a second of
+ * waiting, then again where that has changed by a quarter, but not within ten seconds.
  */
 bool notice_is_due(const struct notice *n, int64_t now_ms, size_t before);
-
-/* Something waits, perhaps: looks at all that does, once a second for as long as anything does. */
-void notice_look(struct executor *x);
 
 #endif

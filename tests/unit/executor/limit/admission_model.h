@@ -18,6 +18,8 @@
 
 #include "common/base/memory.h"
 #include "executor/limit/admission.h"
+#include "executor/query/poll_pace.h"
+#include "executor/query/sweep.h"
 #include "executor/query/tracker.h"
 
 struct model_config {
@@ -26,7 +28,7 @@ struct model_config {
     double jitter; /* a duration is up to this share of it shorter or longer, … */
     int tail;      /* … and one in twenty is so many times as long */
     int64_t rtt_ms;
-    int64_t sweep_ms; /* 0: tracker_interval_ms() of the duration */
+    int64_t sweep_ms; /* 0: poll_pace_interval_ms() of the duration */
     int max_calls;    /* at once: MAX_IN_FLIGHT */
     double lost;      /* share of calls whose answer is lost; half of them have started */
     double refused;   /* share of calls that say nothing about the quota */
@@ -87,7 +89,7 @@ struct model {
     bool sweeping, sweep_waits; /* for its timer or its answer */
     int64_t swept_us;           /* of the last call */
     int batch[TRACKER_BATCH], batch_count;
-    struct tracker_seen *seen; /* owned */
+    struct sweep_seen *seen; /* owned */
     size_t seen_count;
 
     int calls, throttled, done, max_held;
@@ -189,7 +191,8 @@ static void model_sweep_in(struct model *m, int64_t delay_ms) {
 }
 
 static int64_t model_sweep_ms(const struct model *m) {
-    return m->c.sweep_ms > 0 ? m->c.sweep_ms : tracker_interval_ms((double)m->c.duration_ms / 1000);
+    return m->c.sweep_ms > 0 ? m->c.sweep_ms
+                             : poll_pace_interval_ms((double)m->c.duration_ms / 1000);
 }
 
 static bool model_sweep_goes_on(const struct model *m) {
@@ -204,8 +207,8 @@ static void model_swept(struct model *m, int unused) {
     for (int i = 0; i < m->batch_count; i++) {
         struct model_query *q = &m->queries[m->batch[i]];
         m->seen[m->seen_count++] =
-            (struct tracker_seen){LANE_DML, 1 + (double)q->submitted_us / 1e6,
-                                  q->seen_ended ? 1 + (double)q->ends_us / 1e6 : 0};
+            (struct sweep_seen){LANE_DML, 1 + (double)q->submitted_us / 1e6,
+                                q->seen_ended ? 1 + (double)q->ends_us / 1e6 : 0};
         if (!q->seen_ended)
             continue;
         q->state = MODEL_DONE;
@@ -216,7 +219,7 @@ static void model_swept(struct model *m, int unused) {
     bool goes_on = model_sweep_goes_on(m);
     m->sweep_waits = false;
     if (!goes_on) {
-        admission_swept(&m->a, tracker_peak(m->seen, m->seen_count, LANE_DML));
+        admission_swept(&m->a, sweep_peak(m->seen, m->seen_count, LANE_DML));
         m->sweeping = false;
         m->sweep++;
     }

@@ -1,4 +1,4 @@
-/* When one that waits is told so, and when again. */
+/* When one that waits is published as waiting, and when again. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -22,9 +22,9 @@ static const struct {
     {"a second", {.since_ms = 5000}, 6000, 3, true},
     {"a second, next in line", {.since_ms = 5000}, 6000, 0, true},
     {"since the clock's first moment", {.since_ms = 0}, 999, 0, false},
-    {"long ago, never told", {.since_ms = 5000}, 500000, 3, true},
-    {"told, far from it soon", {0, true, 6000, 100}, 15999, 1, false},
-    {"told, far from it after ten seconds", {0, true, 6000, 100}, 16000, 1, true},
+    {"long ago, never published", {.since_ms = 5000}, 500000, 3, true},
+    {"published, far from it soon", {0, true, 6000, 100}, 15999, 1, false},
+    {"published, far from it after ten seconds", {0, true, 6000, 100}, 16000, 1, true},
     {"the same place", {0, true, 6000, 100}, 900000, 100, false},
     {"next in line for long", {0, true, 6000, 0}, 900000, 0, false},
     {"not next any more", {0, true, 6000, 0}, 16000, 1, true},
@@ -33,7 +33,7 @@ static const struct {
     {"a quarter nearer", {0, true, 6000, 100}, 900000, 75, true},
     {"a little farther", {0, true, 6000, 100}, 900000, 124, false},
     {"a quarter farther", {0, true, 6000, 100}, 900000, 125, true},
-    {"told in the clock's first moment", {0, true, 0, 100}, 9999, 1, false},
+    {"published in the clock's first moment", {0, true, 0, 100}, 9999, 1, false},
 };
 
 static void test_due(void **state) {

@@ -3,8 +3,8 @@
  * of Athena). A lane is one of them; which one a statement counts against follows from its first
  * keyword (pure).
  */
-#ifndef EXECUTOR_TURN_LANE_H
-#define EXECUTOR_TURN_LANE_H
+#ifndef EXECUTOR_LIMIT_LANE_H
+#define EXECUTOR_LIMIT_LANE_H
 
 #include <stddef.h>
 

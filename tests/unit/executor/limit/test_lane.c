@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
-#include "executor/turn/lane.h"
+#include "executor/limit/lane.h"
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 

@@ -1,4 +1,4 @@
-#include "executor/turn/lane.h"
+#include "executor/limit/lane.h"
 
 #include <stdbool.h>
 #include <string.h>

@@ -1,0 +1,389 @@
+#include "executor/executor.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/aws/client.h"
+#include "common/aws/cloudwatch.h"
+#include "common/aws/credentials/chain.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/kafka/iam.h"
+#include "common/kafka/producer.h"
+#include "common/kafka/status_reader.h"
+#include "common/kafka/topics.h"
+#include "executor/limit/fleet_link.h"
+#include "executor/limit/gate.h"
+#include "executor/limit/limit_log.h"
+#include "executor/limit/pace.h"
+#include "executor/limit/slot.h"
+#include "executor/metrics.h"
+#include "executor/partitions.h"
+#include "executor/query/answer.h"
+#include "executor/query/job_state.h"
+#include "executor/query/repair.h"
+#include "executor/query/settle.h"
+#include "executor/query/tracker.h"
+#include "executor/turn/dispatch.h"
+#include "executor/turn/notifier.h"
+
+enum {
+    SEND_TIMEOUT_MS = 30000,  /* then a record is reported as failed, and sent again */
+    REVOKE_TIMEOUT_MS = 5000, /* the longest that a rebalance waits for calls under way */
+};
+
+struct executor {
+    struct loop *loop;              /* borrowed */
+    struct executor_config *config; /* borrowed */
+
+    /* At the edge. */
+    struct credentials_provider *credentials;
+    struct aws_client *aws;
+    struct cloudwatch *cloudwatch; /* NULL: off */
+    struct producer *producer;
+    struct status_view *view;
+    struct status_reader *reader;
+    struct partitions *partitions;
+    struct topics *topics;
+
+    /* How many may run. */
+    struct slots slots;
+    struct pace pace;
+    struct gate gate;
+    struct fleet_link *fleet;
+    struct limit_log limit_log;
+
+    /* One query's life. */
+    struct jobs jobs;
+    struct settler settler;
+    struct tracker tracker;
+    struct answers answers;
+    struct repairs repairs;
+
+    /* Who is next. */
+    struct notifier notifier;
+    struct dispatch dispatch;
+
+    struct metric metrics[EXECUTOR_METRICS];
+};
+
+/* --- what the parts report -------------------------------------------------------------------- */
+
+static void executor_on_change(void *arg) {
+    struct executor *x = arg;
+    dispatch_soon(&x->dispatch);
+}
+
+static void executor_on_finished(void *arg, struct partition *p, int64_t offset) {
+    struct executor *x = arg;
+    partitions_finish(x->partitions, p, offset);
+}
+
+static void executor_on_fewer_jobs(void *arg) {
+    struct executor *x = arg;
+    partitions_settled(x->partitions);
+}
+
+static void executor_on_sweep_begins(void *arg) {
+    struct executor *x = arg;
+    for (int lane = 0; lane < LANES; lane++)
+        admission_sweep_begins(&x->slots.admission[lane]);
+    fleet_link_sweep_begins(x->fleet);
+}
+
+static void executor_on_sweep_ends(void *arg, bool sound) {
+    struct executor *x = arg;
+    if (!sound)
+        return;
+    for (int lane = 0; lane < LANES; lane++)
+        admission_swept(&x->slots.admission[lane], tracker_peak(&x->tracker, (enum lane)lane));
+    fleet_link_swept(x->fleet);
+}
+
+/* What the fleet asks for when a sweep has ended. */
+static void executor_seen(void *arg, enum lane lane, double at, double *submitted, int *active) {
+    struct executor *x = arg;
+    *submitted = tracker_last_submitted(&x->tracker, lane);
+    *active = tracker_active_at(&x->tracker, lane, at);
+}
+
+static void step_fleet(struct executor *x) {
+    const char *topic = x->config->common.names.topics[TOPIC_QUERY];
+    int32_t owned = (int32_t)partitions_count(x->partitions);
+    bool owns_first = partitions_has(x->partitions, 0);
+    struct fleet_link_facts facts = {
+        .joined = partitions_joined(x->partitions),
+        .owns_first = owns_first,
+        .owns_all = owns_first && owned == topics_partitions(x->topics, topic),
+        .follows_any = jobs_followed(&x->jobs) > 0,
+    };
+    for (int lane = 0; lane < LANES; lane++)
+        facts.work[lane] = (struct fleet_work){
+            .waiting = dispatch_startable(&x->dispatch, (enum lane)lane),
+            .backlog = dispatch_backlog(&x->dispatch, (enum lane)lane),
+        };
+    fleet_link_step(x->fleet, &facts);
+}
+
+static int64_t executor_unread(void *arg) {
+    struct executor *x = arg;
+    return partitions_unread(x->partitions);
+}
+
+static void executor_on_pass_begins(void *arg) {
+    step_fleet(arg); /* what may be started now */
+}
+
+static void executor_on_pass_ends(void *arg) {
+    struct executor *x = arg;
+    step_fleet(x); /* what still waits */
+    limit_log_write(&x->limit_log);
+    notifier_look_soon(&x->notifier);
+}
+
+static void executor_on_topics(void *arg) {
+    struct executor *x = arg;
+    const char *const *topics = x->config->common.names.topics;
+    char error[512];
+    status_reader_watch(x->reader, repair_later, &x->repairs);
+    if (!status_reader_start(x->reader, topics_partitions(x->topics, topics[TOPIC_STATUS])))
+        log_error("states are not read: nothing can be rejected");
+    fleet_link_start(x->fleet, topics_partitions(x->topics, topics[TOPIC_QUOTA]));
+    if (!partitions_join(x->partitions, error, sizeof error))
+        log_error("%s", error);
+}
+
+/* --- opening ---------------------------------------------------------------------------------- */
+
+static bool open_aws(struct executor *x, char *error, size_t size) {
+    struct options_common *common = &x->config->common;
+    const struct aws_options *aws = &x->config->aws;
+    x->credentials = credentials_open_chain(x->loop, aws);
+    if (common->msk_iam)
+        common->iam = kafka_iam_open(x->loop, x->credentials, aws);
+    x->aws = aws_client_open(x->loop, x->credentials, aws, (int)x->config->max_in_flight + 1);
+    if (x->aws == NULL) {
+        snprintf(error, size, "libcurl cannot be set up");
+        return false;
+    }
+    if (aws->cloudwatch)
+        x->cloudwatch = cloudwatch_open(x->loop, x->aws, aws->cloudwatch_interval_ms);
+    return true;
+}
+
+/* Nothing is reported to the parts before the loop runs. */
+static bool open_kafka(struct executor *x, char *error, size_t size) {
+    const struct options_common *common = &x->config->common;
+    const struct partitions_limits limits = {
+        .jobs_waiting = (size_t)x->config->window_records,
+        .bytes_waiting = (size_t)x->config->window_bytes,
+        .revoke_ms = REVOKE_TIMEOUT_MS,
+    };
+    const struct partitions_events events = {dispatch_record, dispatch_revoking, dispatch_gone,
+                                             &x->dispatch};
+    x->view = status_view_open((size_t)x->config->status_cache_max);
+    return (x->producer = producer_open(x->loop, common, SEND_TIMEOUT_MS, error, size)) != NULL &&
+           (x->reader = status_reader_open(x->loop, common, x->view, NULL, NULL, error, size)) !=
+               NULL &&
+           (x->partitions = partitions_open(x->loop, common, &limits, &events, error, size)) !=
+               NULL &&
+           (x->topics = topics_open(x->loop, common, executor_on_topics, x, error, size)) != NULL;
+}
+
+static bool wire_limit(struct executor *x, char *error, size_t size) {
+    const struct executor_config *config = x->config;
+    const struct gate_events gate_events = {executor_on_change, executor_on_change, x};
+    const struct fleet_link_parts fleet = {
+        .loop = x->loop,
+        .common = &config->common,
+        .producer = x->producer,
+        .slots = &x->slots,
+        .changed = executor_on_change,
+        .seen = executor_seen,
+        .arg = x,
+    };
+    slots_init(&x->slots, (int)config->max_running, config->track_queries);
+    pace_init(&x->pace);
+    gate_init(&x->gate, x->loop, x->credentials, &gate_events);
+    x->fleet = fleet_link_open(&fleet, error, size);
+    limit_log_init(&x->limit_log, x->fleet, x->metrics);
+    return x->fleet != NULL;
+}
+
+static void wire_query(struct executor *x) {
+    const struct jobs_events jobs_events = {executor_on_finished, executor_on_fewer_jobs, x};
+    const struct tracker_parts tracker = {
+        .loop = x->loop,
+        .jobs = &x->jobs,
+        .aws = x->aws,
+        .slots = &x->slots,
+        .gate = &x->gate,
+        .settler = &x->settler,
+        .metrics = x->metrics,
+        .interval_ms = x->config->poll_interval_ms,
+        .sweep_begins = executor_on_sweep_begins,
+        .sweep_ends = executor_on_sweep_ends,
+        .changed = executor_on_change,
+        .arg = x,
+    };
+    const struct answers_parts answers = {
+        .loop = x->loop,
+        .config = x->config,
+        .slots = &x->slots,
+        .pace = &x->pace,
+        .gate = &x->gate,
+        .settler = &x->settler,
+        .tracker = &x->tracker,
+        .view = x->view,
+        .cloudwatch = x->cloudwatch,
+        .metrics = x->metrics,
+        .changed = executor_on_change,
+        .arg = x,
+    };
+    jobs_init(&x->jobs, x->loop, &x->slots, &jobs_events);
+    x->settler =
+        (struct settler){x->loop, &x->config->common, x->producer, x->view, x->reader, x->metrics};
+    tracker_init(&x->tracker, &tracker);
+    answers_init(&x->answers, &answers);
+    repair_init(&x->repairs, x->loop, x->view, &x->settler);
+}
+
+static void wire_turn(struct executor *x) {
+    const struct notifier_parts notifier = {
+        .loop = x->loop,
+        .jobs = &x->jobs,
+        .slots = &x->slots,
+        .gate = &x->gate,
+        .reader = x->reader,
+        .settler = &x->settler,
+    };
+    const struct dispatch_parts dispatch = {
+        .loop = x->loop,
+        .config = x->config,
+        .aws = x->aws,
+        .jobs = &x->jobs,
+        .slots = &x->slots,
+        .pace = &x->pace,
+        .gate = &x->gate,
+        .reader = x->reader,
+        .view = x->view,
+        .settler = &x->settler,
+        .answers = &x->answers,
+        .metrics = x->metrics,
+        .pass_begins = executor_on_pass_begins,
+        .pass_ends = executor_on_pass_ends,
+        .unread = executor_unread,
+        .arg = x,
+    };
+    notifier_init(&x->notifier, &notifier);
+    dispatch_init(&x->dispatch, &dispatch);
+}
+
+struct executor *executor_open(struct loop *loop, struct executor_config *config, char *error,
+                               size_t error_size) {
+    struct executor *x = mem_zero(sizeof *x);
+    x->loop = loop;
+    x->config = config;
+    executor_metrics_init(x->metrics);
+    if (!open_aws(x, error, error_size) || !open_kafka(x, error, error_size) ||
+        !wire_limit(x, error, error_size)) {
+        executor_close(x);
+        return NULL;
+    }
+    wire_query(x);
+    wire_turn(x);
+    return x;
+}
+
+/* --- for the admin endpoint ------------------------------------------------------------------- */
+
+bool executor_ready(void *arg, struct buffer *why) {
+    struct executor *x = arg;
+    if (!topics_ready(x->topics))
+        topics_describe_missing(x->topics, why);
+    else if (!partitions_up(x->partitions))
+        partitions_describe_down(x->partitions, why);
+    else if (!partitions_joined(x->partitions))
+        buffer_puts(why, "the consumer group is not joined yet\n");
+    else if (!status_reader_caught_up(x->reader))
+        buffer_puts(why, "the status topic is still being read\n");
+    return gate_ready(&x->gate, dispatch_is_idle(&x->dispatch), why) && why->len == 0;
+}
+
+void executor_write_metrics(void *arg, struct buffer *out) {
+    struct executor *x = arg;
+    struct metric *m = x->metrics;
+    int64_t oldest_ms = partitions_oldest_ms(x->partitions);
+    metric_set(&m[METRIC_RUNNING], (double)jobs_followed(&x->jobs));
+    metric_set(&m[METRIC_WAITING], (double)x->jobs.count[JOB_WAITING]);
+    metric_set(&m[METRIC_CALLS], (double)jobs_starting(&x->jobs));
+    for (int lane = 0; lane < LANES; lane++) {
+        const struct admission *a = &x->slots.admission[lane];
+        metric_set(&m[METRIC_LIMIT + lane], fleet_link_limit(x->fleet, lane));
+        metric_set(&m[METRIC_SHARE + lane], a->governed ? a->share : a->limit);
+        metric_set(&m[METRIC_HELD + lane], a->running);
+    }
+    metric_set(&m[METRIC_LEADS], fleet_link_leads(x->fleet));
+    metric_set(&m[METRIC_LAG], (double)partitions_lag(x->partitions));
+    metric_set(&m[METRIC_OLDEST_AGE],
+               oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0);
+    metric_set(&m[METRIC_PARTITIONS], (double)partitions_count(x->partitions));
+    metric_set(&m[METRIC_GATE], x->gate.suspect);
+    metrics_write(m, EXECUTOR_METRICS, out);
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
+static bool is_drained(const struct executor *x) {
+    return partitions_count(x->partitions) == 0 && producer_in_flight(x->producer) == 0;
+}
+
+static void executor_on_deadline(void *arg) {
+    *(bool *)arg = true;
+}
+
+void executor_drain(struct executor *x) {
+    struct loop_timer deadline = {0};
+    bool late = false;
+    log_info("stopping running=%zu in_flight=%zu", jobs_followed(&x->jobs),
+             jobs_starting(&x->jobs));
+    dispatch_stop(&x->dispatch);
+    notifier_stop(&x->notifier);
+    partitions_leave(x->partitions);
+    fleet_link_leave(x->fleet);
+    loop_timer_set(x->loop, &deadline, x->config->process.drain_timeout_ms, executor_on_deadline,
+                   &late);
+    bool works = true;
+    while (works && !late && !is_drained(x))
+        works = loop_run_once(x->loop);
+    cloudwatch_flush(x->cloudwatch); /* the last calls are counted by now */
+    while (works && !late && cloudwatch_busy(x->cloudwatch))
+        works = loop_run_once(x->loop);
+    loop_timer_cancel(x->loop, &deadline);
+    if (late)
+        log_warn("not all was acknowledged in time: it is done again by the next owner");
+}
+
+/* Of what was not opened or wired nothing is closed. */
+void executor_close(struct executor *x) {
+    if (x == NULL)
+        return;
+    dispatch_stop(&x->dispatch);
+    notifier_stop(&x->notifier);
+    partitions_close(x->partitions); /* drops the jobs */
+    producer_close(x->producer);     /* reports what some of them still wait for */
+    tracker_close(&x->tracker);
+    repair_close(&x->repairs);
+    gate_close(&x->gate);
+    jobs_close(&x->jobs);
+    dispatch_close(&x->dispatch);
+    cloudwatch_close(x->cloudwatch);
+    aws_client_close(x->aws);
+    status_reader_close(x->reader);
+    fleet_link_close(x->fleet);
+    topics_close(x->topics);
+    kafka_iam_close(x->config->common.iam);
+    credentials_close(x->credentials);
+    status_view_close(x->view);
+    free(x);
+}

@@ -1,0 +1,211 @@
+#include "executor/query/job_state.h"
+
+#include <stdlib.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+
+/* --- the table -------------------------------------------------------------------------------- */
+
+#define TO(state) (1U << (JOB_##state))
+
+static const unsigned allowed[] = {
+    [JOB_RECEIVED] = TO(WAITING) | TO(SETTLING) | TO(DROPPED),
+    [JOB_WAITING] = TO(STARTING) | TO(DROPPED),
+    [JOB_STARTING] = TO(RUNNING) | TO(SETTLING) | TO(AMBIGUOUS_BACKOFF) | TO(REFUSED_BACKOFF) |
+                     TO(WAITING) | TO(FINISHED) | TO(DROPPED),
+    [JOB_AMBIGUOUS_BACKOFF] = TO(ASK_AGAIN) | TO(DROPPED),
+    [JOB_ASK_AGAIN] = TO(STARTING) | TO(DROPPED),
+    [JOB_REFUSED_BACKOFF] = TO(WAITING) | TO(DROPPED),
+    [JOB_RUNNING] = TO(POLLING) | TO(DROPPED),
+    [JOB_POLLING] = TO(RUNNING) | TO(SETTLING) | TO(DROPPED),
+    [JOB_SETTLING] = TO(FINISHED) | TO(ABANDONED) | TO(DROPPED),
+    [JOB_ABANDONED] = TO(DROPPED),
+    [JOB_FINISHED] = 0,
+    [JOB_DROPPED] = 0,
+};
+_Static_assert(sizeof allowed / sizeof *allowed == JOB_STATES, "a row for each state");
+
+static const char *const names[] = {
+    [JOB_RECEIVED] = "received",   [JOB_WAITING] = "waiting",
+    [JOB_STARTING] = "starting",   [JOB_AMBIGUOUS_BACKOFF] = "ambiguous-backoff",
+    [JOB_ASK_AGAIN] = "ask-again", [JOB_REFUSED_BACKOFF] = "refused-backoff",
+    [JOB_RUNNING] = "running",     [JOB_POLLING] = "polling",
+    [JOB_SETTLING] = "settling",   [JOB_ABANDONED] = "abandoned",
+    [JOB_FINISHED] = "finished",   [JOB_DROPPED] = "dropped",
+};
+_Static_assert(sizeof names / sizeof *names == JOB_STATES, "a name for each state");
+
+bool job_may_become(enum job_state from, enum job_state to) {
+    return (allowed[from] >> to & 1U) != 0;
+}
+
+const char *job_state_name(enum job_state state) {
+    return names[state];
+}
+
+/* False: it has ended, and is read-only; or this build aborts. */
+static bool is_sound(const struct job *job, enum job_state to) {
+    if (job_may_become(job->state, to))
+        return true;
+    log_error("a fault of this program: a query that is %s becomes %s: queryId=%s",
+              names[job->state], names[to], job->id.query_id);
+#ifdef DEBUG_CHECKS
+    abort();
+#endif
+    return job->state != JOB_FINISHED && job->state != JOB_DROPPED;
+}
+
+/* --- lists ------------------------------------------------------------------------------------ */
+
+static void leave_list(struct jobs *jobs, struct job *job, enum job_state to) {
+    struct window *window = &jobs->window[job->lane];
+    if (job->list != NULL) {
+        TAILQ_REMOVE(job->list, job, in_list);
+        job->list = NULL;
+    } else if (job->state == JOB_WAITING) {
+        if (to == JOB_STARTING && window_first(window) == &job->in_window)
+            window_take(window); /* it was its user's turn */
+        else
+            window_remove(window, &job->in_window);
+    }
+    if (to == JOB_DROPPED && (job->state == JOB_RUNNING || job->state == JOB_POLLING))
+        jobs->runaways++;
+}
+
+static void put_in(struct job_list *list, struct job *job) {
+    TAILQ_INSERT_TAIL(list, job, in_list);
+    job->list = list;
+}
+
+static void put_in_window(struct jobs *jobs, struct job *job) {
+    struct window *window = &jobs->window[job->lane];
+    if (job->keeps_place)
+        window_put_back(window, &job->in_window, job->id.user_id);
+    else
+        window_add(window, &job->in_window, job->id.user_id);
+}
+
+/* What would bring the job back is stopped, and what it holds is given back. */
+static void give_back(struct jobs *jobs, struct job *job, enum job_state to) {
+    struct partition *p = job->partition;
+    loop_timer_cancel(jobs->loop, &job->timer);
+    if (job->call != NULL)
+        aws_cancel(job->call);
+    job->call = NULL;
+    slot_release(jobs->slots, job->lane, &job->slot);
+    job_release_message(job);
+    if (p == NULL)
+        return;
+    TAILQ_REMOVE(&p->jobs, job, in_partition);
+    job->partition = NULL;
+    if (to == JOB_FINISHED)
+        jobs->events.finished(jobs->events.arg, p, job->offset);
+    jobs->events.fewer(jobs->events.arg);
+}
+
+static void jobs_free_ended(void *arg) {
+    struct jobs *jobs = arg;
+    struct job *job;
+    while ((job = TAILQ_FIRST(&jobs->ended)) != NULL) {
+        TAILQ_REMOVE(&jobs->ended, job, in_list);
+        jobs->count[job->state]--;
+        job_free(job);
+    }
+}
+
+static void enter_list(struct jobs *jobs, struct job *job) {
+    switch (job->state) {
+    case JOB_WAITING:
+        put_in_window(jobs, job);
+        break;
+    case JOB_ASK_AGAIN:
+        put_in(&jobs->ask_again, job);
+        break;
+    case JOB_RUNNING:
+        put_in(&jobs->running, job);
+        break;
+    case JOB_POLLING:
+        put_in(&jobs->polling, job);
+        break;
+    case JOB_FINISHED:
+    case JOB_DROPPED:
+        put_in(&jobs->ended, job);
+        loop_defer(jobs->loop, &jobs->free_ended, jobs_free_ended, jobs);
+        give_back(jobs, job, job->state);
+        break;
+    case JOB_ABANDONED:
+        give_back(jobs, job, job->state);
+        break;
+    case JOB_RECEIVED:
+    case JOB_STARTING:
+    case JOB_AMBIGUOUS_BACKOFF:
+    case JOB_REFUSED_BACKOFF:
+    case JOB_SETTLING:
+    case JOB_STATES:
+        break;
+    }
+}
+
+void job_transition(struct job *job, enum job_state to) {
+    struct jobs *jobs = job->jobs;
+    if (!is_sound(job, to))
+        return;
+    leave_list(jobs, job, to);
+    jobs->count[job->state]--;
+    jobs->count[to]++;
+    job->state = to;
+    enter_list(jobs, job);
+}
+
+void job_drop(struct job *job) {
+    bool under_way = job->copy.in_flight || job->status.in_flight;
+    job_transition(job, under_way ? JOB_ABANDONED : JOB_DROPPED);
+}
+
+void job_message_done(struct job *job) {
+    job_release_message(job);
+    job->jobs->events.fewer(job->jobs->events.arg);
+}
+
+/* --- all of them ------------------------------------------------------------------------------ */
+
+struct job *job_new(struct jobs *jobs, struct partition *p) {
+    struct job *job = mem_zero(sizeof *job);
+    job->jobs = jobs;
+    job->partition = p;
+    job->state = JOB_RECEIVED;
+    jobs->count[JOB_RECEIVED]++;
+    TAILQ_INSERT_TAIL(&p->jobs, job, in_partition);
+    return job;
+}
+
+size_t jobs_waiting(const struct jobs *jobs, enum lane lane) {
+    return window_count(&jobs->window[lane]);
+}
+
+size_t jobs_followed(const struct jobs *jobs) {
+    return jobs->count[JOB_RUNNING] + jobs->count[JOB_POLLING];
+}
+
+size_t jobs_starting(const struct jobs *jobs) {
+    return jobs->count[JOB_STARTING];
+}
+
+void jobs_init(struct jobs *jobs, struct loop *loop, struct slots *slots,
+               const struct jobs_events *events) {
+    *jobs = (struct jobs){.loop = loop, .slots = slots, .events = *events};
+    for (int lane = 0; lane < LANES; lane++)
+        window_init(&jobs->window[lane]);
+    TAILQ_INIT(&jobs->ask_again);
+    TAILQ_INIT(&jobs->running);
+    TAILQ_INIT(&jobs->polling);
+    TAILQ_INIT(&jobs->ended);
+}
+
+void jobs_close(struct jobs *jobs) {
+    if (jobs->loop == NULL)
+        return;
+    loop_undefer(jobs->loop, &jobs->free_ended);
+    jobs_free_ended(jobs);
+}

@@ -1,0 +1,83 @@
+/*
+ * The states of jobs, and the lists that jobs are in: job_transition() is the only writer of both.
+ *
+ *   RECEIVED ─▶ WAITING ─▶ STARTING ─▶ RUNNING ◀─▶ POLLING ─▶ SETTLING ─▶ FINISHED
+ *                  ▲          │ ▲                              ▲
+ *                  │          │ └── ASK_AGAIN ◀── AMBIGUOUS_BACKOFF ◀── (STARTING)
+ *                  └── REFUSED_BACKOFF ◀── (STARTING)          │
+ *   straight to SETTLING: what is no request (RECEIVED), what is throttled or rejected (STARTING)
+ *   to DROPPED: from all, when the partition is taken away; SETTLING goes by way of ABANDONED
+ *
+ * The table in job_state.c is what counts. A build with DEBUG_CHECKS (a VARIANT with "san" or
+ * "debug" in its name) aborts at a transition that is not in it; others log an error and make it,
+ * unless the job has ended.
+ */
+#ifndef EXECUTOR_QUERY_JOB_STATE_H
+#define EXECUTOR_QUERY_JOB_STATE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "common/base/loop.h"
+#include "executor/limit/slot.h"
+#include "executor/partition.h"
+#include "executor/query/job.h"
+#include "executor/turn/window.h"
+
+/* Neither may free a partition from within: partitions.h does that at the end of an iteration. */
+struct jobs_events {
+    /* The one place where a record is done with: its query has ended, or its copy is acknowledged.
+     */
+    void (*finished)(void *arg, struct partition *p, int64_t offset);
+    /* The number of waiting or of all jobs of a partition has fallen. */
+    void (*fewer)(void *arg);
+    void *arg;
+};
+
+struct jobs {
+    struct loop *loop;   /* borrowed */
+    struct slots *slots; /* borrowed: a job that ends gives its slot back */
+    struct jobs_events events;
+    struct window window[LANES]; /* WAITING: users take turns */
+    struct job_list ask_again;   /* ASK_AGAIN, who has waited longest first */
+    struct job_list running;     /* RUNNING; those that the sweep has not looked at yet first */
+    struct job_list polling;     /* POLLING */
+    struct job_list ended;       /* FINISHED or DROPPED; freed at the end of the iteration */
+    size_t count[JOB_STATES];    /* of those that are not freed yet */
+    uint64_t runaways;           /* jobs that were dropped while they ran, since the start */
+    struct loop_task free_ended;
+};
+
+/* All jobs are those of one `jobs`, which outlives them. */
+void jobs_init(struct jobs *jobs, struct loop *loop, struct slots *slots,
+               const struct jobs_events *events);
+/* After producer_close(), which reports what the last jobs wait for. Zeroed is fine. */
+void jobs_close(struct jobs *jobs);
+
+size_t jobs_waiting(const struct jobs *jobs, enum lane lane);
+size_t jobs_followed(const struct jobs *jobs); /* RUNNING and POLLING */
+size_t jobs_starting(const struct jobs *jobs); /* calls of StartQueryExecution under way */
+
+/* RECEIVED, and the last in the list of its partition. */
+struct job *job_new(struct jobs *jobs, struct partition *p);
+
+/* Pure: whether the table has it. */
+bool job_may_become(enum job_state from, enum job_state to);
+const char *job_state_name(enum job_state state);
+
+/*
+ * Takes the job out of the list of its old state and puts it into that of the new one. FINISHED,
+ * DROPPED and ABANDONED give back all that it holds (slot, call, timer, message, partition) and
+ * report; after the first two it is read-only, and freed at the end of the iteration.
+ */
+void job_transition(struct job *job, enum job_state to);
+/*
+ * Its offset is not finished: the next owner begins anew. DROPPED, or where a record of it is under
+ * way, ABANDONED until the producer has reported that.
+ */
+void job_drop(struct job *job);
+/* job_release_message(), and reports that fewer wait in its partition. */
+void job_message_done(struct job *job);
+
+#endif

@@ -1,0 +1,50 @@
+/*
+ * When running queries are looked at next (pure but for the jitter, clock passed in).
+ *
+ * How often follows from how long queries take: a twentieth of their median, between 50 ms and 1 s,
+ * and never more than 10 calls a second (Athena allows 20 of BatchGetQueryExecution, shared by all
+ * users of the account).
+ */
+#ifndef EXECUTOR_QUERY_POLL_PACE_H
+#define EXECUTOR_QUERY_POLL_PACE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum {
+    POLL_PACE_DURATIONS = 31
+};
+
+struct poll_pace {
+    int64_t fixed_ms;                        /* POLL_INTERVAL_MS; 0: by the median */
+    double durations_s[POLL_PACE_DURATIONS]; /* of the last that ended, a ring */
+    size_t count, next;
+    int64_t spacing_ms;     /* between two calls; more while the API refuses */
+    int64_t rests_since_ms; /* the last call, or its failure */
+    int failures;           /* of calls, one after another */
+};
+
+void poll_pace_init(struct poll_pace *p, int64_t fixed_ms);
+/* A query has ended that ran for so long. */
+void poll_pace_ended(struct poll_pace *p, double seconds);
+
+void poll_pace_called(struct poll_pace *p, int64_t now_ms);
+void poll_pace_worked(struct poll_pace *p);
+/*
+ * After a call that failed: the next one waits as the SDKs do, rand(0, 1) x min(2^i, 20 s), but
+ * 100 ms at least, and 5 s at most where credentials were refused.
+ */
+void poll_pace_failed(struct poll_pace *p, int64_t now_ms, bool is_credentials);
+
+/* Between the beginnings of two sweeps. */
+int64_t poll_pace_sweep_ms(const struct poll_pace *p);
+/* How long to wait for the next call that is wanted in `wanted_ms`. */
+int64_t poll_pace_delay_ms(const struct poll_pace *p, int64_t now_ms, int64_t wanted_ms);
+/* The same for a sweep that is to begin one interval after the last call was made. */
+int64_t poll_pace_next_sweep_ms(const struct poll_pace *p, int64_t now_ms);
+
+/* The interval of sweeps in ms for a median duration in seconds; 0: not known yet. */
+int64_t poll_pace_interval_ms(double median_s);
+
+#endif

@@ -1,0 +1,70 @@
+#include "executor/turn/notifier.h"
+
+#include <stdio.h>
+
+enum {
+    LOOK_EVERY_MS = 1000,
+    /* In one look: apart, so that those at the front do not keep the others from being published.
+     */
+    FIRST_A_LOOK = 100,
+    AGAIN_A_LOOK = 50,
+};
+
+struct notifier_look {
+    struct notifier *notifier;
+    int first_left, again_left;
+    int running;
+};
+
+static void notifier_visit(void *arg, struct window_item *item, size_t before) {
+    struct notifier_look *look = arg;
+    const struct notifier_parts *parts = &look->notifier->parts;
+    int64_t now_ms = loop_now(parts->loop);
+    struct job *job = job_of_item(item);
+    struct notice *n = &job->notice;
+    int *left = n->published ? &look->again_left : &look->first_left;
+    if (*left == 0 || !notice_is_due(n, now_ms, before))
+        return;
+    --*left;
+    *n = (struct notice){n->since_ms, true, now_ms, before};
+    char reason[128];
+    snprintf(reason, sizeof reason,
+             "waiting for the quota: %zu before it in this executor, %d running", before,
+             look->running);
+    settle_waiting(parts->settler, job, reason);
+}
+
+/* Not for the pace, or for calls under way: those are no quota, and wait for moments only. */
+static void look_at_lane(struct notifier_look *look, enum lane lane) {
+    const struct notifier_parts *parts = &look->notifier->parts;
+    const struct slots *slots = parts->slots;
+    const struct admission *admission = &slots->admission[lane];
+    bool is_shared = slots->most > 0;
+    look->running = is_shared ? slots_taken(slots) : admission_held(admission);
+    if (slots_room(slots) == 0 || admission_is_full(admission))
+        window_walk(&parts->jobs->window[lane], notifier_visit, look);
+}
+
+static void notifier_on_timer(void *arg) {
+    struct notifier *n = arg;
+    struct notifier_look look = {n, FIRST_A_LOOK, AGAIN_A_LOOK, 0};
+    bool may_start = !n->parts.gate->suspect && status_reader_caught_up(n->parts.reader);
+    for (int lane = 0; lane < LANES && may_start && n->parts.slots->tracks; lane++)
+        look_at_lane(&look, (enum lane)lane);
+    notifier_look_soon(n);
+}
+
+void notifier_init(struct notifier *n, const struct notifier_parts *parts) {
+    *n = (struct notifier){.parts = *parts};
+}
+
+void notifier_look_soon(struct notifier *n) {
+    if (n->parts.jobs->count[JOB_WAITING] > 0 && !n->stopped && n->timer.place == 0)
+        loop_timer_set(n->parts.loop, &n->timer, LOOK_EVERY_MS, notifier_on_timer, n);
+}
+
+void notifier_stop(struct notifier *n) {
+    n->stopped = true;
+    if (n->parts.loop != NULL)
+        loop_timer_cancel(n->parts.loop, &n->timer);
+}

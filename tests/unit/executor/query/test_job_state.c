@@ -1,0 +1,225 @@
+/* The states of jobs: the table, the lists that they are in, and how long they live. */
+#include "tests/unit/executor/stubs.h"
+
+#include "executor/query/job_state.h"
+
+/* The table once more, by another way: what each state may become, in words. */
+static const struct {
+    enum job_state from;
+    const char *to;
+} table[] = {
+    {JOB_RECEIVED, "waiting settling dropped"},
+    {JOB_WAITING, "starting dropped"},
+    {JOB_STARTING, "running settling ambiguous-backoff refused-backoff waiting finished dropped"},
+    {JOB_AMBIGUOUS_BACKOFF, "ask-again dropped"},
+    {JOB_ASK_AGAIN, "starting dropped"},
+    {JOB_REFUSED_BACKOFF, "waiting dropped"},
+    {JOB_RUNNING, "polling dropped"},
+    {JOB_POLLING, "running settling dropped"},
+    {JOB_SETTLING, "finished abandoned dropped"},
+    {JOB_ABANDONED, "dropped"},
+    {JOB_FINISHED, ""},
+    {JOB_DROPPED, ""},
+};
+_Static_assert(sizeof table / sizeof *table == JOB_STATES, "a row for each state");
+
+static bool has_word(const char *words, const char *word) {
+    size_t n = strlen(word);
+    for (const char *at = words; (at = strstr(at, word)) != NULL; at += n)
+        if ((at == words || at[-1] == ' ') && (at[n] == ' ' || at[n] == '\0'))
+            return true;
+    return false;
+}
+
+static void test_table(void **state) {
+    (void)state;
+    for (int i = 0; i < JOB_STATES; i++)
+        for (int to = 0; to < JOB_STATES; to++) {
+            const char *name = job_state_name((enum job_state)to);
+            if (job_may_become(table[i].from, (enum job_state)to) != has_word(table[i].to, name))
+                fail_msg("%s to %s", job_state_name(table[i].from), name);
+        }
+}
+
+/* --- a loop, a partition and jobs ------------------------------------------------------------- */
+
+static struct {
+    struct loop *loop;
+    struct slots slots;
+    struct jobs jobs;
+    struct partition partition;
+    int finished, fewer;
+    int64_t offset;
+} t;
+
+static void on_finished(void *arg, struct partition *p, int64_t offset) {
+    (void)arg;
+    assert_ptr_equal(p, &t.partition);
+    t.finished++;
+    t.offset = offset;
+}
+
+static void on_fewer(void *arg) {
+    (void)arg;
+    t.fewer++;
+}
+
+static int begin(void **state) {
+    (void)state;
+    stubs_reset();
+    memset(&t, 0, sizeof t);
+    const struct jobs_events events = {on_finished, on_fewer, NULL};
+    t.loop = loop_open();
+    TAILQ_INIT(&t.partition.jobs);
+    slots_init(&t.slots, 0, true);
+    jobs_init(&t.jobs, t.loop, &t.slots, &events);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    jobs_close(&t.jobs);
+    loop_close(t.loop);
+    stubs_reset();
+    return 0;
+}
+
+/* Those of one user; `path`: the states on the way, ended by JOB_RECEIVED. */
+static struct job *job_on(const enum job_state *path) {
+    struct job *job = job_new(&t.jobs, &t.partition);
+    job->offset = 7;
+    for (; *path != JOB_RECEIVED; path++)
+        job_transition(job, *path);
+    return job;
+}
+
+#define JOB_ON(...) job_on((const enum job_state[]){__VA_ARGS__, JOB_RECEIVED})
+
+static void iterate(void) {
+    struct loop_timer now = {0};
+    loop_timer_set(t.loop, &now, 0, on_fewer, NULL);
+    assert_true(loop_run_once(t.loop));
+}
+
+static size_t count_in(const struct job_list *list) {
+    const struct job *job;
+    size_t count = 0;
+    TAILQ_FOREACH(job, list, in_list)
+    count++;
+    return count;
+}
+
+static void test_each_state_has_its_list(void **state) {
+    (void)state;
+    JOB_ON(JOB_WAITING);
+    assert_int_equal(jobs_waiting(&t.jobs, LANE_DML), 1);
+    JOB_ON(JOB_WAITING, JOB_STARTING);
+    assert_int_equal(jobs_starting(&t.jobs), 1);
+    struct job *again = JOB_ON(JOB_WAITING, JOB_STARTING, JOB_AMBIGUOUS_BACKOFF);
+    assert_int_equal(count_in(&t.jobs.ask_again), 0);
+    job_transition(again, JOB_ASK_AGAIN);
+    assert_int_equal(count_in(&t.jobs.ask_again), 1);
+    struct job *runs = JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING);
+    assert_int_equal(count_in(&t.jobs.running), 1);
+    job_transition(runs, JOB_POLLING);
+    assert_int_equal(count_in(&t.jobs.running), 0);
+    assert_int_equal(count_in(&t.jobs.polling), 1);
+    assert_int_equal(jobs_followed(&t.jobs), 1);
+    job_transition(runs, JOB_SETTLING);
+    assert_int_equal(count_in(&t.jobs.polling), 0);
+    assert_int_equal(jobs_followed(&t.jobs), 0);
+    job_transition(again, JOB_STARTING);
+    assert_int_equal(count_in(&t.jobs.ask_again), 0);
+    assert_int_equal(jobs_waiting(&t.jobs, LANE_DML), 1);
+    while (!TAILQ_EMPTY(&t.partition.jobs))
+        job_drop(TAILQ_FIRST(&t.partition.jobs));
+    assert_int_equal(jobs_waiting(&t.jobs, LANE_DML), 0);
+    assert_int_equal(t.finished, 0);
+}
+
+/* The caller of what finishes a job may still read it; at the end of the iteration it is gone. */
+static void test_it_lives_until_the_end_of_the_iteration(void **state) {
+    (void)state;
+    struct job *job = JOB_ON(JOB_WAITING, JOB_STARTING, JOB_SETTLING, JOB_FINISHED);
+    assert_int_equal(t.finished, 1);
+    assert_int_equal(t.offset, 7);
+    assert_true(t.fewer > 0);
+    assert_int_equal(job->state, JOB_FINISHED);
+    assert_null(job->partition);
+    assert_true(TAILQ_EMPTY(&t.partition.jobs));
+    assert_int_equal(t.jobs.count[JOB_FINISHED], 1);
+    iterate();
+    assert_int_equal(t.jobs.count[JOB_FINISHED], 0);
+    assert_true(TAILQ_EMPTY(&t.jobs.ended));
+}
+
+static void test_what_it_holds_is_given_back(void **state) {
+    (void)state;
+    struct job *job = JOB_ON(JOB_WAITING);
+    assert_true(slot_take(&t.slots, job->lane, &job->slot, 0, 1));
+    job_transition(job, JOB_STARTING);
+    job->call = aws_start(NULL, &aws_athena, "StartQueryExecution", "{}", 2, 1000, NULL, job);
+    loop_timer_set(t.loop, &job->timer, 1000, on_fewer, NULL);
+    assert_int_equal(slots_taken(&t.slots), 1);
+    job_drop(job);
+    assert_int_equal(slots_taken(&t.slots), 0);
+    assert_int_equal(job->timer.place, 0);
+    assert_false(stub_aws.calls[0].open);
+    assert_int_equal(job->state, JOB_DROPPED);
+    assert_int_equal(t.finished, 0);
+}
+
+/* While the producer has a record of it, it must be there to be reported to. */
+static void test_one_with_a_record_under_way_is_abandoned(void **state) {
+    (void)state;
+    struct job *job = JOB_ON(JOB_SETTLING);
+    job->status.in_flight = true;
+    job_drop(job);
+    assert_int_equal(job->state, JOB_ABANDONED);
+    assert_null(job->partition);
+    iterate();
+    assert_int_equal(t.jobs.count[JOB_ABANDONED], 1);
+    job->status.in_flight = false;
+    job_transition(job, JOB_DROPPED);
+    iterate();
+    assert_int_equal(t.jobs.count[JOB_DROPPED], 0);
+}
+
+static void test_dropped_while_it_ran(void **state) {
+    (void)state;
+    job_drop(JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING));
+    job_drop(JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING, JOB_POLLING));
+    job_drop(JOB_ON(JOB_WAITING, JOB_STARTING));
+    assert_int_equal(t.jobs.runaways, 2);
+}
+
+static void test_place_in_the_window(void **state) {
+    (void)state;
+    struct job *first = JOB_ON(JOB_WAITING), *second = JOB_ON(JOB_WAITING);
+    assert_ptr_equal(job_of_item(window_first(&t.jobs.window[LANE_DML])), first);
+    job_transition(first, JOB_STARTING);
+    first->keeps_place = true;
+    job_transition(first, JOB_WAITING);
+    assert_ptr_equal(job_of_item(window_first(&t.jobs.window[LANE_DML])), first);
+    job_transition(first, JOB_STARTING);
+    first->keeps_place = false;
+    job_transition(first, JOB_WAITING);
+    assert_ptr_equal(job_of_item(window_first(&t.jobs.window[LANE_DML])), second);
+    job_drop(first);
+    job_drop(second);
+}
+
+#define WITH_JOBS(test) cmocka_unit_test_setup_teardown(test, begin, end)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_table),
+        WITH_JOBS(test_each_state_has_its_list),
+        WITH_JOBS(test_it_lives_until_the_end_of_the_iteration),
+        WITH_JOBS(test_what_it_holds_is_given_back),
+        WITH_JOBS(test_one_with_a_record_under_way_is_abandoned),
+        WITH_JOBS(test_dropped_while_it_ran),
+        WITH_JOBS(test_place_in_the_window),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
