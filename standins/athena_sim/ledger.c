@@ -41,6 +41,9 @@ static bool remember(struct sim_state *state, const char *text) {
         memcpy(q->id, id, 37);
         q->token = mem_string(token);
         q->submitted_us = (int64_t)(t->valuedouble * 1e6);
+        for (int end = 0; end < SIM_ENDS; end++)
+            if (strcmp(text_of(line, "end"), sim_ends[end]) == 0)
+                q->sql.end = (enum sim_end)end;
         sound = sim_state_remember(state, q);
     }
     if (!sound)
@@ -95,8 +98,11 @@ bool sim_ledger_write(int fd, const struct sim_query *q) {
     buffer_printf(&line, ",\"id\":\"%s\",\"sha256\":\"", q->id);
     for (size_t i = 0; i < sizeof q->sha256; i++)
         buffer_printf(&line, "%02x", q->sha256[i]);
-    buffer_printf(&line, "\",\"t\":%lld.%06lld}\n", (long long)(q->submitted_us / 1000000),
+    buffer_printf(&line, "\",\"t\":%lld.%06lld", (long long)(q->submitted_us / 1000000),
                   (long long)(q->submitted_us % 1000000));
+    if (q->sql.end != SIM_SUCCEEDED)
+        buffer_printf(&line, ",\"end\":\"%s\"", sim_ends[q->sql.end]);
+    buffer_puts(&line, "}\n");
     ssize_t written = write(fd, buffer_text(&line), line.len);
     bool good = written == (ssize_t)line.len;
     if (!good)

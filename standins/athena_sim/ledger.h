@@ -2,6 +2,8 @@
  * The ledger: a file with one JSON line for each query that was really started, by which tests
  * know that none started twice:
  *     {"token":"…","id":"…","sha256":"<of the SQL, hex>","t":<seconds since the epoch>}
+ * and, where it will not succeed, how it will end: "end":"FAILED" or "CANCELLED".
+ * and, where it will not succeed, how it ends: "end":"FAILED" or "CANCELLED".
  *
  * Like Athena, the stand-in does not forget tokens when it is started anew on the same ledger.
  */

@@ -11,6 +11,8 @@ enum {
     QUEUED_MOST_US = 50000 /* … but no longer than this */
 };
 
+const char *const sim_ends[SIM_ENDS] = {"SUCCEEDED", "FAILED", "CANCELLED"};
+
 /* --- what runs: a binary heap by the time of the end ------------------------------------------ */
 
 static void heap_put(struct sim_state *s, size_t place, struct sim_query *q) {
@@ -106,7 +108,7 @@ bool sim_state_remember(struct sim_state *s, struct sim_query *q) {
     q->remembered = q->ended = true;
     q->reuse_minutes = -1;
     q->begins_us = q->ends_us = q->submitted_us;
-    q->sql = (struct sim_sql){.end = SIM_SUCCEEDED, .statement_type = "DML"};
+    q->sql = (struct sim_sql){.end = q->sql.end, .statement_type = "DML"};
     add(s, q);
     return true;
 }
@@ -144,9 +146,8 @@ struct sim_query *sim_state_get(struct sim_state *s, const char *id) {
 }
 
 const char *sim_query_state(const struct sim_query *q, int64_t now_us) {
-    static const char *const ends[SIM_ENDS] = {"SUCCEEDED", "FAILED", "CANCELLED"};
     if (q->ended)
-        return ends[q->sql.end];
+        return sim_ends[q->sql.end];
     return now_us < q->begins_us ? "QUEUED" : "RUNNING";
 }
 

@@ -68,10 +68,10 @@ enum sim_found sim_state_find(struct sim_state *s, const struct sim_identity *id
 void sim_state_start(struct sim_state *s, struct sim_query *q, int64_t run_us, int64_t now_us);
 
 /*
- * A query of an earlier life of the stand-in, with its token, id, sha256 and submitted_us: it has
- * succeeded, counts nowhere, and is told from others by the text alone. A token that is known
- * already, of an execution before the tokens were forgotten, becomes this query's. False where the
- * id is known already; then the query stays the caller's.
+ * A query of an earlier life of the stand-in, with its token, id, sha256, submitted_us and
+ * sql.end: it has ended so, counts nowhere, and is told from others by the text alone. A token that
+ * is known already, of an execution before the tokens were forgotten, becomes this query's. False
+ * where the id is known already; then the query stays the caller's.
  */
 bool sim_state_remember(struct sim_state *s, struct sim_query *q);
 
@@ -87,7 +87,9 @@ void sim_state_stop(struct sim_state *s, struct sim_query *q, int64_t now_us);
 void sim_state_advance(struct sim_state *s, int64_t now_us);
 struct sim_query *sim_state_get(struct sim_state *s, const char *id); /* NULL: none */
 
-/* QUEUED, RUNNING, SUCCEEDED, FAILED or CANCELLED, after sim_state_advance(). */
+extern const char *const sim_ends[SIM_ENDS]; /* SUCCEEDED, FAILED, CANCELLED */
+
+/* One of these, QUEUED or RUNNING, after sim_state_advance(). */
 const char *sim_query_state(const struct sim_query *q, int64_t now_us);
 void sim_query_free(struct sim_query *q);
 void sim_state_free(struct sim_state *s);

@@ -241,6 +241,15 @@ def test_tokens_outlive_a_kill(sim):
     assert len(lines) == 3
 
 
+@pytest.mark.parametrize("end", ["SUCCEEDED", "FAILED", "CANCELLED"])
+def test_an_end_outlives_a_kill(sim, end):
+    s = sim()
+    query_id = start(s, f"SELECT 1 /* sim: ms=10 state={end} */").json()["QueryExecutionId"]
+    s.kill()
+    s.start()
+    assert s.execution(query_id)["Status"]["State"] == end
+
+
 # What is not taken -----------------------------------------------------------------------------
 
 INVALID = [
