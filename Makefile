@@ -195,6 +195,9 @@ run: ## the pipeline on this machine until Ctrl-C
 	@+$(MAKE) -j"$$(nproc)" all
 	@deploy/demo --run
 
+chaos: system-tests ## faults on the whole pipeline (CHAOS_SEED, CHAOS_SECONDS=300, CHAOS_ROUNDS, CHAOS_DEPTH=2, CHAOS_FAULTS)
+	@VARIANT='$(VARIANT)' tests/chaos/run $(CHAOS_ARGS)
+
 SIGN_BENCH := $(B)/tests/tools/sign_bench
 
 bench: all $(SIGN_BENCH) build/venv/ready build/kafka/ready ## measure throughput and latency on this machine
@@ -238,5 +241,5 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
 	  do printf '  make %-16s %s\n' "$$t" "$$m"; done
 
-.PHONY: all bench bench-burst clean demo deps FORCE format format-check help install install-standins lint run \
+.PHONY: all bench bench-burst chaos clean demo deps FORCE format format-check help install install-standins lint run \
   system-tests test test-compose test-system test-unit unit-tests

@@ -127,13 +127,30 @@ class Kafka:
             text += "".join(f"{prefix}{k}={v}\n" for k, v in properties.items())
         return text + "".join(f"{k}={v}\n" for k, v in self.properties.items())
 
+    @property
+    def data(self):
+        return self.directory / "data"
+
+    def format(self):
+        """Makes the storage folder of a first start."""
+        shutil.copytree(formatted(), self.data)
+
     def start(self, timeout=60):
+        self.launch()
+        try:
+            wait_until(self.answers, timeout, "Kafka to answer", interval=0.05)
+        except AssertionError:
+            self.kill()
+            raise AssertionError("Kafka did not come up:\n" + self.log_tail()) from None
+        return self
+
+    def launch(self):
+        """Starts the process and does not wait until it answers."""
         assert self.process is None, "already started"
-        data = self.directory / "data"
-        if not data.exists():
-            shutil.copytree(formatted(), data)
+        if not self.data.exists():
+            self.format()
         config = self.directory / "server.properties"
-        config.write_text(self.server_properties(data))
+        config.write_text(self.server_properties(self.data))
         options = self.options
         if self.quick:
             options = ["-XX:TieredStopAtLevel=1", *class_archive(), *options]
@@ -144,12 +161,6 @@ class Kafka:
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log,
                 env=environment(), cwd=self.directory,
             )  # fmt: skip
-        try:
-            wait_until(self.answers, timeout, "Kafka to answer", interval=0.05)
-        except AssertionError:
-            self.kill()
-            raise AssertionError("Kafka did not come up:\n" + self.log_tail()) from None
-        return self
 
     def answers(self):
         from confluent_kafka import KafkaException

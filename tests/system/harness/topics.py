@@ -34,12 +34,28 @@ class Record:
 def offset_fetch(bootstrap, group):
     """(error code, {topic: {partition: (offset, metadata)}}), of the group's coordinator.
 
-    By hand, OffsetFetch version 5: the Python client reads metadata beyond its end.
+    Of several brokers each is asked: only the coordinator answers without an error.
     """
+    answer = None
+    for address in bootstrap.split(","):
+        try:
+            answer = offset_fetch_of(address, group)
+        except OSError:
+            if "," not in bootstrap:
+                raise
+            continue
+        if answer[0] == 0:
+            return answer
+    return answer or (-1, {})
+
+
+def offset_fetch_of(address, group):
+    """The same of one broker. By hand, OffsetFetch version 5: the Python client reads metadata
+    beyond its end."""
     name = group.encode()
     body = struct.pack(">hhih", 9, 5, 1, -1) + struct.pack(">h", len(name)) + name
     body += struct.pack(">i", -1)  # all topics
-    host, port = bootstrap.split(":")
+    host, port = address.split(":")
     with socket.create_connection((host, int(port)), timeout=10) as s:
         s.sendall(struct.pack(">i", len(body)) + body)
         stream = s.makefile("rb")
@@ -66,11 +82,13 @@ def offset_fetch(bootstrap, group):
 
 
 class Topics:
-    """One broker, seen from outside. Close it."""
+    """One broker, or a cluster, seen from outside. Close it."""
 
     def __init__(self, bootstrap):
         self.bootstrap = bootstrap
-        self.common = {"bootstrap.servers": bootstrap, "reconnect.backoff.max.ms": 200}
+        self.common = {
+            "bootstrap.servers": bootstrap, "reconnect.backoff.max.ms": 200, "log_level": 0,
+        }  # fmt: skip
         self.admin = AdminClient(self.common)
         self._producer = None
 
