@@ -54,7 +54,7 @@ static bool error_read_member(void *arg, const char *key, size_t key_len, struct
     return true;
 }
 
-/* The sentences behind the first quote what AWS would have signed, the session token included. */
+/* The sentences behind the first one quote what was signed, the session token included. */
 static void hide_canonical_request(const char *code, char *message) {
     if (strcmp(code, "InvalidSignatureException") == 0 ||
         strcmp(code, "SignatureDoesNotMatch") == 0)

@@ -58,8 +58,7 @@ static bool may_be_found(const struct aws_options *o) {
     return found;
 }
 
-/* A region is needed where AWS's own endpoint will be called: its host name has the region in it.
- */
+/* AWS's own endpoints need a region: it is a part of their host names. */
 static void check_region_is_known(const struct aws_options *o, bool calls_athena,
                                   struct buffer *faults) {
     if (o->region != NULL || o->default_region != NULL || o->endpoint != NULL || may_be_found(o))

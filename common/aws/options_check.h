@@ -12,8 +12,7 @@
 #include "common/aws/options.h"
 #include "common/base/buffer.h"
 
-/* Appends a line a fault to `faults`. `calls_athena`: whether the program needs Athena's endpoint.
- */
+/* Appends a line for each fault. `calls_athena`: whether the program needs Athena's endpoint. */
 void aws_options_check(const struct aws_options *o, bool calls_athena, struct buffer *faults);
 /* The same where Kafka is signed in to with AWS_MSK_IAM, which signs for a region. */
 void aws_options_check_msk(const struct aws_options *o, struct buffer *faults);

@@ -21,8 +21,7 @@ struct shared_file {
     const char *under_home;
 };
 
-/* Replaces a leading ~ by HOME. False: no variable names the file, and the default one is absent.
- */
+/* Replaces a leading ~ by HOME. False: no variable names a file, and there is no default one. */
 static bool shared_file_find(const struct shared_file *file, char *path) {
     const char *home = getenv("HOME");
     bool has_home = home != NULL && *home != '\0';

@@ -77,7 +77,7 @@ static void whoami_on_result(void *arg, const struct sts_result *result) {
     sts_answer_free(e, 2);
 }
 
-/* --- finding out ---------------------------------------------------------------------------- */
+/* --- finding out ------------------------------------------------------------------------------ */
 
 static void whoami_ask_sts(struct whoami *w, const struct credentials *c) {
     const struct fetch_context ctx = {w->loop, w->http, w->options, credentials_clock(w->provider),

@@ -21,7 +21,7 @@ enum {
     BUCKET_MAX = 255,
 };
 
-/* ---- what may stand in a field; `s` is UTF-8 without NUL ---- */
+/* --- what a field may hold; `s` is UTF-8 without NUL ------------------------------------------ */
 
 static bool is_letter_or_digit(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -41,7 +41,7 @@ static size_t count_characters(const char *s, size_t n) {
     return count;
 }
 
-static bool is_text(const char *s, size_t n) {
+static bool is_query_text(const char *s, size_t n) {
     (void)s;
     return n >= 1 && n <= QUERY_TEXT_MAX;
 }
@@ -99,9 +99,9 @@ bool query_id_valid(const char *s, size_t n) {
     return true;
 }
 
-/* ---- reading ---- */
+/* --- reading ---------------------------------------------------------------------------------- */
 
-struct reading {
+struct query_reading {
     struct query *out;
     char *detail;
     size_t detail_size;
@@ -109,7 +109,7 @@ struct reading {
     bool user_failed;
 };
 
-struct field {
+struct query_field {
     const char *name;
     size_t at; /* of its char * in struct query */
     bool (*is_sound)(const char *s, size_t n);
@@ -120,8 +120,8 @@ struct field {
 
 #define FIELD(member) offsetof(struct query, member)
 
-static const struct field fields[] = {
-    {"query", FIELD(text), is_text, "a string of 1 to 262144 bytes", true, false},
+static const struct query_field fields[] = {
+    {"query", FIELD(text), is_query_text, "a string of 1 to 262144 bytes", true, false},
     {"queryId", FIELD(query_id), is_id, "a string of at most 128 bytes or null", false, true},
     {"userId", FIELD(user_id), is_id, "a string of at most 128 bytes or null", false, true},
     {"database", FIELD(database), is_database, "a string of 1 to 255 characters or null", false,
@@ -144,22 +144,24 @@ static const char reuse_name[] = "resultReuseMaxAgeMinutes";
 static const char reuse_wanted[] =
     "a whole number from 0 to 10080, without fraction or exponent, or null";
 
-/* The first fault is the one that is told. */
-static void complain(struct reading *r, const char *name, const char *fault, const char *wanted) {
+/* Only the first fault is reported. */
+static void query_complain(struct query_reading *r, const char *name, const char *fault,
+                           const char *wanted) {
     if (!r->failed)
         snprintf(r->detail, r->detail_size, "\"%s\" %s %s", name, fault, wanted);
     r->failed = true;
 }
 
-static char **place_of(const struct field *field, struct query *q) {
+static char **field_place(const struct query_field *field, struct query *q) {
     return (char **)((char *)q + field->at);
 }
 
-static bool read_field(struct reading *r, const struct field *field, struct json_value value) {
+static bool query_read_field(struct query_reading *r, const struct query_field *field,
+                             struct json_value value) {
     if (value.type == JSON_NULL && !field->required)
         return true;
     if (value.type != JSON_STRING) {
-        complain(r, field->name, "must be", field->wanted);
+        query_complain(r, field->name, "must be", field->wanted);
         return false;
     }
     size_t n;
@@ -167,12 +169,12 @@ static bool read_field(struct reading *r, const struct field *field, struct json
     bool is_absent = n == 0 && field->empty_is_absent;
     bool ok = is_absent || field->is_sound(s, n);
     if (!ok)
-        complain(r, field->name, n == 0 ? "is empty; it must be" : "must be", field->wanted);
+        query_complain(r, field->name, n == 0 ? "is empty; it must be" : "must be", field->wanted);
     if (!ok || is_absent) {
         free(s);
         return ok;
     }
-    *place_of(field, r->out) = s;
+    *field_place(field, r->out) = s;
     if (field->at == FIELD(text))
         r->out->text_len = n;
     return true;
@@ -184,7 +186,7 @@ static bool count_parameter(void *arg, struct json_value value) {
     return value.type == JSON_STRING;
 }
 
-static bool read_parameter(void *arg, struct json_value value) {
+static bool query_read_parameter(void *arg, struct json_value value) {
     struct query *q = arg;
     size_t n;
     char *s = json_decode_string(value, &n);
@@ -192,16 +194,16 @@ static bool read_parameter(void *arg, struct json_value value) {
     return n > 0 && count_characters(s, n) <= PARAMETER_CHARACTERS_MAX;
 }
 
-static bool read_parameters(struct query *q, struct json_value array) {
+static bool query_read_parameters(struct query *q, struct json_value array) {
     size_t count = 0;
     if (!json_read_array(array, count_parameter, &count) || count == 0)
         return false;
     q->parameters = mem_resize(NULL, count, sizeof *q->parameters);
-    return json_read_array(array, read_parameter, q);
+    return json_read_array(array, query_read_parameter, q);
 }
 
-/* The number is sound JSON: what begins with a digit and has no other bytes is whole. */
-static bool read_reuse(struct query *q, struct json_value value) {
+/* The value is a sound JSON number, so one that consists of digits alone is a whole number. */
+static bool query_read_reuse(struct query *q, struct json_value value) {
     int minutes = 0;
     for (size_t i = 0; i < value.n; i++) {
         if (value.at[i] < '0' || value.at[i] > '9')
@@ -219,28 +221,28 @@ static bool is_named(const char *name, const char *key, size_t key_len) {
     return strlen(name) == key_len && memcmp(name, key, key_len) == 0;
 }
 
-static bool read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
-    struct reading *r = arg;
+static bool query_read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
+    struct query_reading *r = arg;
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
         if (!is_named(fields[i].name, key, key_len))
             continue;
-        bool ok = read_field(r, &fields[i], value);
+        bool ok = query_read_field(r, &fields[i], value);
         r->user_failed = r->user_failed || (!ok && fields[i].at == FIELD(user_id));
         return true;
     }
     if (value.type == JSON_NULL)
         return true;
     if (is_named(parameters_name, key, key_len) &&
-        (value.type != JSON_ARRAY || !read_parameters(r->out, value)))
-        complain(r, parameters_name, "must be", parameters_wanted);
+        (value.type != JSON_ARRAY || !query_read_parameters(r->out, value)))
+        query_complain(r, parameters_name, "must be", parameters_wanted);
     if (is_named(reuse_name, key, key_len) &&
-        (value.type != JSON_NUMBER || !read_reuse(r->out, value)))
-        complain(r, reuse_name, "must be", reuse_wanted);
-    return true; /* on after a fault too: the ids may be still to come */
+        (value.type != JSON_NUMBER || !query_read_reuse(r->out, value)))
+        query_complain(r, reuse_name, "must be", reuse_wanted);
+    return true; /* read on after a fault: the ids may follow */
 }
 
-/* All but the ids, or but nothing where those name no query or another. */
-static void keep_ids(struct query *q, bool user_failed) {
+/* Frees all but the ids, and the queryId, too, where it would name another query. */
+static void query_keep_ids(struct query *q, bool user_failed) {
     struct query ids = {.user_id = q->user_id};
     if (!user_failed) {
         ids.query_id = q->query_id;
@@ -253,19 +255,19 @@ static void keep_ids(struct query *q, bool user_failed) {
 
 bool query_read(const void *bytes, size_t n, struct query *out, char *detail, size_t detail_size) {
     *out = (struct query){0};
-    struct reading r = {.out = out, .detail = detail, .detail_size = detail_size};
-    if (!json_read_object(bytes, n, QUERY_DEPTH_MAX, read_member, &r, detail, detail_size))
+    struct query_reading r = {.out = out, .detail = detail, .detail_size = detail_size};
+    if (!json_read_object(bytes, n, QUERY_DEPTH_MAX, query_read_member, &r, detail, detail_size))
         return false;
     if (out->text == NULL)
-        complain(&r, fields[0].name, "is missing; it must be", fields[0].wanted);
+        query_complain(&r, fields[0].name, "is missing; it must be", fields[0].wanted);
     if (r.failed)
-        keep_ids(out, r.user_failed);
+        query_keep_ids(out, r.user_failed);
     return !r.failed;
 }
 
 void query_free(struct query *q) {
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-        free(*place_of(&fields[i], q));
+        free(*field_place(&fields[i], q));
     for (size_t i = 0; i < q->parameter_count; i++)
         free(q->parameters[i]);
     free(q->parameters);
@@ -277,7 +279,7 @@ bool query_chose_resources(const struct query *q) {
            q->database != NULL;
 }
 
-/* ---- digests ---- */
+/* --- digests ---------------------------------------------------------------------------------- */
 
 static void sha256(const void *bytes, size_t n, uint8_t out[32]) {
     if (SHA256(bytes, n, out) == NULL) {
@@ -288,7 +290,7 @@ static void sha256(const void *bytes, size_t n, uint8_t out[32]) {
     }
 }
 
-/* Eight bytes, the most significant first. Returns behind them. */
+/* Writes eight bytes, the most significant first. Returns the address behind them. */
 static uint8_t *put_number(uint8_t *to, uint64_t number) {
     for (int shift = 56; shift >= 0; shift -= 8)
         *to++ = (uint8_t)(number >> shift);
@@ -333,7 +335,7 @@ void query_id_derive(const char *topic, int32_t partition, int64_t offset, int64
     uint8_t digest[32];
     sha256(encoded, total, digest);
     free(encoded);
-    digest[6] = (uint8_t)((digest[6] & 0x0F) | 0x80); /* version 8: made by a rule of one's own */
+    digest[6] = (uint8_t)((digest[6] & 0x0F) | 0x80); /* version 8: an application's own rule */
     digest[8] = (uint8_t)((digest[8] & 0x3F) | 0x80); /* the variant of RFC 9562 */
     static const size_t groups[] = {4, 2, 2, 2, 6};
     const uint8_t *from = digest;

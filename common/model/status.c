@@ -53,7 +53,7 @@ bool status_is_same_text(const struct status *a, const struct status *b) {
     return memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
 }
 
-/* Of a query that Athena has taken: the pair is that query's then, whatever its text. */
+/* Whether Athena has started it: from then on the pair is that query's, whatever the text. */
 static bool is_execution(const struct status *s) {
     return s->state >= STATUS_STARTED && s->query_execution_id != NULL;
 }
@@ -95,7 +95,7 @@ bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
     if (slash == NULL || !decode_part(s, (size_t)(slash - s), user_id) ||
         !decode_part(slash + 1, n - (size_t)(slash - s) - 1, query_id) || query_id[0] == '\0')
         return false;
-    /* One pair has one key: what could be written otherwise is not ours. */
+    /* Refuse other encodings of the same ids: a pair has one key, or compaction would keep two. */
     status_key(user_id, query_id, again);
     return strlen(again) == n && memcmp(again, s, n) == 0;
 }
@@ -133,7 +133,7 @@ static bool read_moment(const char *s, size_t n, int64_t *ms) {
 
 /* --- writing ---------------------------------------------------------------------------------- */
 
-/* At most `max` bytes of sound UTF-8. */
+/* A copy of at most `max` bytes of sound UTF-8. */
 static char *clean_text(const char *s, size_t max) {
     static const char replacement[] = "\xEF\xBF\xBD"; /* U+FFFD */
     size_t n = strlen(s), len = 0;
@@ -153,7 +153,7 @@ static char *clean_text(const char *s, size_t max) {
     return out;
 }
 
-static void write_text(struct buffer *out, const char *name, const char *text, size_t max) {
+static void status_write_text(struct buffer *out, const char *name, const char *text, size_t max) {
     buffer_putc(out, '"');
     buffer_puts(out, name);
     buffer_puts(out, "\":");
@@ -166,7 +166,7 @@ static void write_text(struct buffer *out, const char *name, const char *text, s
     free(clean);
 }
 
-static void write_sha256(const struct status *s, struct buffer *out) {
+static void status_write_sha256(const struct status *s, struct buffer *out) {
     buffer_puts(out, ",\"sha256\":");
     if (!s->has_sha256) {
         buffer_puts(out, "null");
@@ -184,25 +184,25 @@ void status_write(const struct status *s, bool with_sha256, struct buffer *out) 
     write_moment(s->updated_at_ms, moment);
     const char *user_id = s->user_id != NULL && s->user_id[0] != '\0' ? s->user_id : NULL;
     buffer_putc(out, '{');
-    write_text(out, "queryId", s->query_id, QUERY_ID_MAX);
+    status_write_text(out, "queryId", s->query_id, QUERY_ID_MAX);
     buffer_putc(out, ',');
-    write_text(out, "userId", user_id, QUERY_ID_MAX);
+    status_write_text(out, "userId", user_id, QUERY_ID_MAX);
     buffer_printf(out, ",\"state\":\"%s\",", status_state_name(s->state));
-    write_text(out, "queryExecutionId", s->query_execution_id, STATUS_EXECUTION_ID_MAX);
+    status_write_text(out, "queryExecutionId", s->query_execution_id, STATUS_EXECUTION_ID_MAX);
     buffer_putc(out, ',');
-    write_text(out, "outputLocation", s->output_location, STATUS_LOCATION_MAX);
+    status_write_text(out, "outputLocation", s->output_location, STATUS_LOCATION_MAX);
     buffer_printf(out, ",\"attempt\":%" PRId64 ",", s->attempt);
-    write_text(out, "reason", s->reason, STATUS_REASON_MAX);
+    status_write_text(out, "reason", s->reason, STATUS_REASON_MAX);
     buffer_printf(out, ",\"updatedAt\":\"%s\"", moment);
     if (with_sha256)
-        write_sha256(s, out);
+        status_write_sha256(s, out);
     buffer_putc(out, '}');
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* NULL where it is no text of at most `max` bytes. The caller frees. */
-static char *take_text(struct json_value value, size_t max, size_t *n) {
+/* NULL where the value is no string of at most `max` bytes. The caller frees. */
+static char *decode_text(struct json_value value, size_t max, size_t *n) {
     if (value.type != JSON_STRING)
         return NULL;
     char *s = json_decode_string(value, n);
@@ -212,31 +212,31 @@ static char *take_text(struct json_value value, size_t max, size_t *n) {
     return NULL;
 }
 
-static bool read_text(struct json_value value, size_t max, char **out) {
+static bool status_read_text(struct json_value value, size_t max, char **out) {
     size_t n;
     if (value.type == JSON_NULL)
         return true;
-    return (*out = take_text(value, max, &n)) != NULL;
+    return (*out = decode_text(value, max, &n)) != NULL;
 }
 
-static bool read_state(struct json_value value, struct status *out) {
+static bool status_read_state(struct json_value value, struct status *out) {
     size_t n;
-    char *s = take_text(value, 16, &n);
+    char *s = decode_text(value, 16, &n);
     out->state = s != NULL ? status_state_parse(s, n) : STATUS_NONE;
     free(s);
     return out->state != STATUS_NONE;
 }
 
-static bool read_updated_at(struct json_value value, struct status *out) {
+static bool status_read_updated_at(struct json_value value, struct status *out) {
     size_t n;
-    char *s = take_text(value, MOMENT_LEN, &n);
+    char *s = decode_text(value, MOMENT_LEN, &n);
     bool ok = s != NULL && read_moment(s, n, &out->updated_at_ms);
     free(s);
     return ok;
 }
 
-/* A whole number as status_write() writes it, up to 2^53, above which others would round it. */
-static bool read_attempt(struct json_value value, struct status *out) {
+/* A whole number as status_write() writes it, up to 2^53: beyond that, other readers round it. */
+static bool status_read_attempt(struct json_value value, struct status *out) {
     if (value.type != JSON_NUMBER || value.n > 16)
         return false;
     for (size_t i = 0; i < value.n; i++) {
@@ -247,24 +247,25 @@ static bool read_attempt(struct json_value value, struct status *out) {
     return out->attempt <= INT64_C(1) << 53;
 }
 
-static bool read_sha256(struct json_value value, struct status *out) {
+static bool status_read_sha256(struct json_value value, struct status *out) {
     if (value.type == JSON_NULL)
         return true;
     size_t n;
-    char *s = take_text(value, 2 * sizeof out->sha256, &n);
+    char *s = decode_text(value, 2 * sizeof out->sha256, &n);
     bool ok = s != NULL && hex_read(s, n, out->sha256, sizeof out->sha256);
     free(s);
     out->has_sha256 = ok;
     return ok;
 }
 
-struct reading {
+struct status_reading {
     struct status *out;
     bool dated;
 };
 
-static bool read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
-    struct reading *r = arg;
+static bool status_read_member(void *arg, const char *key, size_t key_len,
+                               struct json_value value) {
+    struct status_reading *r = arg;
     struct status *out = r->out;
     const struct {
         const char *name;
@@ -280,15 +281,15 @@ static bool read_member(void *arg, const char *key, size_t key_len, struct json_
 #define IS(name) (key_len == sizeof(name) - 1 && memcmp(key, name, sizeof(name) - 1) == 0)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
         if (strlen(texts[i].name) == key_len && memcmp(texts[i].name, key, key_len) == 0)
-            return read_text(value, texts[i].max, texts[i].place);
+            return status_read_text(value, texts[i].max, texts[i].place);
     if (IS("state"))
-        return read_state(value, out);
+        return status_read_state(value, out);
     if (IS("attempt"))
-        return read_attempt(value, out);
+        return status_read_attempt(value, out);
     if (IS("sha256"))
-        return read_sha256(value, out);
+        return status_read_sha256(value, out);
     if (IS("updatedAt"))
-        return r->dated = read_updated_at(value, out);
+        return r->dated = status_read_updated_at(value, out);
 #undef IS
     return true;
 }
@@ -296,11 +297,11 @@ static bool read_member(void *arg, const char *key, size_t key_len, struct json_
 bool status_read(const void *value, size_t n, struct status *out) {
     char detail[160];
     *out = (struct status){0};
-    struct reading r = {.out = out};
-    bool ok = value != NULL && n <= STATUS_VALUE_MAX &&
-              json_read_object(value, n, JSON_DEPTH_MAX, read_member, &r, detail, sizeof detail) &&
-              out->query_id != NULL && out->query_id[0] != '\0' && out->state != STATUS_NONE &&
-              r.dated;
+    struct status_reading r = {.out = out};
+    bool ok =
+        value != NULL && n <= STATUS_VALUE_MAX &&
+        json_read_object(value, n, JSON_DEPTH_MAX, status_read_member, &r, detail, sizeof detail) &&
+        out->query_id != NULL && out->query_id[0] != '\0' && out->state != STATUS_NONE && r.dated;
     if (!ok)
         status_free(out);
     else if (out->user_id == NULL)

@@ -1,5 +1,6 @@
 /*
- * The state of a query as the status topic tells it, and which state may follow which (pure).
+ * A query's state as a record of the status topic, and which state may follow which (pure; any
+ * thread).
  */
 #ifndef COMMON_MODEL_STATUS_H
 #define COMMON_MODEL_STATUS_H
@@ -52,41 +53,42 @@ enum {
     STATUS_KEY_MAX = 2 * 3 * QUERY_ID_MAX + 2
 };
 void status_key(const char *user_id, const char *query_id, char out[STATUS_KEY_MAX]);
-/* The reverse, of a record's key. False for what status_key() does not write. */
+/* Reads a record's key. False for a key that status_key() does not write. */
 bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
                      char query_id[QUERY_ID_MAX + 1]);
 
 /*
- * The JSON of the look-up: queryId, userId (null where none), state, queryExecutionId,
- * outputLocation, attempt, reason, updatedAt; with_sha256 adds sha256 (null where none), as the
- * topic has it. Texts from outside are cut to their maximum above, and what is not UTF-8 in them
- * or a NUL becomes U+FFFD.
+ * Appends the JSON of the look-up to `out`: queryId, userId, state, queryExecutionId,
+ * outputLocation, attempt, reason, updatedAt, and, for a record of the status topic (with_sha256),
+ * sha256. What is absent is null. Texts are cut to their maximum above, and a byte in them that is
+ * not UTF-8 becomes U+FFFD.
  */
 void status_write(const struct status *s, bool with_sha256, struct buffer *out);
 /*
- * From a record's value. False for what is not a status: not strict JSON, longer than
+ * Reads a record's value. False where it is no status: not strict JSON, longer than
  * STATUS_VALUE_MAX, queryId, state or updatedAt missing, a member of a wrong type or beyond its
- * maximum. Members that it does not know are skipped. Free `out` in both cases; on failure it is
- * zeroed.
+ * maximum. Unknown members are skipped. The caller frees `out`; on failure it is zeroed.
  */
 bool status_read(const void *value, size_t n, struct status *out);
 void status_free(struct status *s); /* leaves it zeroed, and takes it so */
 
-/* Both are told to be of one text, or neither of any. */
+/* Whether both have the same sha256, or neither has one. */
 bool status_is_same_text(const struct status *a, const struct status *b);
 
 /*
- * Whether `next` may replace what is `known` of the same pair (NULL: nothing known). Readers apply
- * it to what they read, writers ask it before they write, because compaction keeps only the last
- * record. A state never goes back, and one without an execution id does not touch the state of
- * another text of the pair:
- * - QUEUED < THROTTLED < REJECTED < STARTED < final; a lower one never follows a higher one.
- * - QUEUED, THROTTLED and REJECTED, whatever they carry, and all others without an execution id
- *   follow only the same text (sha256; where only one has it they are not the same) …
- * - … save that REJECTED follows any REJECTED: mended, posted again, and refused for another
- *   reason.
- * - Among final ones, only where `next` is not older than `known` (updatedAt). Elsewhere the
- *   order in the topic counts, not the clocks of several machines.
+ * Whether `next` may replace `known` as the state of one pair (NULL: none is known). Readers apply
+ * this to each record that they read, and writers before they write, because compaction keeps only
+ * the last record of a pair. The rules:
+ * - The order is QUEUED < THROTTLED < REJECTED < STARTED < final. A lower state never follows a
+ *   higher one.
+ * - A state that is no execution (QUEUED, THROTTLED, REJECTED, and any other without an execution
+ *   id) follows only a state of the same text: both have the same sha256, or neither has one.
+ *   Otherwise a repetition with another text would change the state of the first.
+ * - Except that REJECTED follows any REJECTED: the query was mended, posted again and refused for
+ *   another reason.
+ * - A final state follows a final one only where `next` is not older (updatedAt). For all other
+ *   states the order in the topic counts, and not the clocks of several machines.
+ *
  * So REJECTED may be followed by STARTED (moved back by hand, or mended and posted again), and
  * QUEUED by QUEUED (its reason may change).
  */

@@ -11,7 +11,7 @@
 #define uthash_free(p, size) free(p)
 #include <uthash.h>
 
-/* Optional texts, which stand behind the two ids in `text` where they are there. */
+/* Which optional members an entry has. Its texts follow the two ids in `text`, in this order. */
 enum {
     HAS_EXECUTION_ID = 1,
     HAS_LOCATION = 2,
@@ -21,13 +21,13 @@ enum {
 
 struct entry {
     UT_hash_handle hh;
-    TAILQ_ENTRY(entry) place;
+    TAILQ_ENTRY(entry) in_list;
     int64_t attempt;
     int64_t updated_at_ms;
     uint8_t state;
     uint8_t has;
     bool covered; /* a later record of the pair was ignored */
-    bool told_again;
+    bool republished;
     uint8_t sha256[32];
     char text[]; /* userId, queryId, …, each with its NUL; the first two are the key */
 };
@@ -36,7 +36,7 @@ TAILQ_HEAD(entry_list, entry);
 
 struct status_view {
     struct entry *by_pair;
-    struct entry_list final, open; /* the longest there first */
+    struct entry_list final, open; /* the oldest first */
     size_t entries_max;
 };
 
@@ -44,7 +44,7 @@ enum {
     KEY_MAX = 2 * (QUERY_ID_MAX + 1)
 };
 
-/* Ids have no NUL in them, so that with their NULs no two pairs share a key. 0: too long. */
+/* Both ids with their NULs, which no id has inside: no two pairs share a key. 0: too long. */
 static size_t make_key(const char *user_id, const char *query_id, char out[KEY_MAX]) {
     size_t user_size = strlen(user_id) + 1, query_size = strlen(query_id) + 1;
     if (user_size > QUERY_ID_MAX + 1 || query_size > QUERY_ID_MAX + 1)
@@ -54,7 +54,8 @@ static size_t make_key(const char *user_id, const char *query_id, char out[KEY_M
     return user_size + query_size;
 }
 
-static struct entry *find(const struct status_view *v, const char *user_id, const char *query_id) {
+static struct entry *view_find(const struct status_view *v, const char *user_id,
+                               const char *query_id) {
     char key[KEY_MAX];
     size_t n = make_key(user_id, query_id, key);
     struct entry *found = NULL;
@@ -63,39 +64,39 @@ static struct entry *find(const struct status_view *v, const char *user_id, cons
     return found;
 }
 
-static struct entry_list *list_of(struct status_view *v, const struct entry *e) {
+static struct entry_list *view_list_of(struct status_view *v, const struct entry *e) {
     return status_is_final((enum status_state)e->state) ? &v->final : &v->open;
 }
 
-static void drop(struct status_view *v, struct entry *e) {
-    TAILQ_REMOVE(list_of(v, e), e, place);
+static void view_drop(struct status_view *v, struct entry *e) {
+    TAILQ_REMOVE(view_list_of(v, e), e, in_list);
     HASH_DELETE(hh, v->by_pair, e);
     free(e);
 }
 
 /* --- packing ---------------------------------------------------------------------------------- */
 
-static size_t size_of(const char *text) {
+static size_t packed_size(const char *text) {
     return text != NULL ? strlen(text) + 1 : 0;
 }
 
-static char *put(char *to, const char *text) {
-    size_t n = size_of(text);
+static char *pack_text(char *to, const char *text) {
+    size_t n = packed_size(text);
     if (n > 0)
         memcpy(to, text, n);
     return to + n;
 }
 
-static struct entry *pack(const struct status *s) {
+static struct entry *entry_pack(const struct status *s) {
     const char *texts[] = {s->user_id, s->query_id, s->query_execution_id, s->output_location,
                            s->reason};
     size_t n = 0;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        n += size_of(texts[i]);
-    /* The texts begin within what would else be padding. */
+        n += packed_size(texts[i]);
+    /* The texts begin within the padding at the end of the struct. */
     size_t size = offsetof(struct entry, text) + n;
     struct entry *e = mem_alloc(size > sizeof *e ? size : sizeof *e);
-    e->covered = e->told_again = false;
+    e->covered = e->republished = false;
     e->attempt = s->attempt;
     e->updated_at_ms = s->updated_at_ms;
     e->state = (uint8_t)s->state;
@@ -105,23 +106,23 @@ static struct entry *pack(const struct status *s) {
     memcpy(e->sha256, s->sha256, sizeof e->sha256);
     char *to = e->text;
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        to = put(to, texts[i]);
+        to = pack_text(to, texts[i]);
     return e;
 }
 
-static char *take(char **at) {
+static char *unpack_text(char **at) {
     char *text = *at;
     *at += strlen(text) + 1;
     return text;
 }
 
-static void unpack(struct entry *e, struct status *out) {
+static void entry_unpack(struct entry *e, struct status *out) {
     char *at = e->text;
-    out->user_id = take(&at);
-    out->query_id = take(&at);
-    out->query_execution_id = e->has & HAS_EXECUTION_ID ? take(&at) : NULL;
-    out->output_location = e->has & HAS_LOCATION ? take(&at) : NULL;
-    out->reason = e->has & HAS_REASON ? take(&at) : NULL;
+    out->user_id = unpack_text(&at);
+    out->query_id = unpack_text(&at);
+    out->query_execution_id = e->has & HAS_EXECUTION_ID ? unpack_text(&at) : NULL;
+    out->output_location = e->has & HAS_LOCATION ? unpack_text(&at) : NULL;
+    out->reason = e->has & HAS_REASON ? unpack_text(&at) : NULL;
     out->state = (enum status_state)e->state;
     out->attempt = e->attempt;
     out->updated_at_ms = e->updated_at_ms;
@@ -143,15 +144,15 @@ void status_view_close(struct status_view *v) {
     if (v == NULL)
         return;
     while (!TAILQ_EMPTY(&v->final))
-        drop(v, TAILQ_FIRST(&v->final));
+        view_drop(v, TAILQ_FIRST(&v->final));
     while (!TAILQ_EMPTY(&v->open))
-        drop(v, TAILQ_FIRST(&v->open));
+        view_drop(v, TAILQ_FIRST(&v->open));
     free(v);
 }
 
-static void make_room(struct status_view *v) {
+static void view_make_room(struct status_view *v) {
     while (HASH_COUNT(v->by_pair) >= v->entries_max)
-        drop(v, !TAILQ_EMPTY(&v->final) ? TAILQ_FIRST(&v->final) : TAILQ_FIRST(&v->open));
+        view_drop(v, !TAILQ_EMPTY(&v->final) ? TAILQ_FIRST(&v->final) : TAILQ_FIRST(&v->open));
 }
 
 bool status_view_apply(struct status_view *v, const struct status *s) {
@@ -163,43 +164,43 @@ bool status_view_apply(struct status_view *v, const struct status *s) {
     HASH_FIND(hh, v->by_pair, key, n, known);
     struct status was;
     if (known != NULL)
-        unpack(known, &was);
+        entry_unpack(known, &was);
     if (!status_may_follow(known != NULL ? &was : NULL, s)) {
         if (known != NULL)
             known->covered = true;
         return false;
     }
-    struct entry *e = pack(s); /* before the drop: `s` may borrow from what is known */
+    struct entry *e = entry_pack(s); /* before `known` is freed: `s` may borrow from it */
     if (known != NULL)
-        drop(v, known);
+        view_drop(v, known);
     else
-        make_room(v);
+        view_make_room(v);
     HASH_ADD_KEYPTR(hh, v->by_pair, e->text, n, e);
-    TAILQ_INSERT_TAIL(list_of(v, e), e, place);
+    TAILQ_INSERT_TAIL(view_list_of(v, e), e, in_list);
     return true;
 }
 
 void status_view_forget(struct status_view *v, const char *user_id, const char *query_id) {
-    struct entry *e = find(v, user_id, query_id);
+    struct entry *e = view_find(v, user_id, query_id);
     if (e != NULL)
-        drop(v, e);
+        view_drop(v, e);
 }
 
 bool status_view_find(const struct status_view *v, const char *user_id, const char *query_id,
                       struct status *out) {
-    struct entry *e = find(v, user_id, query_id);
+    struct entry *e = view_find(v, user_id, query_id);
     if (e != NULL)
-        unpack(e, out);
+        entry_unpack(e, out);
     return e != NULL;
 }
 
 bool status_view_find_covered(const struct status_view *v, const char *user_id,
                               const char *query_id, struct status *out) {
-    struct entry *e = find(v, user_id, query_id);
-    if (e == NULL || !e->covered || e->told_again)
+    struct entry *e = view_find(v, user_id, query_id);
+    if (e == NULL || !e->covered || e->republished)
         return false;
-    e->told_again = true;
-    unpack(e, out);
+    e->republished = true;
+    entry_unpack(e, out);
     return true;
 }
 

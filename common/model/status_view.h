@@ -1,9 +1,9 @@
 /*
- * The latest state of every query, in memory, bounded (no I/O).
+ * The latest state of each pair, in memory and bounded (no I/O; one thread).
  *
- * Entries are packed: one allocation each. All is O(1). Over the maximum room is made before a new
- * pair is taken in: the one that has been final for longest leaves, and where none is final, the
- * one whose state has not changed for longest. Age is the order in which they were applied.
+ * An entry is one allocation, and every operation takes constant time. A new pair in a full view
+ * takes the place of the pair that has been final for longest, or, where none is final, of the pair
+ * whose state has not changed for longest. Age is the order in which records were applied.
  */
 #ifndef COMMON_MODEL_STATUS_VIEW_H
 #define COMMON_MODEL_STATUS_VIEW_H
@@ -19,22 +19,23 @@ struct status_view *status_view_open(size_t entries_max); /* at least 1 */
 void status_view_close(struct status_view *v);            /* takes NULL */
 
 /*
- * Takes in one record of the status topic, as status_may_follow() allows. False: it was ignored.
- * `s` is copied.
+ * Applies one record of the status topic where status_may_follow() allows it. False: it was
+ * ignored. `s` is copied.
  */
 bool status_view_apply(struct status_view *v, const struct status *s);
-/* A tombstone: the pair is forgotten. */
+/* Applies a tombstone: forgets the pair. */
 void status_view_forget(struct status_view *v, const char *user_id, const char *query_id);
 
 /*
- * False where nothing is known. `out` borrows strings from the view, valid until the next apply or
+ * False where the pair is not known. `out` borrows strings from the view until the next apply or
  * forget: do not free or change them.
  */
 bool status_view_find(const struct status_view *v, const char *user_id, const char *query_id,
                       struct status *out);
 /*
- * The same, only where the pair's last record was ignored: what is known is not what the topic says
- * last. Once for each state: two views that disagree must not tell each other theirs for ever.
+ * The same, but only where the pair's last record was ignored, so that the topic's last record is
+ * not the state that the view holds, and the caller should publish the state again. True once for
+ * each state, so that two views that disagree do not overwrite each other's records for ever.
  */
 bool status_view_find_covered(const struct status_view *v, const char *user_id,
                               const char *query_id, struct status *out);

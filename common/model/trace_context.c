@@ -8,7 +8,7 @@ enum {
     TRACESTATE_MAX = 512
 };
 
-/* `n` lower-case hex digits; `zero` tells whether all are 0. */
+/* Whether there are `n` lower-case hex digits; `*zero`: all of them are 0. */
 static bool is_hex(const char *s, size_t n, bool *zero) {
     *zero = true;
     for (size_t i = 0; i < n; i++) {
@@ -34,7 +34,7 @@ bool traceparent_valid(const char *s) {
 
 bool tracestate_valid(const char *s) {
     size_t n = strlen(s);
-    bool member = false; /* the one being read has something before its = */
+    bool member = false; /* the member that is being read has a character before its = */
     bool any = false, equals = false;
     if (n == 0 || n > TRACESTATE_MAX)
         return false;

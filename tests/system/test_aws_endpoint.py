@@ -12,7 +12,7 @@ from harness.paths import BUILD
 TOOL = BUILD / "tests" / "tools" / "aws_endpoint_cli"
 
 SERVICES = {"athena": "athena", "monitoring": "cloudwatch", "sts": "sts"}
-# Not there yet: told by how the name begins.
+# Regions that do not exist yet: the partition follows from how the name begins.
 NEW_REGIONS = ["eu-west-9", "us-gov-north-7", "cn-south-3", "eusc-de-west-2", "us-isof-north-4"]
 
 

@@ -1,7 +1,8 @@
 /*
- * Where services of AWS are, so that a test can hold common/aws/endpoint.h against another
- * client. In, a line each: host prefix, region, 0 or 1 for FIPS, 0 or 1 for dual-stack. Out, a line
- * each: the URL. Exit status 100: a line could not be read.
+ * Prints endpoints of AWS, so that a test can compare common/aws/endpoint.h with another client.
+ *
+ * Reads lines of a host prefix, a region, 0 or 1 for FIPS, and 0 or 1 for dual-stack; writes the
+ * URL for each. Exit status 100: a line could not be read.
  */
 #include <stdio.h>
 

@@ -1,7 +1,7 @@
 /*
- * A client of Kafka with AWS_MSK_IAM whose credentials live for twelve seconds. Nearly as long it
- * is busy and turns no loop, and then only turns the loop, so that a test can see who renews
- * tokens.
+ * A Kafka client with AWS_MSK_IAM whose credentials live for twelve seconds. For nearly as long it
+ * does not run its loop, and then it runs nothing but its loop, so that a test can see which thread
+ * renews tokens.
  *
  * The n-th credentials are the key AKIDn with the secret "secret n". KAFKA_… and LOG_… as for the
  * programs; ends with SIGTERM.

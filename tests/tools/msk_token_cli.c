@@ -1,9 +1,11 @@
 /*
- * Makes tokens for Amazon MSK, so that a test can hold common/aws/msk_iam.h against Amazon's own
- * signer. In, a line each, words between blanks: region, time (seconds since the epoch), user
- * agent, access key, secret key, session token ("-": none), when the credentials end (0: never).
- * Out, a line each: the token and when the client must have another one. Exit status 100: a line
- * could not be read; 1: a token could not be made.
+ * Makes tokens for Amazon MSK, so that a test can compare common/aws/msk_iam.h with Amazon's own
+ * signer.
+ *
+ * Reads lines of words between blanks: region, time (seconds since the epoch), user agent, access
+ * key, secret key, session token ("-": none), expiry of the credentials (0: never). Writes for each
+ * the token and when the client needs another one. Exit status 100: a line could not be read; 1: a
+ * token could not be made.
  */
 #include <inttypes.h>
 #include <stdio.h>

@@ -1,14 +1,14 @@
 /*
- * What a signature costs: CPU microseconds a request, ours beside libcurl's own (`--aws-sigv4`).
+ * Measures the CPU time of a signature, ours and libcurl's own (`--aws-sigv4`), in microseconds.
  *
  *     sign_bench [REQUESTS [ROUNDS]]
  *
- * libcurl signs only as it sends, so each leg sends the same StartQueryExecution over a kept-alive
- * connection to a server in another process, and counts the CPU of this one: bare, with the
- * headers that common/aws/sigv4.h makes, and with CURLOPT_AWS_SIGV4. A signature's cost is the
- * difference to the bare leg of the same round; our signer alone, without sending, is measured
- * beside it. Medians of the rounds, in which the legs take turns. The server answers 400 unless it
- * was sent what the leg is to send.
+ * libcurl signs only what it sends. So each leg sends the same StartQueryExecution over a
+ * kept-alive connection to a server in another process and counts the CPU time of this process:
+ * unsigned, with the headers of common/aws/sigv4.h, and with CURLOPT_AWS_SIGV4. The cost of a
+ * signature is the difference to the unsigned leg of the same round. A fourth leg runs our signer
+ * without sending. All legs run in each round, and the medians of the rounds are printed. The
+ * server answers 400 unless the request is the one that the leg is to send.
  */
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -63,7 +63,7 @@ static void die(const char *what) {
 
 /* --- the server ------------------------------------------------------------------------------- */
 
-/* One request at a time, as long as the client asks for the next only after the answer. */
+/* Serves one request at a time: the client sends the next only after the answer. */
 static void serve_connection(int fd) {
     static const char ok[] = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
     static const char bad[] = "HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n";
@@ -86,7 +86,7 @@ static void serve_connection(int fd) {
     close(fd);
 }
 
-/* In a process of its own, which ends with this one. */
+/* The server is a process of its own, which ends with this one. */
 static uint16_t start_server(void) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
     socklen_t size = sizeof address;

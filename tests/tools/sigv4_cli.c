@@ -1,11 +1,11 @@
 /*
- * Signs what stdin asks for, so that a test can hold common/aws/sigv4.h against another signer.
+ * Signs the requests on stdin, so that a test can compare common/aws/sigv4.h with another signer.
  *
- * One JSON object a line: method, path, query, headers ([[name, value], ...]), body_hex, region,
- * service, time, access_key_id, secret_access_key, and session_token and expires_seconds when
- * there are any. One JSON object a line comes back: `canonical`, and `signed`, which is the
- * Authorization header, or the query string when expires_seconds was given.
- * Exit status 100: a line could not be read. 1: a request could not be signed.
+ * Reads one JSON object a line: method, path, query, headers ([[name, value], ...]), body_hex,
+ * region, service, time, access_key_id, secret_access_key, and optionally session_token and
+ * expires_seconds. Writes one JSON object a line: `canonical`, the canonical request, and `signed`,
+ * which is the Authorization header, or the query string where expires_seconds was given. Exit
+ * status 100: a line could not be read; 1: a request could not be signed.
  */
 #include <cjson/cJSON.h>
 #include <openssl/crypto.h>

@@ -12,11 +12,9 @@
 #include "common/base/memory.h"
 
 enum {
-    /* Before expiry, as in the SDKs: a provider_refresh begins at the first, and one that has not
-     * worked by the second is worth a warning. */
-    ADVISORY_S = 15 * 60,
-    MANDATORY_S = 10 * 60,
-    ASK_USABLE_S = 60, /* between two attempts while the held credentials can be used */
+    ADVISORY_S = 15 * 60,  /* before expiry, as in the SDKs: a refresh begins here, */
+    MANDATORY_S = 10 * 60, /* and here a warning, where it has not succeeded by then */
+    ASK_USABLE_S = 60,     /* between two attempts while the held credentials can be used */
     ASK_UNUSABLE_S = 1,
     REFUSED_PAUSE_MAX_S = 10,
     REFUSED_MEMORY_S = 120, /* a refusal later than this after the one before is a new trouble */
@@ -40,8 +38,7 @@ struct credentials_provider {
     char why[1024], logged[1024]; /* the reason why there are none; the last one logged */
 };
 
-/* --- when to provider_ask
- * ------------------------------------------------------------------------------ */
+/* --- when to ask ------------------------------------------------------------------------------ */
 
 static int64_t to_aws_time(const struct credentials_provider *p, int64_t now) {
     return now + (p->background.clock != NULL ? p->background.clock->offset_s : 0);
@@ -52,7 +49,7 @@ static bool is_usable(const struct credentials_provider *p, int64_t now) {
            (p->held.expires == 0 || now < p->held.expires);
 }
 
-/* When to provider_ask again; INT64_MAX: not before AWS refuses what is held. */
+/* When to ask again; INT64_MAX: not before AWS refuses what is held. */
 static int64_t next_ask(const struct credentials_provider *p, int64_t now) {
     if (!is_usable(p, now))
         return p->asked_at + (p->refused ? p->refused_pause_s : ASK_UNUSABLE_S);
@@ -106,7 +103,7 @@ static enum credentials_found provider_ask(struct credentials_provider *p,
     return CREDENTIALS_NOT_CONFIGURED;
 }
 
-static void log_found(struct credentials_provider *p, int64_t now) {
+static void provider_log_found(struct credentials_provider *p, int64_t now) {
     const char *from = credentials_from(p);
     if (p->held.expires == 0)
         log_info("credentials from %s", from);
@@ -115,8 +112,8 @@ static void log_found(struct credentials_provider *p, int64_t now) {
     p->logged[0] = '\0';
 }
 
-/* Logs the reason once, until it changes. A provider_refresh that fails early is no trouble yet. */
-static void log_trouble(struct credentials_provider *p, int64_t now) {
+/* Logs the reason once, until it changes. A refresh that fails early is no trouble yet. */
+static void provider_log_trouble(struct credentials_provider *p, int64_t now) {
     bool usable = is_usable(p, now);
     if (usable && now < p->held.expires - MANDATORY_S) {
         log_debug("credentials are not refreshed yet: %s", p->why);
@@ -150,7 +147,7 @@ static void provider_hold(struct credentials_provider *p, struct credentials *fo
     if (!is_usable(p, now))
         snprintf(p->why, sizeof p->why, "the credentials have expired");
     else if (p->background.loop != NULL && (!same || p->logged[0] != '\0'))
-        log_found(p, now);
+        provider_log_found(p, now);
 }
 
 static void provider_on_timer(void *arg);
@@ -183,7 +180,7 @@ static void provider_refresh(struct credentials_provider *p, int64_t now) {
     if (what == CREDENTIALS_FOUND)
         provider_hold(p, &found, now);
     else if (what != CREDENTIALS_COMING && p->background.loop != NULL)
-        log_trouble(p, now);
+        provider_log_trouble(p, now);
     provider_schedule(p, now);
 }
 

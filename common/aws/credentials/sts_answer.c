@@ -226,8 +226,7 @@ void sts_answer_error(const char *xml, size_t n, char *code, char *message, size
         return;
     aws_error_code(e[0].text != NULL ? e[0].text : "", code, size);
     snprintf(message, size, "%s", e[1].text != NULL ? e[1].text : "");
-    /* The sentences behind the first quote what STS would have signed, the session token included.
-     */
+    /* The sentences behind the first one quote what was signed, the session token included. */
     if (strcmp(code, "SignatureDoesNotMatch") == 0)
         message[strcspn(message, ".\n")] = '\0';
     sts_answer_free(e, 2);

@@ -30,7 +30,7 @@ static void assume_release(struct fetch *f) {
     free(a->role_arn);
 }
 
-/* --- the request ---------------------------------------------------------------------------- */
+/* --- the request ------------------------------------------------------------------------------ */
 
 const char *sts_assume_fault(const struct sts_assume *a) {
     size_t n = strlen(a->role_arn);
@@ -73,7 +73,7 @@ static char *assume_form(const struct sts_assume *a) {
     return buffer_take(&form);
 }
 
-/* --- the answer -------------------------------------------------------------------------- */
+/* --- the answer ------------------------------------------------------------------------------- */
 
 bool sts_read_credentials(const char *xml, size_t n, bool web_identity, struct credentials *out,
                           char *detail, size_t detail_size) {

@@ -1,6 +1,6 @@
 /*
- * Signed calls against a scripted server. What it sees is held against the stand-in's own
- * verification, which shares no code with the signer.
+ * Signed calls against a scripted server. Their signatures are checked with the verification of
+ * athena-sim, which shares no code with the signer.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -21,7 +21,7 @@ enum {
     HEADERS_MAX = 32
 };
 
-struct told {
+struct outcome {
     int times;
     enum http_result result;
     int status;
@@ -38,7 +38,7 @@ struct fixture {
 };
 
 static void on_answer(void *arg, const struct aws_answer *a) {
-    struct told *t = arg;
+    struct outcome *t = arg;
     t->times++;
     t->result = a->http.result;
     t->status = a->http.status;
@@ -75,24 +75,24 @@ static void tear_down(struct fixture *f) {
 #define SET_UP(f, script) set_up(&(f), script, sizeof(script) / sizeof *(script))
 
 static struct aws_call *start(struct fixture *f, const struct aws_service *service,
-                              const char *operation, const char *body, struct told *told) {
-    *told = (struct told){0};
+                              const char *operation, const char *body, struct outcome *outcome) {
+    *outcome = (struct outcome){0};
     struct aws_call *call =
-        aws_start(f->client, service, operation, body, strlen(body), 8000, on_answer, told);
+        aws_start(f->client, service, operation, body, strlen(body), 8000, on_answer, outcome);
     assert_non_null(call);
-    assert_int_equal(told->times, 0);
+    assert_int_equal(outcome->times, 0);
     return call;
 }
 
-static bool is_told(void *arg) {
-    return ((struct told *)arg)->times > 0;
+static bool is_over(void *arg) {
+    return ((struct outcome *)arg)->times > 0;
 }
 
 static void call(struct fixture *f, const struct aws_service *service, const char *operation,
-                 const char *body, struct told *told) {
-    start(f, service, operation, body, told);
-    assert_true(stub_run_until(f->loop, is_told, told));
-    assert_int_equal(told->times, 1);
+                 const char *body, struct outcome *outcome) {
+    start(f, service, operation, body, outcome);
+    assert_true(stub_run_until(f->loop, is_over, outcome));
+    assert_int_equal(outcome->times, 1);
 }
 
 /* --- what is sent ----------------------------------------------------------------------------- */
@@ -186,7 +186,7 @@ static void test_what_is_signed_is_what_is_sent(void **state) {
     static const struct stub_reply script[] = {{.body = "{}"}};
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
-        struct told told;
+        struct outcome outcome;
         char endpoint[128], host[64], line[128];
         SET_UP(f, script);
         if (cases[i].token != NULL)
@@ -196,10 +196,10 @@ static void test_what_is_signed_is_what_is_sent(void **state) {
         snprintf(line, sizeof line, "POST /%s%s HTTP/1.1\r\n", cases[i].path,
                  cases[i].path[0] != '\0' ? "/" : "");
         f.options.endpoint = endpoint;
-        call(&f, cases[i].service, cases[i].operation, cases[i].body, &told);
-        assert_int_equal(told.result, HTTP_ANSWERED);
-        assert_string_equal(told.body, "{}");
-        assert_string_equal(told.code, "");
+        call(&f, cases[i].service, cases[i].operation, cases[i].body, &outcome);
+        assert_int_equal(outcome.result, HTTP_ANSWERED);
+        assert_string_equal(outcome.body, "{}");
+        assert_string_equal(outcome.code, "");
 
         const struct stub_request *seen = &f.stub.requests[0];
         struct parsed p;
@@ -224,13 +224,13 @@ static void test_a_service_has_its_own_endpoint_first(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.body = "{}"}};
     struct fixture f;
-    struct told told;
+    struct outcome outcome;
     struct stub own;
     SET_UP(f, script);
     stub_open(&own, f.loop, script, 1);
     f.options.endpoint_athena = own.url;
-    call(&f, &aws_athena, "ListWorkGroups", "{}", &told);
-    call(&f, &aws_cloudwatch, "PutMetricData", "{}", &told);
+    call(&f, &aws_athena, "ListWorkGroups", "{}", &outcome);
+    call(&f, &aws_cloudwatch, "PutMetricData", "{}", &outcome);
     assert_int_equal(own.request_count, 1);
     assert_non_null(strstr(own.requests[0].head, "AmazonAthena.ListWorkGroups"));
     assert_int_equal(f.stub.request_count, 1);
@@ -280,15 +280,15 @@ static void test_answers(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
-        struct told told;
+        struct outcome outcome;
         set_up(&f, &cases[i].reply, 1);
-        call(&f, &aws_athena, "StartQueryExecution", "{}", &told);
-        assert_int_equal(told.result, cases[i].result);
-        assert_int_equal(told.status, cases[i].status);
-        assert_string_equal(told.code, cases[i].code);
-        assert_string_equal(told.message, cases[i].message);
-        assert_string_equal(told.reason, cases[i].reason);
-        assert_false(told.no_credentials);
+        call(&f, &aws_athena, "StartQueryExecution", "{}", &outcome);
+        assert_int_equal(outcome.result, cases[i].result);
+        assert_int_equal(outcome.status, cases[i].status);
+        assert_string_equal(outcome.code, cases[i].code);
+        assert_string_equal(outcome.message, cases[i].message);
+        assert_string_equal(outcome.reason, cases[i].reason);
+        assert_false(outcome.no_credentials);
         tear_down(&f);
     }
 }
@@ -299,14 +299,14 @@ static void test_no_credentials(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.body = "{}"}};
     struct fixture f;
-    struct told told;
+    struct outcome outcome;
     SET_UP(f, script);
     unsetenv("AWS_SECRET_ACCESS_KEY");
-    call(&f, &aws_athena, "StartQueryExecution", "{}", &told);
-    assert_int_equal(told.result, HTTP_UNSENT);
-    assert_true(told.no_credentials);
-    assert_non_null(strstr(told.error, "AWS_SECRET_ACCESS_KEY"));
-    assert_string_equal(told.code, "");
+    call(&f, &aws_athena, "StartQueryExecution", "{}", &outcome);
+    assert_int_equal(outcome.result, HTTP_UNSENT);
+    assert_true(outcome.no_credentials);
+    assert_non_null(strstr(outcome.error, "AWS_SECRET_ACCESS_KEY"));
+    assert_string_equal(outcome.code, "");
     assert_int_equal(f.stub.connection_count, 0);
     tear_down(&f);
 }
@@ -315,17 +315,17 @@ static void test_no_endpoint(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.body = "{}"}};
     struct fixture f;
-    struct told told;
+    struct outcome outcome;
     SET_UP(f, script);
     f.options = (struct aws_options){0};
-    call(&f, &aws_athena, "StartQueryExecution", "{}", &told);
-    assert_int_equal(told.result, HTTP_UNSENT);
-    assert_false(told.no_credentials);
-    assert_non_null(strstr(told.error, "no region"));
+    call(&f, &aws_athena, "StartQueryExecution", "{}", &outcome);
+    assert_int_equal(outcome.result, HTTP_UNSENT);
+    assert_false(outcome.no_credentials);
+    assert_non_null(strstr(outcome.error, "no region"));
     f.options.endpoint = "nonsense";
-    call(&f, &aws_athena, "StartQueryExecution", "{}", &told);
-    assert_int_equal(told.result, HTTP_UNSENT);
-    assert_non_null(strstr(told.error, "athena"));
+    call(&f, &aws_athena, "StartQueryExecution", "{}", &outcome);
+    assert_int_equal(outcome.result, HTTP_UNSENT);
+    assert_non_null(strstr(outcome.error, "athena"));
     tear_down(&f);
 }
 
@@ -333,12 +333,12 @@ static void test_nobody_listens(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.body = "{}"}};
     struct fixture f;
-    struct told told;
+    struct outcome outcome;
     SET_UP(f, script);
     stub_stop_listening(&f.stub);
-    call(&f, &aws_athena, "StartQueryExecution", "{}", &told);
-    assert_int_equal(told.result, HTTP_UNSENT);
-    assert_false(told.no_credentials);
+    call(&f, &aws_athena, "StartQueryExecution", "{}", &outcome);
+    assert_int_equal(outcome.result, HTTP_UNSENT);
+    assert_false(outcome.no_credentials);
     tear_down(&f);
 }
 
@@ -366,13 +366,13 @@ static void test_refused_credentials_are_fetched_again(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
-        struct told told;
+        struct outcome outcome;
         char body[128];
         snprintf(body, sizeof body, "{\"__type\":\"%s\"}", cases[i].code);
         const struct stub_reply script[] = {{.status = 400, .body = body}};
         SET_UP(f, script);
-        call(&f, &aws_athena, "StartQueryExecution", "{}", &told);
-        assert_string_equal(told.code, cases[i].code);
+        call(&f, &aws_athena, "StartQueryExecution", "{}", &outcome);
+        assert_string_equal(outcome.code, cases[i].code);
         setenv("AWS_ACCESS_KEY_ID", "AKIDNEW", 1);
         if (cases[i].refused) {
             struct loop_timer second = {0}; /* sources are asked once a second */
@@ -392,7 +392,7 @@ static void test_cancel(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.what = STUB_SILENT}, {.body = "{}"}};
     struct fixture f;
-    struct told silent, unsent, last;
+    struct outcome silent, unsent, last;
     SET_UP(f, script);
     struct aws_call *under_way = start(&f, &aws_athena, "StartQueryExecution", "{}", &silent);
     while (f.stub.request_count == 0)
@@ -411,7 +411,7 @@ static void test_close_with_calls_under_way(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.what = STUB_SILENT}};
     struct fixture f;
-    struct told silent, unsent;
+    struct outcome silent, unsent;
     SET_UP(f, script);
     start(&f, &aws_athena, "StartQueryExecution", "{}", &silent);
     while (f.stub.request_count == 0)

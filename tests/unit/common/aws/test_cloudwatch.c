@@ -1,4 +1,4 @@
-/* The counters, from the counting to the body that CloudWatch is sent; none is lost on the way. */
+/* The counters, from counting to the body of PutMetricData; none is lost on the way. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -387,7 +387,7 @@ static void test_bounds(void **state) {
                          sum(&f.stub.requests[1], NULL, NULL, &metrics),
                      1800);
     assert_sent(&f, 1, "StartQueryCount", CLOUDWATCH_OTHER, 100);
-    /* The places of those that are told are free. */
+    /* Databases whose counters were sent make room for others. */
     count_databases(&f, "b", 500);
     flush(&f);
     assert_int_equal(f.stub.request_count, 4);

@@ -1,4 +1,4 @@
-/* Where AWS is: which region and endpoint count, with files and an instance of the test's. */
+/* Which region and endpoint are used, with shared files and an instance of the test's. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

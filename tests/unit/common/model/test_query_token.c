@@ -17,8 +17,8 @@ static void test_sha256(void **state) {
 }
 
 /*
- * Made with another program. These must never change: an executor of the next version that asks
- * with another token starts every query that is under way a second time.
+ * Computed with another program. They must never change: an executor of the next version with other
+ * tokens would start every query that is under way a second time.
  */
 static void test_token(void **state) {
     (void)state;

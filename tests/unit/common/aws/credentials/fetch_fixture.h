@@ -1,5 +1,6 @@
 /*
- * A fetch on a loop of its own, against a scripted server; and files in a directory of the test.
+ * Runs a fetch on a loop of its own against a scripted server, with files in a directory of the
+ * test.
  */
 #ifndef TESTS_UNIT_COMMON_AWS_CREDENTIALS_FETCH_FIXTURE_H
 #define TESTS_UNIT_COMMON_AWS_CREDENTIALS_FETCH_FIXTURE_H
@@ -20,7 +21,7 @@ struct fetch_fixture {
     struct fetch_context ctx;
     struct stub stub;
     struct fetch_result result;
-    int told;
+    int times; /* `fn` was called */
     char directory[64];
     char paths[8][128];
     int path_count;
@@ -58,7 +59,7 @@ static inline void fixture_open(struct fetch_fixture *f, const struct stub_reply
     f->options.credentials.imds_endpoint = f->stub.url;
 }
 
-/* Once the options are set: the files are read here. */
+/* Call it once the options are set: it reads the shared files. */
 static inline void fixture_ready(struct fetch_fixture *f) {
     f->region = aws_region_open(f->loop, f->http, &f->options);
     f->ctx = (struct fetch_context){f->loop, f->http, &f->options, &f->clock, f->region};
@@ -77,27 +78,27 @@ static inline void fixture_close(struct fetch_fixture *f) {
 
 static inline void fixture_done(void *arg, struct fetch_result *result) {
     struct fetch_fixture *f = arg;
-    f->told++;
+    f->times++;
     f->result = *result;
     result->credentials = (struct credentials){0};
 }
 
-static inline bool fixture_is_told(void *arg) {
-    return ((struct fetch_fixture *)arg)->told > 0;
+static inline bool fixture_is_over(void *arg) {
+    return ((struct fetch_fixture *)arg)->times > 0;
 }
 
-/* Runs one to its end; what came of it is in f->result. True where it took time. */
+/* Runs a fetch to its end; its result is in f->result. True where it took time. */
 static inline bool fixture_run(struct fetch_fixture *f, fetch_start_fn *start) {
     if (f->region == NULL)
         fixture_ready(f);
     credentials_wipe(&f->result.credentials);
-    f->told = 0;
+    f->times = 0;
     struct fetch *running = start(&f->ctx, &f->result, fixture_done, f);
     if (running == NULL)
         return false;
-    assert_int_equal(f->told, 0);
-    assert_true(stub_run_until(f->loop, fixture_is_told, f));
-    assert_int_equal(f->told, 1);
+    assert_int_equal(f->times, 0);
+    assert_true(stub_run_until(f->loop, fixture_is_over, f));
+    assert_int_equal(f->times, 1);
     return true;
 }
 

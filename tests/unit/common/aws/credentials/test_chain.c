@@ -302,11 +302,11 @@ static void test_close_while_it_is_coming(void **state) {
 /* --- the clock -------------------------------------------------------------------------------- */
 
 static void on_answer(void *arg, const struct aws_answer *answer) {
-    int *told = arg;
-    *told = answer->http.status;
+    int *status = arg;
+    *status = answer->http.status;
 }
 
-static bool is_told(void *arg) {
+static bool is_answered(void *arg) {
     return *(int *)arg != 0;
 }
 
@@ -328,10 +328,10 @@ static void test_the_clock_is_learned_once(void **state) {
     c.p = credentials_open_chain(c.f.loop, &c.f.options);
     struct aws_client *client = aws_client_open(c.f.loop, c.p, &c.f.options, 2);
     for (int i = 0; i < 2; i++) {
-        int told = 0;
-        aws_start(client, &aws_athena, "StartQueryExecution", "{}", 2, 5000, on_answer, &told);
-        assert_true(stub_run_until(c.f.loop, is_told, &told));
-        assert_int_equal(told, i == 0 ? 400 : 200);
+        int status = 0;
+        aws_start(client, &aws_athena, "StartQueryExecution", "{}", 2, 5000, on_answer, &status);
+        assert_true(stub_run_until(c.f.loop, is_answered, &status));
+        assert_int_equal(status, i == 0 ? 400 : 200);
     }
     char *sent = stub_header(&c.f.stub.requests[1], "X-Amz-Date");
     assert_memory_equal(sent, day, strlen(day));

@@ -160,7 +160,7 @@ static void test_cancel(void **state) {
     while (f.stub.request_count == 0)
         assert_true(loop_run_once(f.loop));
     fetch_cancel(running);
-    assert_int_equal(f.told, 0);
+    assert_int_equal(f.times, 0);
     fixture_close(&f);
 }
 

@@ -142,7 +142,7 @@ static void test_time_out_and_cancel_kill_the_group(void **state) {
         struct fetch *running = start(&f.ctx, &f.result, fixture_done, &f);
         assert_non_null(running);
         struct loop_timer turn = {0};
-        while (f.told == 0 && (!cancel || atoi(written) == 0)) {
+        while (f.times == 0 && (!cancel || atoi(written) == 0)) {
             loop_timer_set(f.loop, &turn, 20, stub_too_late, &(bool){false});
             assert_true(loop_run_once(f.loop));
             FILE *file = fopen(pid_path, "r");

@@ -70,7 +70,7 @@ static void test_environment(void **state) {
     }
 }
 
-/* --- the provider, with sources that say what they are told ----------------------------------- */
+/* --- the provider, with scripted sources ------------------------------------------------------ */
 
 struct scripted {
     enum credentials_found found;
