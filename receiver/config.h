@@ -1,5 +1,5 @@
 /*
- * What the receiver can be told (README, "Configuration").
+ * The receiver's options (README, "Configuration").
  */
 #ifndef RECEIVER_CONFIG_H
 #define RECEIVER_CONFIG_H

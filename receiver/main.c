@@ -35,7 +35,7 @@ struct receiver {
 
 /* --- callbacks that tie the parts together ---------------------------------------------------- */
 
-static void on_topics(void *arg) {
+static void receiver_on_topics(void *arg) {
     struct receiver *r = arg;
     const char *status_topic = r->config->common.names.topics[TOPIC_STATUS];
     log_info("ready topic=%s partitions=%d", r->config->common.names.topics[TOPIC_QUERY],
@@ -43,17 +43,17 @@ static void on_topics(void *arg) {
     status_reader_start(r->reader, topics_partitions(r->topics, status_topic));
 }
 
-static void on_view(void *arg) {
+static void receiver_on_view(void *arg) {
     struct receiver *r = arg;
     service_view_changed(r->service);
 }
 
-static bool is_ready(void *arg, struct buffer *why) {
+static bool receiver_is_ready(void *arg, struct buffer *why) {
     struct receiver *r = arg;
     return service_ready(r->service, why);
 }
 
-static void write_metrics(void *arg, struct buffer *out) {
+static void receiver_write_metrics(void *arg, struct buffer *out) {
     struct receiver *r = arg;
     service_metrics(r->service, r->server, out);
 }
@@ -111,8 +111,8 @@ static bool open_server(struct receiver *r, char *error, size_t size) {
 
 static bool open_admin(struct receiver *r, char *error, size_t size) {
     const char *listen = r->config->process.admin_listen;
-    struct admin_source source = {.ready = is_ready,
-                                  .metrics = write_metrics,
+    struct admin_source source = {.ready = receiver_is_ready,
+                                  .metrics = receiver_write_metrics,
                                   .arg = r,
                                   .stage = r->config->common.names.stage};
     if (listen == NULL)
@@ -138,10 +138,10 @@ static bool open_all(struct receiver *r, char *error, size_t size) {
     r->producer = producer_open(r->loop, &c->common, c->ack_timeout_ms, error, size);
     if (r->producer == NULL || !open_service(r, error, size))
         return false;
-    r->reader = status_reader_open(r->loop, &c->common, r->view, on_view, r, error, size);
+    r->reader = status_reader_open(r->loop, &c->common, r->view, receiver_on_view, r, error, size);
     if (r->reader == NULL)
         return false;
-    r->topics = topics_open(r->loop, &c->common, on_topics, r, error, size);
+    r->topics = topics_open(r->loop, &c->common, receiver_on_topics, r, error, size);
     if (r->topics == NULL)
         return false;
     service_set_kafka(r->service, r->topics, r->reader);
@@ -150,7 +150,7 @@ static bool open_all(struct receiver *r, char *error, size_t size) {
 
 /* --- running and stopping --------------------------------------------------------------------- */
 
-static bool run(struct receiver *r) {
+static bool receiver_run(struct receiver *r) {
     while (!loop_stopping()) {
         if (!loop_run_once(r->loop))
             return false;
@@ -160,18 +160,19 @@ static bool run(struct receiver *r) {
     return true;
 }
 
-static void on_drain_end(void *arg) {
+static void receiver_on_drain_end(void *arg) {
     *(bool *)arg = true;
 }
 
-/* What is in flight is answered, and what is acknowledged is announced. */
-static void drain(struct receiver *r) {
+/* Requests in flight get their responses, and acknowledged queries their QUEUED. */
+static void receiver_drain(struct receiver *r) {
     struct loop_timer timer = {0};
     bool over = false;
     log_info("stopping connections=%zu requests=%zu", http_server_connections(r->server),
              http_server_requests(r->server));
     http_server_quiesce(r->server);
-    loop_timer_set(r->loop, &timer, r->config->process.drain_timeout_ms, on_drain_end, &over);
+    loop_timer_set(r->loop, &timer, r->config->process.drain_timeout_ms, receiver_on_drain_end,
+                   &over);
     while (!over && (http_server_connections(r->server) > 0 || producer_in_flight(r->producer) > 0))
         if (!loop_run_once(r->loop))
             break;
@@ -194,7 +195,7 @@ static void close_all(struct receiver *r) {
     loop_close(r->loop);
 }
 
-static int work(void *config) {
+static int receiver_work(void *config) {
     struct receiver r = {.config = config};
     char error[512] = "";
     int status = EXIT_CANNOT_GO_ON;
@@ -205,8 +206,8 @@ static int work(void *config) {
         log_error("%s", error);
     } else {
         log_info("up librdkafka=%s libmicrohttpd=%s", rd_kafka_version_str(), MHD_get_version());
-        if (run(&r)) {
-            drain(&r);
+        if (receiver_run(&r)) {
+            receiver_drain(&r);
             status = EXIT_STOPPED;
         } else {
             log_error("the event loop failed: %s", strerror(errno));
@@ -219,5 +220,5 @@ static int work(void *config) {
 
 int main(int argc, char **argv) {
     struct config config = {0};
-    return program_main(&config_program, argc, argv, &config, work);
+    return program_main(&config_program, argc, argv, &config, receiver_work);
 }

@@ -58,7 +58,7 @@ static const struct metric table[RECEIVER_METRICS] = {
                        .help = "Queries that wait for Kafka's acknowledgement.",
                        .type = METRIC_GAUGE},
     [GAUGE_REQUESTS] = {.name = "athena_query_http_in_flight",
-                        .help = "HTTP requests begun and not yet answered.",
+                        .help = "HTTP requests begun and without a response yet.",
                         .type = METRIC_GAUGE},
     [GAUGE_CONNECTIONS] = {.name = "athena_query_http_connections",
                            .help = "HTTP connections open.",

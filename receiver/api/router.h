@@ -1,8 +1,9 @@
 /*
- * Method and request target → what is asked for (pure).
+ * Method and request target → the endpoint and its parameters (pure).
  *
- * The target is taken as it was sent, before anybody decoded it, so that a %2F in an id is no
- * slash. Decoding is strict: a broken escape, a NUL or what is not UTF-8 is a fault of the request.
+ * The target is read as it was sent and decoded here, so that a %2F in a queryId is no slash of the
+ * path. Decoding is strict: a broken escape, a NUL or what is not UTF-8 makes the request
+ * malformed.
  */
 #ifndef RECEIVER_API_ROUTER_H
 #define RECEIVER_API_ROUTER_H
@@ -16,14 +17,14 @@ enum route_kind {
     ROUTE_LOOK_UP,
     ROUTE_OPENAPI,
     ROUTE_NOT_FOUND,
-    ROUTE_WRONG_METHOD, /* `allow` says which there are */
+    ROUTE_WRONG_METHOD, /* `allow` names those that the path takes */
     ROUTE_MALFORMED,    /* `detail` says why */
     ROUTE_KINDS
 };
 
 struct route {
     enum route_kind kind;
-    bool staged;        /* asked for under /STAGE */
+    bool staged;        /* the path was under /STAGE */
     const char *allow;  /* static */
     const char *detail; /* static */
     /* ROUTE_LOOK_UP: */

@@ -147,8 +147,7 @@ size_t api_keys_count(const struct api_keys *keys) {
     return keys->count;
 }
 
-/* Every row is compared to its end, found or not. */
-static struct api_key *find(struct api_keys *keys, const char *key) {
+static struct api_key *api_keys_find(struct api_keys *keys, const char *key) {
     uint8_t hash[SHA256_DIGEST_LENGTH];
     struct api_key *found = NULL;
     SHA256((const unsigned char *)key, strlen(key), hash);
@@ -159,7 +158,7 @@ static struct api_key *find(struct api_keys *keys, const char *key) {
 }
 
 struct api_key_check api_keys_check(struct api_keys *keys, const char *key, int64_t now_ms) {
-    struct api_key *k = key != NULL ? find(keys, key) : NULL;
+    struct api_key *k = key != NULL ? api_keys_find(keys, key) : NULL;
     if (k == NULL)
         return (struct api_key_check){API_KEY_UNKNOWN, NULL, 0};
     if (!k->limited)

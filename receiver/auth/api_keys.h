@@ -1,9 +1,10 @@
 /*
- * Who may ask, and how often (pure but for api_keys_load).
+ * The API keys and how often each may be used (pure but for api_keys_load).
  *
  * One key a line: name:sha256-hex[:requests-per-second[:burst]]. The hash is that of the key as it
- * stands in the header x-api-key. Without a rate a key has no limit; a rate of 0 shuts it out.
- * Without a burst it is the rate, rounded up. Empty lines and lines that begin with # are skipped.
+ * stands in the header x-api-key. Without a rate a key has no limit; with a rate of 0 every request
+ * is refused. Without a burst it is the rate, rounded up. Empty lines and lines that begin with #
+ * are skipped.
  */
 #ifndef RECEIVER_AUTH_API_KEYS_H
 #define RECEIVER_AUTH_API_KEYS_H
@@ -40,11 +41,12 @@ struct api_key_check {
 
 /*
  * Takes one request's worth from the key's bucket. `now_ms` is any clock that does not go back.
- * The time it takes does not tell how much of a hash was right.
+ * Every key is compared whole, so that the time it takes does not depend on how much of a hash
+ * matches.
  */
 struct api_key_check api_keys_check(struct api_keys *keys, const char *key, int64_t now_ms);
 
-/* Keys of the same name and hash go on with what their buckets hold. */
+/* Keys that have the same name and hash in `from` get what is left in their buckets there. */
 void api_keys_inherit(struct api_keys *keys, const struct api_keys *from);
 
 #endif

@@ -13,7 +13,7 @@
 
 struct admin;
 
-/* Both are called within the loop, while a request is answered. */
+/* Both are called on the loop's thread, for each request. */
 struct admin_source {
     /* True: 200. False: 503, with what is missing in `why`, a line each. */
     bool (*ready)(void *arg, struct buffer *why);

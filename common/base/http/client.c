@@ -49,7 +49,7 @@ struct http_client {
 /* --- one call: its easy handle ---------------------------------------------------------------- */
 
 /* libcurl calls it on a connection that stands, TLS included, before each sending of a request. */
-static int before_sending(void *arg, char *to_ip, char *from_ip, int to_port, int from_port) {
+static int call_before_sending(void *arg, char *to_ip, char *from_ip, int to_port, int from_port) {
     (void)to_ip;
     (void)from_ip;
     (void)to_port;
@@ -59,20 +59,20 @@ static int before_sending(void *arg, char *to_ip, char *from_ip, int to_port, in
     return CURL_PREREQFUNC_OK;
 }
 
-static size_t take_body(char *bytes, size_t size, size_t n, void *arg) {
+static size_t call_on_body(char *bytes, size_t size, size_t n, void *arg) {
     struct http_call *call = arg;
     buffer_add(&call->body, bytes, size * n);
     return call->body.failed ? 0 : size * n; /* 0 ends the transfer */
 }
 
 /* libcurl takes a connection that ends amid the headers for the end of an answer without a body. */
-static size_t take_header(char *line, size_t size, size_t n, void *arg) {
+static size_t call_on_header_line(char *line, size_t size, size_t n, void *arg) {
     struct http_call *call = arg;
     call->head_whole = line[0] == '\r' || line[0] == '\n';
     return size * n;
 }
 
-static bool set_fixed(CURL *easy) {
+static bool easy_set_fixed(CURL *easy) {
     static const struct {
         CURLoption option;
         long value;
@@ -92,19 +92,19 @@ static bool set_fixed(CURL *easy) {
            curl_easy_setopt(easy, CURLOPT_USERAGENT, "athena-query") == CURLE_OK;
 }
 
-static bool set_callbacks(struct http_call *call) {
+static bool call_set_callbacks(struct http_call *call) {
     CURL *easy = call->easy;
     return curl_easy_setopt(easy, CURLOPT_PRIVATE, call) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_sending) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, call_before_sending) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_PREREQDATA, call) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take_body) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, call_on_body) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_WRITEDATA, call) == CURLE_OK &&
-           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
+           curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, call_on_header_line) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_HEADERDATA, call) == CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, call->error) == CURLE_OK;
 }
 
-static bool set_method(CURL *easy, const struct http_request *r) {
+static bool easy_set_method(CURL *easy, const struct http_request *r) {
     if (strcmp(r->method, "GET") == 0)
         return curl_easy_setopt(easy, CURLOPT_HTTPGET, 1L) == CURLE_OK;
     return curl_easy_setopt(easy, CURLOPT_POST, 1L) == CURLE_OK &&
@@ -115,7 +115,7 @@ static bool set_method(CURL *easy, const struct http_request *r) {
                CURLE_OK;
 }
 
-static bool set_url(struct http_call *call, const char *url) {
+static bool call_set_url(struct http_call *call, const char *url) {
     char *scheme = NULL, *user = NULL;
     call->url = curl_url();
     bool ok = call->url != NULL &&
@@ -156,7 +156,7 @@ static bool add_header(struct http_call *call, const struct http_header *h) {
     return ok;
 }
 
-static bool set_headers(struct http_call *call, const struct http_request *r) {
+static bool call_set_headers(struct http_call *call, const struct http_request *r) {
     bool typed = false, ok = add_header_line(call, "Expect:");
     for (size_t i = 0; i < r->header_count; i++) {
         ok = ok && add_header(call, &r->headers[i]);
@@ -168,12 +168,12 @@ static bool set_headers(struct http_call *call, const struct http_request *r) {
 }
 
 /* In place of the system's: libcurl would look into the system's directory besides. */
-static bool set_ca(CURL *easy, const char *ca_file) {
+static bool easy_set_ca(CURL *easy, const char *ca_file) {
     return ca_file == NULL || (curl_easy_setopt(easy, CURLOPT_CAINFO, ca_file) == CURLE_OK &&
                                curl_easy_setopt(easy, CURLOPT_CAPATH, NULL) == CURLE_OK);
 }
 
-static bool set_limits(struct http_call *call, const struct http_request *r) {
+static bool call_set_limits(struct http_call *call, const struct http_request *r) {
     CURL *easy = call->easy;
     buffer_init(&call->body, r->answer_max);
     call->is_secret = r->is_secret || r->is_private;
@@ -181,14 +181,14 @@ static bool set_limits(struct http_call *call, const struct http_request *r) {
                CURLE_OK &&
            curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)r->timeout_ms) == CURLE_OK &&
            (!r->is_private || curl_easy_setopt(easy, CURLOPT_NOPROXY, "*") == CURLE_OK) &&
-           set_ca(easy, call->client->ca_file);
+           easy_set_ca(easy, call->client->ca_file);
 }
 
-static CURL *take_easy(struct http_client *c) {
+static CURL *client_take_easy(struct http_client *c) {
     return c->idle_count > 0 ? c->idle[--c->idle_count] : curl_easy_init();
 }
 
-static void give_back_easy(struct http_client *c, CURL *easy) {
+static void client_give_back_easy(struct http_client *c, CURL *easy) {
     if (easy == NULL)
         return;
     curl_easy_reset(easy);
@@ -199,8 +199,8 @@ static void give_back_easy(struct http_client *c, CURL *easy) {
 }
 
 /* The easy handle borrows the URL and the headers, so it goes first. */
-static void free_call(struct http_call *call) {
-    give_back_easy(call->client, call->easy);
+static void call_free(struct http_call *call) {
+    client_give_back_easy(call->client, call->easy);
     curl_url_cleanup(call->url);
     curl_slist_free_all(call->headers);
     if (call->is_secret && call->body.data != NULL)
@@ -219,7 +219,7 @@ const char *http_answer_header(const struct http_answer *answer, const char *nam
     return h->value;
 }
 
-static void read_answer(struct http_call *call, CURLcode code, struct http_answer *a) {
+static void call_read_answer(struct http_call *call, CURLcode code, struct http_answer *a) {
     *a = (struct http_answer){.handle = call->easy, .date = -1, .error = ""};
     long status = 0;
     curl_off_t microseconds = 0;
@@ -249,18 +249,18 @@ static void read_answer(struct http_call *call, CURLcode code, struct http_answe
         a->error = call->error[0] != '\0' ? call->error : curl_easy_strerror(code);
 }
 
-static void finish(struct http_call *call, CURLcode code) {
+static void call_finish(struct http_call *call, CURLcode code) {
     struct http_client *c = call->client;
     struct http_answer answer;
     curl_multi_remove_handle(c->multi, call->easy);
     DL_DELETE(c->calls, call);
     call->done = true;
-    read_answer(call, code, &answer);
+    call_read_answer(call, code, &answer);
     call->fn(call->arg, &answer);
-    free_call(call);
+    call_free(call);
 }
 
-static void finish_all(struct http_client *c) {
+static void client_finish_all(struct http_client *c) {
     CURLMsg *message;
     int left;
     while ((message = curl_multi_info_read(c->multi, &left)) != NULL) {
@@ -269,55 +269,55 @@ static void finish_all(struct http_client *c) {
         CURLcode code = message->data.result;
         char *call = NULL;
         curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-        finish((struct http_call *)(void *)call, code);
+        call_finish((struct http_call *)(void *)call, code);
     }
 }
 
 /* --- libcurl's multi handle on the loop ------------------------------------------------------- */
 
-static void act(struct http_client *c, curl_socket_t fd, int curl_events) {
+static void client_act(struct http_client *c, curl_socket_t fd, int curl_events) {
     int running;
     CURLMcode code = curl_multi_socket_action(c->multi, fd, curl_events, &running);
     if (code != CURLM_OK)
         log_error("libcurl failed error=%s", curl_multi_strerror(code));
-    finish_all(c);
+    client_finish_all(c);
 }
 
-static void on_timer(void *arg) {
-    act(arg, CURL_SOCKET_TIMEOUT, 0);
+static void client_on_timer(void *arg) {
+    client_act(arg, CURL_SOCKET_TIMEOUT, 0);
 }
 
-static void on_socket(void *arg, uint32_t events) {
+static void client_on_socket(void *arg, uint32_t events) {
     struct watched *w = arg;
     int curl_events = ((events & EPOLLIN) != 0 ? CURL_CSELECT_IN : 0) |
                       ((events & EPOLLOUT) != 0 ? CURL_CSELECT_OUT : 0) |
                       ((events & (EPOLLERR | EPOLLHUP)) != 0 ? CURL_CSELECT_ERR : 0);
-    act(w->client, w->fd, curl_events); /* `w` may be gone now */
+    client_act(w->client, w->fd, curl_events); /* `w` may be gone now */
 }
 
-static int want_timer(CURLM *multi, long timeout_ms, void *arg) {
+static int client_want_timer(CURLM *multi, long timeout_ms, void *arg) {
     (void)multi;
     struct http_client *c = arg;
     if (timeout_ms < 0)
         loop_timer_cancel(c->loop, &c->timer);
     else
-        loop_timer_set(c->loop, &c->timer, timeout_ms, on_timer, c);
+        loop_timer_set(c->loop, &c->timer, timeout_ms, client_on_timer, c);
     return 0;
 }
 
-static void stop_watching(struct http_client *c, struct watched *w) {
+static void client_unwatch(struct http_client *c, struct watched *w) {
     loop_unwatch(c->loop, w->fd);
     DL_DELETE(c->watched, w);
     free(w);
 }
 
-static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg) {
+static int client_want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *socket_arg) {
     (void)easy;
     struct http_client *c = arg;
     struct watched *w = socket_arg;
     if (what == CURL_POLL_REMOVE) {
         if (w != NULL)
-            stop_watching(c, w);
+            client_unwatch(c, w);
         return 0;
     }
     if (w == NULL) {
@@ -329,7 +329,7 @@ static int want_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *
     }
     uint32_t events =
         ((what & CURL_POLL_IN) != 0 ? EPOLLIN : 0u) | ((what & CURL_POLL_OUT) != 0 ? EPOLLOUT : 0u);
-    if (!loop_watch(c->loop, fd, events, on_socket, w))
+    if (!loop_watch(c->loop, fd, events, client_on_socket, w))
         log_error("cannot watch a connection: its call will time out fd=%d error=%m", (int)fd);
     return 0;
 }
@@ -347,9 +347,9 @@ struct http_client *http_client_open(struct loop *loop,
     c->idle = mem_resize(NULL, c->idle_max, sizeof(CURL *));
     c->multi = curl_multi_init();
     if (c->multi == NULL ||
-        curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, want_socket) != CURLM_OK ||
+        curl_multi_setopt(c->multi, CURLMOPT_SOCKETFUNCTION, client_want_socket) != CURLM_OK ||
         curl_multi_setopt(c->multi, CURLMOPT_SOCKETDATA, c) != CURLM_OK ||
-        curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, want_timer) != CURLM_OK ||
+        curl_multi_setopt(c->multi, CURLMOPT_TIMERFUNCTION, client_want_timer) != CURLM_OK ||
         curl_multi_setopt(c->multi, CURLMOPT_TIMERDATA, c) != CURLM_OK ||
         curl_multi_setopt(c->multi, CURLMOPT_MAXCONNECTS, (long)settings->connections_max) !=
             CURLM_OK) {
@@ -368,7 +368,7 @@ void http_client_close(struct http_client *c) {
         curl_easy_cleanup(c->idle[i]);
     curl_multi_cleanup(c->multi);
     while (c->watched != NULL)
-        stop_watching(c, c->watched);
+        client_unwatch(c, c->watched);
     loop_timer_cancel(c->loop, &c->timer);
     free(c->idle);
     free(c->ca_file);
@@ -382,12 +382,12 @@ struct http_call *http_start(struct http_client *c, const struct http_request *r
     call->client = c;
     call->fn = fn;
     call->arg = arg;
-    call->easy = take_easy(c);
-    if (call->easy == NULL || !set_fixed(call->easy) || !set_callbacks(call) ||
-        !set_limits(call, request) || !set_url(call, request->url) ||
-        !set_method(call->easy, request) || !set_headers(call, request) ||
+    call->easy = client_take_easy(c);
+    if (call->easy == NULL || !easy_set_fixed(call->easy) || !call_set_callbacks(call) ||
+        !call_set_limits(call, request) || !call_set_url(call, request->url) ||
+        !easy_set_method(call->easy, request) || !call_set_headers(call, request) ||
         curl_multi_add_handle(c->multi, call->easy) != CURLM_OK) {
-        free_call(call);
+        call_free(call);
         return NULL;
     }
     DL_APPEND(c->calls, call);
@@ -399,5 +399,5 @@ void http_cancel(struct http_call *call) {
         return; /* from within its own fn: it is ending anyhow */
     curl_multi_remove_handle(call->client->multi, call->easy);
     DL_DELETE(call->client->calls, call);
-    free_call(call);
+    call_free(call);
 }

@@ -4,7 +4,7 @@
  * HTTP/1.1 over http and https, no redirects, no cookies, answers bounded. Of the environment
  * libcurl takes the proxies (HTTPS_PROXY, NO_PROXY and ALL_PROXY in either case, http_proxy in
  * lower case only). It sends a request again by itself when a reused connection ends before the
- * first byte of an answer: whoever counts, counts request tokens.
+ * first byte of an answer: so count request tokens, not requests.
  *
  * All of it on the loop's thread.
  */

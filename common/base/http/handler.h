@@ -1,5 +1,5 @@
 /*
- * What a server of ours is for: whoever serves requests fills a struct http_handler.
+ * A request, and the callbacks of whoever serves requests (common/base/http/server.h).
  */
 #ifndef COMMON_BASE_HTTP_HANDLER_H
 #define COMMON_BASE_HTTP_HANDLER_H

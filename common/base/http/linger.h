@@ -1,8 +1,9 @@
 /*
- * Connections that were refused before all they sent was read.
+ * Connections that were refused before all that the client sent was read.
  *
- * Closing a socket with unread bytes in it sends a reset, which can wipe the answer out before the
- * client has read it. So the socket is read for a while, into nothing, until the client closes.
+ * The kernel resets a connection that is closed with unread bytes in it, and a reset can discard
+ * the response before the client has read it. So such a socket is read for two seconds at most, its
+ * bytes are dropped, and it is closed when the client closes (RFC 9112, 9.6).
  */
 #ifndef COMMON_BASE_HTTP_LINGER_H
 #define COMMON_BASE_HTTP_LINGER_H
@@ -13,7 +14,7 @@ struct http_linger;
 
 struct http_linger *http_linger_open(struct loop *loop);
 void http_linger_close(struct http_linger *l); /* with all that still linger */
-/* Keeps a duplicate of `fd`; that itself stays the caller's to close. Writing has ended. */
+/* Nothing more is written to `fd`. It is duplicated and stays the caller's to close. */
 void http_linger_add(struct http_linger *l, int fd);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * TLS of the receiver's front door: files, and the few looks into a session that libmicrohttpd
- * leaves to its user. Sessions are of type gnutls_session_t.
+ * TLS of a server: its files, and what libmicrohttpd leaves to its user of a session. A session is
+ * a gnutls_session_t.
  */
 #ifndef COMMON_BASE_HTTP_TLS_H
 #define COMMON_BASE_HTTP_TLS_H
@@ -23,7 +23,7 @@ bool http_tls_load(const char *cert_file, const char *key_file, const char *ca_f
                    struct http_tls *out, struct buffer *faults);
 void http_tls_free(struct http_tls *tls);
 
-/* The client of this session showed a certificate that the client CA vouches for today. */
+/* The client of this session showed a certificate of the client CA that is valid now. */
 bool http_tls_client_trusted(void *session);
 /* Sends what fits without waiting; nothing before the handshake is done. */
 void http_tls_send(void *session, const char *bytes, size_t n);
