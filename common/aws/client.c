@@ -14,7 +14,7 @@
 
 enum {
     CONNECT_TIMEOUT_MS = 5000,
-    TEXT_MAX = 1024 /* of a code, a message, a reason */
+    UNSENT_MAX = 1024 /* bytes of the reason why a call could not be sent */
 };
 
 /*
@@ -57,29 +57,35 @@ struct aws_call {
     bool no_credentials;
     unsigned credentials; /* the serial of what it was signed with */
     bool done;            /* fn is being called */
-    char unsent[TEXT_MAX];
+    char unsent[UNSENT_MAX];
     struct aws_call *prev, *next;
 };
 
 /* --- the answer ------------------------------------------------------------------------------- */
 
-static void aws_call_finish(struct aws_call *call, const struct aws_answer *answer) {
+static void aws_call_finish(struct aws_call *call, const struct http_answer *http,
+                            const struct aws_error *error) {
+    const struct aws_answer answer = {
+        .http = *http,
+        .code = error->code,
+        .message = error->message,
+        .reason = error->reason,
+        .athena_code = error->athena_code,
+        .no_credentials = call->no_credentials,
+        .credentials = call->credentials,
+    };
     DL_DELETE(call->client->calls, call);
     call->done = true;
-    call->fn(call->arg, answer);
+    call->fn(call->arg, &answer);
     free(call);
 }
 
 static void aws_call_report_unsent(void *arg) {
     struct aws_call *call = arg;
-    struct aws_answer answer = {
-        .http = {.result = HTTP_UNSENT, .body = "", .date = -1, .error = call->unsent},
-        .code = "",
-        .message = "",
-        .reason = "",
-        .no_credentials = call->no_credentials,
-    };
-    aws_call_finish(call, &answer);
+    static const struct aws_error none;
+    const struct http_answer http = {
+        .result = HTTP_UNSENT, .body = "", .date = -1, .error = call->unsent};
+    aws_call_finish(call, &http, &none);
 }
 
 /* Without AccessDeniedException, which may be about what was asked for. */
@@ -102,23 +108,18 @@ static bool learn_time(const struct aws_call *call, const struct http_answer *ht
 
 static void aws_call_on_answer(void *arg, const struct http_answer *http) {
     struct aws_call *call = arg;
-    char code[TEXT_MAX] = "", message[TEXT_MAX] = "", reason[TEXT_MAX] = "";
+    struct aws_error error = {0};
     if (http->result == HTTP_ANSWERED && http->status / 100 != 2) {
-        aws_error_read(http->body, http->body_len, code, message, reason, TEXT_MAX);
+        aws_error_read(http->body, http->body_len, &error);
         const char *type = http_answer_header(http, "x-amzn-errortype");
-        if (code[0] == '\0' && type != NULL)
-            aws_error_code(type, code, sizeof code);
-        if (learn_time(call, http, code))
+        if (error.code[0] == '\0' && type != NULL)
+            aws_error_code(type, error.code, sizeof error.code);
+        if (learn_time(call, http, error.code))
             call->credentials = 0;
-        else if (is_credentials_refusal(code))
+        else if (is_credentials_refusal(error.code))
             credentials_refused_serial(call->client->credentials, call->credentials);
     }
-    struct aws_answer answer = {.http = *http,
-                                .code = code,
-                                .message = message,
-                                .reason = reason,
-                                .credentials = call->credentials};
-    aws_call_finish(call, &answer);
+    aws_call_finish(call, http, &error);
 }
 
 /* --- the request ------------------------------------------------------------------------------ */

@@ -42,10 +42,11 @@ void aws_client_close(struct aws_client *c);
 /* What became of a call. Strings are valid during the callback and never NULL. */
 struct aws_answer {
     struct http_answer http;
-    const char *code;    /* of an error, see aws_error_code(); "": none */
-    const char *message; /* of an error; "": none */
-    const char *reason;  /* `Reason` of an error; "": none */
-    bool no_credentials; /* HTTP_UNSENT because there were none; http.error says why */
+    const char *code;        /* of an error, see aws_error_code(); "": none */
+    const char *message;     /* of an error; "": none */
+    const char *reason;      /* `Reason` of an error; "": none */
+    const char *athena_code; /* `AthenaErrorCode` of an error; "": none */
+    bool no_credentials;     /* HTTP_UNSENT because there were none; http.error says why */
     /*
      * credentials_serial() of what the call was signed with. 0: it was not signed, or it was
      * refused for the clock alone, which has been set right since.

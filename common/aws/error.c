@@ -6,8 +6,7 @@
 #include "common/base/json.h"
 
 struct error_reading {
-    char *code, *message, *reason;
-    size_t size;
+    struct aws_error *out;
     bool small_message; /* `message`, which takes precedence over `Message`, was there */
 };
 
@@ -34,24 +33,48 @@ static bool is_key(const char *key, size_t len, const char *name) {
     return strlen(name) == len && memcmp(key, name, len) == 0;
 }
 
+static void keep_member(struct error_reading *r, const char *key, size_t key_len, const char *text,
+                        size_t n) {
+    struct aws_error *e = r->out;
+    if (is_key(key, key_len, "__type")) {
+        aws_error_code(text, e->code, sizeof e->code);
+    } else if (is_key(key, key_len, "message")) {
+        copy_text(e->message, sizeof e->message, text, n);
+        r->small_message = true;
+    } else if (is_key(key, key_len, "Message") && !r->small_message) {
+        copy_text(e->message, sizeof e->message, text, n);
+    } else if (is_key(key, key_len, "Reason")) {
+        copy_text(e->reason, sizeof e->reason, text, n);
+    } else if (is_key(key, key_len, "AthenaErrorCode")) {
+        copy_text(e->athena_code, sizeof e->athena_code, text, n);
+    }
+}
+
 static bool error_read_member(void *arg, const char *key, size_t key_len, struct json_value value) {
-    struct error_reading *r = arg;
     if (value.type != JSON_STRING)
         return true;
     size_t n;
     char *text = json_decode_string(value, &n);
-    if (is_key(key, key_len, "__type")) {
-        aws_error_code(text, r->code, r->size);
-    } else if (is_key(key, key_len, "message")) {
-        copy_text(r->message, r->size, text, n);
-        r->small_message = true;
-    } else if (is_key(key, key_len, "Message") && !r->small_message) {
-        copy_text(r->message, r->size, text, n);
-    } else if (is_key(key, key_len, "Reason")) {
-        copy_text(r->reason, r->size, text, n);
-    }
+    keep_member(arg, key, key_len, text, n);
     free(text);
     return true;
+}
+
+static bool is_letter(char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
+/* <Name/>, and nothing but blanks behind it. */
+static void read_empty_element(const char *body, size_t n, struct aws_error *out) {
+    size_t end = 1;
+    while (end < n && is_letter(body[end]))
+        end++;
+    if (end == 1 || n - end < 2 || body[0] != '<' || memcmp(body + end, "/>", 2) != 0)
+        return;
+    for (size_t i = end + 2; i < n; i++)
+        if (strchr(" \t\r\n", body[i]) == NULL)
+            return;
+    copy_text(out->code, sizeof out->code, body + 1, end - 1);
 }
 
 /* The sentences behind the first one quote what was signed, the session token included. */
@@ -61,14 +84,13 @@ static void hide_canonical_request(const char *code, char *message) {
         message[strcspn(message, ".\n")] = '\0';
 }
 
-void aws_error_read(const char *body, size_t n, char *code, char *message, char *reason,
-                    size_t size) {
-    struct error_reading r = {code, message, reason, size, false};
+void aws_error_read(const char *body, size_t n, struct aws_error *out) {
+    struct error_reading r = {.out = out};
     char detail[128];
-    code[0] = message[0] = reason[0] = '\0';
-    /* Of a body that is no JSON nothing is known; the reason does not matter. */
-    (void)json_read_object(body, n, JSON_DEPTH_MAX, error_read_member, &r, detail, sizeof detail);
-    hide_canonical_request(code, message);
+    *out = (struct aws_error){0};
+    if (!json_read_object(body, n, JSON_DEPTH_MAX, error_read_member, &r, detail, sizeof detail))
+        read_empty_element(body, n, out);
+    hide_canonical_request(out->code, out->message);
 }
 
 bool aws_error_is_passing(const char *code) {

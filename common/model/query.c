@@ -304,7 +304,23 @@ static uint8_t *put_text(uint8_t *to, const char *s, size_t n) {
 }
 
 void query_sha256(const struct query *q, uint8_t out[32]) {
-    sha256(q->text, q->text_len, out);
+    if (q->parameter_count == 0) {
+        sha256(q->text, q->text_len, out);
+        return;
+    }
+    size_t total = q->text_len;
+    for (size_t i = 0; i < q->parameter_count; i++)
+        total += 1 + strlen(q->parameters[i]);
+    char *bytes = mem_alloc(total), *end = bytes + q->text_len;
+    memcpy(bytes, q->text, q->text_len);
+    for (size_t i = 0; i < q->parameter_count; i++) {
+        size_t n = strlen(q->parameters[i]);
+        *end++ = '\0';
+        memcpy(end, q->parameters[i], n);
+        end += n;
+    }
+    sha256(bytes, total, out);
+    free(bytes);
 }
 
 void query_token(const char *stage, const char *user_id, const char *query_id, char out[65]) {

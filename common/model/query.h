@@ -65,7 +65,12 @@ bool query_chose_resources(const struct query *q);
  * OpenSSL has no SHA-256: without it there is no token, and a wrong one would start a query twice.
  */
 
-/* SHA-256 of the text, by which two queries under one pair of ids are distinguished. */
+/*
+ * What distinguishes two queries under one pair of ids, of which Athena compares only the text:
+ * SHA-256 of the text and, where there are executionParameters, of a NUL and the bytes of each
+ * behind it. No NUL is in a text or a parameter, so no two queries are hashed as the same bytes.
+ * The status topic holds it, so it must never change.
+ */
 void query_sha256(const struct query *q, uint8_t out[32]);
 
 /*

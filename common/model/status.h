@@ -45,7 +45,7 @@ struct status {
     int64_t attempt;          /* how often it was throttled */
     int64_t updated_at_ms;    /* UTC since the epoch */
     bool has_sha256;
-    uint8_t sha256[32]; /* of the query's text */
+    uint8_t sha256[32]; /* query_sha256() */
 };
 
 /* `userId/queryId`, each percent-encoded. At most 769 bytes; `out` of STATUS_KEY_MAX. */

@@ -26,7 +26,7 @@ struct outcome {
     enum http_result result;
     int status;
     bool no_credentials;
-    char code[64], message[64], reason[64], error[128], body[64];
+    char code[64], message[64], reason[64], athena_code[64], error[128], body[64];
 };
 
 struct fixture {
@@ -46,6 +46,7 @@ static void on_answer(void *arg, const struct aws_answer *a) {
     snprintf(t->code, sizeof t->code, "%s", a->code);
     snprintf(t->message, sizeof t->message, "%s", a->message);
     snprintf(t->reason, sizeof t->reason, "%s", a->reason);
+    snprintf(t->athena_code, sizeof t->athena_code, "%s", a->athena_code);
     snprintf(t->error, sizeof t->error, "%s", a->http.error);
     snprintf(t->body, sizeof t->body, "%s", a->http.body);
 }
@@ -246,11 +247,12 @@ static void test_answers(void **state) {
         struct stub_reply reply;
         enum http_result result;
         int status;
-        const char *code, *message, *reason;
+        const char *code, *message, *reason, *athena_code;
     } cases[] = {
         {{.status = 200, .body = "{\"__type\":\"Column\",\"message\":\"a result\"}"},
          HTTP_ANSWERED,
          200,
+         "",
          "",
          "",
          ""},
@@ -260,11 +262,13 @@ static void test_answers(void **state) {
          400,
          "TooManyRequestsException",
          "m",
-         "r"},
+         "r",
+         ""},
         {{.status = 400, .headers = "x-amzn-ErrorType: ThrottlingException:http://x/\r\n"},
          HTTP_ANSWERED,
          400,
          "ThrottlingException",
+         "",
          "",
          ""},
         {{.status = 400,
@@ -274,9 +278,18 @@ static void test_answers(void **state) {
          400,
          "InvalidRequestException",
          "",
+         "",
          ""},
-        {{.status = 503, .body = "<html>"}, HTTP_ANSWERED, 503, "", "", ""},
-        {{.what = STUB_CUT}, HTTP_LOST, 0, "", "", ""},
+        {{.status = 400,
+          .body = "{\"__type\":\"InvalidRequestException\",\"AthenaErrorCode\":\"INVALID_INPUT\"}"},
+         HTTP_ANSWERED,
+         400,
+         "InvalidRequestException",
+         "",
+         "",
+         "INVALID_INPUT"},
+        {{.status = 503, .body = "<html>"}, HTTP_ANSWERED, 503, "", "", "", ""},
+        {{.what = STUB_CUT}, HTTP_LOST, 0, "", "", "", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
@@ -288,6 +301,7 @@ static void test_answers(void **state) {
         assert_string_equal(outcome.code, cases[i].code);
         assert_string_equal(outcome.message, cases[i].message);
         assert_string_equal(outcome.reason, cases[i].reason);
+        assert_string_equal(outcome.athena_code, cases[i].athena_code);
         assert_false(outcome.no_credentials);
         tear_down(&f);
     }

@@ -7,9 +7,11 @@
 #include <cmocka.h>
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/aws/error.h"
+#include "common/base/memory.h"
 
 static void test_bodies(void **state) {
     (void)state;
@@ -54,12 +56,64 @@ static void test_bodies(void **state) {
         {"{\"__type\":\"A\",\"__type\":\"B\"}", "", "", ""},
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char code[64] = "old", message[64] = "old", reason[64] = "old";
-        aws_error_read(cases[i].body, strlen(cases[i].body), code, message, reason, sizeof code);
-        if (strcmp(code, cases[i].code) != 0 || strcmp(message, cases[i].message) != 0 ||
-            strcmp(reason, cases[i].reason) != 0)
-            fail_msg("%s: code \"%s\" message \"%s\" reason \"%s\"", cases[i].body, code, message,
-                     reason);
+        struct aws_error e;
+        memset(&e, 'x', sizeof e);
+        aws_error_read(cases[i].body, strlen(cases[i].body), &e);
+        if (strcmp(e.code, cases[i].code) != 0 || strcmp(e.message, cases[i].message) != 0 ||
+            strcmp(e.reason, cases[i].reason) != 0 || e.athena_code[0] != '\0')
+            fail_msg("%s: code \"%s\" message \"%s\" reason \"%s\" athena_code \"%s\"",
+                     cases[i].body, e.code, e.message, e.reason, e.athena_code);
+    }
+}
+
+static void test_athena_code(void **state) {
+    (void)state;
+    static const struct {
+        const char *body, *athena_code;
+    } cases[] = {
+        {"{\"__type\":\"InvalidRequestException\",\"AthenaErrorCode\":\"MALFORMED_QUERY\","
+         "\"ErrorCode\":\"INVALID_INPUT\",\"Message\":\"m\"}",
+         "MALFORMED_QUERY"},
+        {"{\"__type\":\"InvalidRequestException\",\"ErrorCode\":\"INVALID_INPUT\"}", ""},
+        {"{\"__type\":\"InvalidRequestException\",\"athenaErrorCode\":\"INVALID_INPUT\"}", ""},
+        {"{\"__type\":\"InvalidRequestException\",\"AthenaErrorCode\":7}", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct aws_error e;
+        aws_error_read(cases[i].body, strlen(cases[i].body), &e);
+        assert_string_equal(e.code, "InvalidRequestException");
+        assert_string_equal(e.athena_code, cases[i].athena_code);
+    }
+}
+
+/* How the JSON services answer a Content-Type that is not theirs. */
+static void test_an_empty_element_is_a_code(void **state) {
+    (void)state;
+    static const struct {
+        const char *body, *code;
+    } cases[] = {
+        {"<UnknownOperationException/>", "UnknownOperationException"},
+        {"<UnknownOperationException/>\r\n", "UnknownOperationException"},
+        {"<A/>", "A"},
+        {"<A/", ""},
+        {"<A", ""},
+        {"<", ""},
+        {"</>", ""},
+        {"<A/><B/>", ""},
+        {"<A></A>", ""},
+        {"<A b=\"c\"/>", ""},
+        {"(A/>", ""},
+        {"<html><body><b>Http/1.1 Service Unavailable</b></body> </html>", ""},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct aws_error e;
+        size_t n = strlen(cases[i].body);
+        char *exact = mem_alloc(n); /* without a NUL, so that a read behind the end is seen */
+        memcpy(exact, cases[i].body, n);
+        aws_error_read(exact, n, &e);
+        free(exact);
+        assert_string_equal(e.code, cases[i].code);
+        assert_string_equal(e.message, "");
     }
 }
 
@@ -67,15 +121,15 @@ static void test_bodies(void **state) {
 static void test_length(void **state) {
     (void)state;
     static const char body[] = "{\"__type\":\"A\"}{\"__type\":\"B\"}";
-    char code[8], message[8], reason[8];
-    aws_error_read(body, 14, code, message, reason, sizeof code);
-    assert_string_equal(code, "A");
+    struct aws_error e;
+    aws_error_read(body, 14, &e);
+    assert_string_equal(e.code, "A");
 }
 
 static void test_long_texts_are_cut_between_characters(void **state) {
     (void)state;
     static const struct {
-        const char *text, *cut;
+        const char *text, *cut; /* behind AWS_ERROR_TEXT_MAX - 8 other characters */
     } cases[] = {
         {"abcdefg", "abcdefg"},
         {"abcdefgh", "abcdefg"},
@@ -83,11 +137,15 @@ static void test_long_texts_are_cut_between_characters(void **state) {
         {"abcde\xc3\xa9", "abcde\xc3\xa9"},
         {"\xf0\x9f\x98\x80\xf0\x9f\x98\x80", "\xf0\x9f\x98\x80"},
     };
+    char filler[AWS_ERROR_TEXT_MAX - 8 + 1];
+    memset(filler, '#', sizeof filler - 1);
+    filler[sizeof filler - 1] = '\0';
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        char body[64], code[8], message[8], reason[8];
-        snprintf(body, sizeof body, "{\"message\":\"%s\"}", cases[i].text);
-        aws_error_read(body, strlen(body), code, message, reason, sizeof message);
-        assert_string_equal(message, cases[i].cut);
+        char body[2 * AWS_ERROR_TEXT_MAX];
+        struct aws_error e;
+        snprintf(body, sizeof body, "{\"message\":\"%s%s\"}", filler, cases[i].text);
+        aws_error_read(body, strlen(body), &e);
+        assert_string_equal(e.message + sizeof filler - 1, cases[i].cut);
     }
     char code[1];
     aws_error_code("ThrottlingException", code, sizeof code);
@@ -137,6 +195,8 @@ int main(void) {
     static const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_passing),
         cmocka_unit_test(test_bodies),
+        cmocka_unit_test(test_athena_code),
+        cmocka_unit_test(test_an_empty_element_is_a_code),
         cmocka_unit_test(test_length),
         cmocka_unit_test(test_long_texts_are_cut_between_characters),
     };

@@ -7,13 +7,44 @@
 
 #include <cmocka.h>
 
+#include "common/base/hex.h"
+
+/* Computed with another program: the text, and a NUL and the bytes of each parameter behind it. */
 static void test_sha256(void **state) {
     (void)state;
-    static const uint8_t wanted[] = {0xe0, 0x04, 0xeb, 0xd5, 0xb5, 0x53, 0x2a, 0x4b};
-    struct query q = {.text = "SELECT 1", .text_len = 8};
-    uint8_t digest[32];
-    query_sha256(&q, digest);
-    assert_memory_equal(digest, wanted, sizeof wanted);
+    static const struct {
+        const char *text, *parameters[2];
+        size_t count;
+        const char *hex;
+    } cases[] = {
+        {"SELECT 1", {NULL}, 0, "e004ebd5b5532a4b85984a62f8ad48a81aa3460c1ca07701f386135d72cdecf5"},
+        {"SELECT ?", {"1"}, 1, "ee9dd360aaa45d1319ffcf4c4807902c07997207da5a0df5dd2e6c5cc1206050"},
+        {"SELECT ?", {"2"}, 1, "9f6fd59b894356a0e430e590783065d0ba78a66a5f7303aa01e955e3dfb64a1b"},
+        {"SELECT ?",
+         {"1", "2"},
+         2,
+         "4b11f4b98470071d30d463de6a7dc82d0cec929e92acb2a25da7fd0e1d57d3b3"},
+        {"SELECT ?", {"12"}, 1, "676488710c8a42f7d709382280b2330133f07466d1f3abdd851d6ae492e565cd"},
+        {"SELECT ?",
+         {"2", "1"},
+         2,
+         "af2a40b04dcde7703d20a88416314dbc7726a2b831796c085a76805b855b1614"},
+        {"SELECT ?",
+         {"\xc3\xa9"},
+         1,
+         "f2476ed91e6aa658b9013434d73dfa3a6bec7338d3bea2183fe1e0704438eec6"},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct query q = {.text = (char *)cases[i].text,
+                          .text_len = strlen(cases[i].text),
+                          .parameters = (char **)cases[i].parameters,
+                          .parameter_count = cases[i].count};
+        uint8_t digest[32];
+        char hex[65];
+        query_sha256(&q, digest);
+        hex_write(digest, sizeof digest, hex);
+        assert_string_equal(hex, cases[i].hex);
+    }
 }
 
 /*
