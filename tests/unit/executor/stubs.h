@@ -71,6 +71,7 @@ static inline void stub_aws_answer(struct aws_call *call, int status, const char
         .code = code,
         .message = "",
         .reason = "",
+        .athena_code = "",
     };
     assert_true(call->open);
     call->open = false;
