@@ -12,6 +12,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/must_check.h"
+
 struct buffer {
     char *data; /* owned */
     size_t len; /* bytes, without the NUL */
@@ -30,6 +32,7 @@ void buffer_printf(struct buffer *b, const char *fmt, ...) __attribute__((format
 void buffer_json_string(struct buffer *b, const char *s, size_t n);    /* quoted and escaped */
 void buffer_percent_encode(struct buffer *b, const char *s, size_t n); /* all but A-Za-z0-9-._~ */
 const char *buffer_text(const struct buffer *b);                       /* never NULL */
-char *buffer_take(struct buffer *b); /* the caller frees; the buffer is empty afterwards */
+MUST_CHECK char *
+buffer_take(struct buffer *b); /* the caller frees; the buffer is empty afterwards */
 
 #endif

@@ -8,16 +8,18 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/must_check.h"
+
 int hex_digit(char c); /* 0 to 15, of either case; -1: it is none */
 /* 2 * n lower-case digits and a NUL. */
 void hex_write(const uint8_t *bytes, size_t n, char *out);
 /* `text` must be 2 * n digits and no more. Else false, and `out` is not sound. */
-bool hex_read(const char *text, size_t text_len, uint8_t *out, size_t n);
+MUST_CHECK bool hex_read(const char *text, size_t text_len, uint8_t *out, size_t n);
 
 /*
  * Percent-decodes `n` bytes into `out`, and ends them with a NUL. The length, or -1: an escape is
  * broken, a NUL is among them, or there are more than `max`, for which with the NUL `out` has room.
  */
-int hex_percent_decode(const char *s, size_t n, char *out, size_t max);
+MUST_CHECK int hex_percent_decode(const char *s, size_t n, char *out, size_t max);
 
 #endif

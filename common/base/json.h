@@ -14,6 +14,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "common/base/must_check.h"
+
 enum {
     JSON_DEPTH_MAX = 64
 };
@@ -52,12 +54,12 @@ typedef bool json_element_fn(void *arg, struct json_value value);
  * Members are told only once the whole text is known to be sound. `depth_max` counts the outer
  * object and is JSON_DEPTH_MAX at most.
  */
-bool json_read_object(const char *bytes, size_t n, int depth_max, json_member_fn *fn, void *arg,
-                      char *detail, size_t detail_size);
+MUST_CHECK bool json_read_object(const char *bytes, size_t n, int depth_max, json_member_fn *fn,
+                                 void *arg, char *detail, size_t detail_size);
 /* The elements of a JSON_ARRAY that json_read_object() has told; false when `fn` ended it. */
-bool json_read_array(struct json_value array, json_element_fn *fn, void *arg);
+MUST_CHECK bool json_read_array(struct json_value array, json_element_fn *fn, void *arg);
 
 /* The text of a JSON_STRING, decoded to UTF-8 with a NUL behind it. The caller frees. */
-char *json_decode_string(struct json_value string, size_t *len);
+MUST_CHECK char *json_decode_string(struct json_value string, size_t *len);
 
 #endif

@@ -12,6 +12,8 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
+#include "common/base/must_check.h"
+
 struct loop;
 
 typedef void loop_fd_fn(void *arg, uint32_t epoll_events);
@@ -35,7 +37,7 @@ struct loop_task {
     bool due;
 };
 
-struct loop *loop_open(void); /* NULL: errno says why */
+MUST_CHECK struct loop *loop_open(void); /* NULL: errno says why */
 void loop_close(struct loop *loop);
 
 /* Monotonic milliseconds, read once a turn; loop_wall() is UTC since the epoch. */
@@ -43,7 +45,8 @@ int64_t loop_now(const struct loop *loop);
 int64_t loop_wall(void);
 
 /* The descriptor stays the caller's. An fd is watched once; a second call changes its events. */
-bool loop_watch(struct loop *loop, int fd, uint32_t epoll_events, loop_fd_fn *fn, void *arg);
+MUST_CHECK bool loop_watch(struct loop *loop, int fd, uint32_t epoll_events, loop_fd_fn *fn,
+                           void *arg);
 void loop_unwatch(struct loop *loop, int fd);
 
 /* Sets or moves a timer; it fires once, `delay_ms` from now. */
@@ -64,14 +67,14 @@ void loop_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
 void loop_not_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
 
 /* Waits once and serves what came. Returns false when epoll itself failed (errno). */
-bool loop_run_once(struct loop *loop);
+MUST_CHECK bool loop_run_once(struct loop *loop);
 
 /*
  * Signals: the first SIGTERM or SIGINT makes loop_stopping() true and wakes the loop, a second one
  * ends the process at once with 111, even while the loop is stuck in a library. SIGHUP makes
  * loop_hangup() true once. SIGPIPE is ignored. Call before any library starts a thread.
  */
-bool loop_catch_signals(struct loop *loop);
+MUST_CHECK bool loop_catch_signals(struct loop *loop);
 bool loop_stopping(void);
 bool loop_hangup(void);
 

@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "common/base/buffer.h"
+#include "common/base/must_check.h"
 
 enum option_type {
     OPTION_STRING,  /* const char *, NULL where neither set nor with a default */
@@ -94,11 +95,11 @@ enum options_result {
  * up the log. Strings in it are borrowed from `environ` and `argv`, which must stay. After
  * OPTIONS_RUN the caller ends with options_free(); otherwise nothing is left to be freed.
  */
-enum options_result options_read(const struct program *program, int argc, char **argv,
-                                 void *config);
+MUST_CHECK enum options_result options_read(const struct program *program, int argc, char **argv,
+                                            void *config);
 void options_free(const struct program *program, void *config);
 
 /* "host:port" → its parts; host without brackets. False where it is not one. */
-bool options_address(const char *text, char *host, size_t host_size, uint16_t *port);
+MUST_CHECK bool options_address(const char *text, char *host, size_t host_size, uint16_t *port);
 
 #endif

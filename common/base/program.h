@@ -5,6 +5,7 @@
 #define COMMON_BASE_PROGRAM_H
 
 #include "common/base/loop.h"
+#include "common/base/must_check.h"
 #include "common/base/options.h"
 
 /* With which every program ends. */
@@ -21,13 +22,13 @@ typedef int program_fn(void *config);
  * Reads the options into `config`, which the caller has zeroed, calls `work` where they are sound,
  * and frees them. Returns the exit status.
  */
-int program_main(const struct program *program, int argc, char **argv, void *config,
-                 program_fn *work);
+MUST_CHECK int program_main(const struct program *program, int argc, char **argv, void *config,
+                            program_fn *work);
 
 /*
  * The loop of a program, which SIGTERM and SIGINT stop. To be opened before any library starts a
  * thread. NULL: it is logged why.
  */
-struct loop *program_loop(void);
+MUST_CHECK struct loop *program_loop(void);
 
 #endif

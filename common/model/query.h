@@ -21,6 +21,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "common/base/must_check.h"
+
 enum {
     QUERY_TEXT_MAX = 262144,
     QUERY_ID_MAX = 128,
@@ -53,7 +55,8 @@ struct query {
  * still be reported under its ids. Both are NULL where the JSON has a fault. query_id is NULL, too,
  * where userId has one, because with another userId the queryId would name somebody else's query.
  */
-bool query_read(const void *bytes, size_t n, struct query *out, char *detail, size_t detail_size);
+MUST_CHECK bool query_read(const void *bytes, size_t n, struct query *out, char *detail,
+                           size_t detail_size);
 /* Leaves `q` zeroed, and takes it so. */
 void query_free(struct query *q);
 

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "common/base/buffer.h"
+#include "common/base/must_check.h"
 #include "common/model/query.h"
 
 enum status_state { /* ordered: see status_may_follow() */
@@ -54,8 +55,8 @@ enum {
 };
 void status_key(const char *user_id, const char *query_id, char out[STATUS_KEY_MAX]);
 /* Reads a record's key. False for a key that status_key() does not write. */
-bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
-                     char query_id[QUERY_ID_MAX + 1]);
+MUST_CHECK bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
+                                char query_id[QUERY_ID_MAX + 1]);
 
 /*
  * Appends the JSON of the look-up to `out`: queryId, userId, state, queryExecutionId,
@@ -69,7 +70,7 @@ void status_write(const struct status *s, bool with_sha256, struct buffer *out);
  * STATUS_VALUE_MAX, queryId, state or updatedAt missing, a member of a wrong type or beyond its
  * maximum. Unknown members are skipped. The caller frees `out`; on failure it is zeroed.
  */
-bool status_read(const void *value, size_t n, struct status *out);
+MUST_CHECK bool status_read(const void *value, size_t n, struct status *out);
 void status_free(struct status *s); /* leaves it zeroed, and takes it so */
 
 /* Whether both have the same sha256, or neither has one. */

@@ -10,6 +10,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/loop.h"
+#include "common/base/must_check.h"
 
 struct admin;
 
@@ -28,8 +29,9 @@ struct admin_source {
  * is copied. NULL on failure, with the reason in `error`. /healthz is 200 for as long as the loop
  * runs. GET and HEAD only.
  */
-struct admin *admin_open(struct loop *loop, const char *listen, const struct admin_source *source,
-                         char *error, size_t error_size);
+MUST_CHECK struct admin *admin_open(struct loop *loop, const char *listen,
+                                    const struct admin_source *source, char *error,
+                                    size_t error_size);
 const char *admin_address(const struct admin *a); /* HOST:PORT as bound; borrowed */
 void admin_close(struct admin *a);                /* takes NULL; breaks off what is under way */
 

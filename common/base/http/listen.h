@@ -6,6 +6,8 @@
 
 #include <stddef.h>
 
+#include "common/base/must_check.h"
+
 enum {
     LISTEN_ADDRESS_MAX = 64 /* of a bound address, with its NUL */
 };
@@ -16,7 +18,7 @@ enum {
  * numeric address, with the port that the kernel chose where `address` has port 0. A host name is
  * resolved, which may block: call it at start only.
  */
-int http_listen(const char *address, char *bound, size_t bound_size, char *error,
-                size_t error_size);
+MUST_CHECK int http_listen(const char *address, char *bound, size_t bound_size, char *error,
+                           size_t error_size);
 
 #endif

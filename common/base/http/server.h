@@ -16,6 +16,7 @@
 #include "common/base/http/handler.h"
 #include "common/base/http/tls.h"
 #include "common/base/loop.h"
+#include "common/base/must_check.h"
 
 struct http_server;
 
@@ -28,8 +29,9 @@ struct http_server_settings {
 };
 
 /* `handler` is copied. NULL: libmicrohttpd cannot be started. */
-struct http_server *http_server_open(struct loop *loop, const struct http_server_settings *settings,
-                                     const struct http_handler *handler);
+MUST_CHECK struct http_server *http_server_open(struct loop *loop,
+                                                const struct http_server_settings *settings,
+                                                const struct http_handler *handler);
 
 /* Stops accepting. Connections end with their next response, idle ones at once. */
 void http_server_quiesce(struct http_server *s);

@@ -9,6 +9,7 @@
 #include <stddef.h>
 
 #include "common/base/buffer.h"
+#include "common/base/must_check.h"
 
 /* PEM, owned; client_ca NULL: clients are not asked for a certificate. */
 struct http_tls {
@@ -19,8 +20,8 @@ struct http_tls {
  * The variables' values: cert_file and key_file go together, ca_file needs both. Faults go to
  * `faults`, a line each, beginning with the variable's name. False: there was one.
  */
-bool http_tls_load(const char *cert_file, const char *key_file, const char *ca_file,
-                   struct http_tls *out, struct buffer *faults);
+MUST_CHECK bool http_tls_load(const char *cert_file, const char *key_file, const char *ca_file,
+                              struct http_tls *out, struct buffer *faults);
 void http_tls_free(struct http_tls *tls);
 
 /* The client of this session showed a certificate of the client CA that is valid now. */

@@ -446,7 +446,7 @@ static void test_close_before_a_repetition(void **state) {
     while (f.stub.request_count == 0)
         assert_true(loop_run_once(f.loop));
     for (int i = 0; i < 3; i++)
-        loop_run_once(f.loop);
+        assert_true(loop_run_once(f.loop));
     assert_true(cloudwatch_busy(f.cloudwatch));
     tear_down(&f);
 }

@@ -98,7 +98,8 @@ static inline void stub_write(struct stub_connection *c) {
     while (c->written < c->out.len) {
         ssize_t n = send(c->fd, c->out.data + c->written, c->out.len - c->written, MSG_NOSIGNAL);
         if (n < 0 && errno == EAGAIN) {
-            loop_watch(c->stub->loop, c->fd, EPOLLIN | EPOLLOUT, stub_on_connection, c);
+            assert_true(
+                loop_watch(c->stub->loop, c->fd, EPOLLIN | EPOLLOUT, stub_on_connection, c));
             return;
         }
         if (n < 0) {
@@ -107,7 +108,7 @@ static inline void stub_write(struct stub_connection *c) {
         }
         c->written += (size_t)n;
     }
-    loop_watch(c->stub->loop, c->fd, EPOLLIN, stub_on_connection, c);
+    assert_true(loop_watch(c->stub->loop, c->fd, EPOLLIN, stub_on_connection, c));
     buffer_clear(&c->out);
     c->written = 0;
     if (c->end_after)
@@ -194,7 +195,7 @@ static inline void stub_on_listener(void *arg, uint32_t events) {
     buffer_init(&c->in, STUB_BYTES_MAX);
     buffer_init(&c->out, STUB_BYTES_MAX);
     s->connections[s->connection_count++] = c;
-    loop_watch(s->loop, fd, EPOLLIN, stub_on_connection, c);
+    assert_true(loop_watch(s->loop, fd, EPOLLIN, stub_on_connection, c));
 }
 
 /* A port of 127.0.0.1 that is listened on. */
@@ -217,7 +218,7 @@ static inline void stub_open(struct stub *s, struct loop *loop, const struct stu
     s->script_count = count;
     s->fd = stub_listen(128, &s->port);
     snprintf(s->url, sizeof s->url, "http://127.0.0.1:%d/", s->port);
-    loop_watch(loop, s->fd, EPOLLIN, stub_on_listener, s);
+    assert_true(loop_watch(loop, s->fd, EPOLLIN, stub_on_listener, s));
 }
 
 static inline void stub_close(struct stub *s) {
