@@ -302,7 +302,7 @@ static void on_rebalance(rd_kafka_t *rk, rd_kafka_resp_err_t err,
 
 static void look_at_all(void *arg) {
     struct partitions *ps = arg;
-    struct partition *p;
+    struct partition *p = NULL; /* cppcheck does not know that the loop sets it */
     bool revoking = false;
     TAILQ_FOREACH(p, &ps->owned, link) {
         revoking |= p->revoking;

@@ -131,7 +131,7 @@ static void note_unreported(struct tracker *t, struct job *job) {
 /* Those of the batch that the answer leaves out count as active, and are asked for again. */
 static void note_all_unreported(struct tracker *t, const char *why) {
     int64_t now_ms = loop_now(t->parts.loop);
-    struct job *job;
+    struct job *job = NULL; /* cppcheck does not know that the loop sets it */
     size_t unreported = 0;
     TAILQ_FOREACH(job, &t->parts.jobs->polling, in_list) {
         note_unreported(t, job);
@@ -225,7 +225,7 @@ static bool is_asked_before(const struct jobs *jobs, const struct job *job) {
 }
 
 static void write_batch(const struct jobs *jobs, struct buffer *body) {
-    const struct job *job;
+    const struct job *job = NULL; /* cppcheck does not know that the loop sets it */
     buffer_puts(body, "{\"QueryExecutionIds\":[");
     TAILQ_FOREACH(job, &jobs->polling, in_list) {
         if (is_asked_before(jobs, job))
