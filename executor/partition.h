@@ -11,7 +11,7 @@
 #include <stdint.h>
 #include <sys/queue.h>
 
-#include "common/kafka/offsets.h"
+#include "common/kafka/commits.h"
 
 struct job;
 TAILQ_HEAD(job_list, job);
@@ -19,13 +19,12 @@ TAILQ_HEAD(job_list, job);
 struct partition {
     TAILQ_ENTRY(partition) link;
     int32_t id;
-    struct offsets offsets;
-    struct job_list jobs; /* every record of it that is not finished, in order of offset */
-    size_t jobs_waiting;  /* not yet asked for in Athena, … */
-    size_t bytes_waiting; /* … and the bytes of their values */
+    struct kafka_tracker tracker; /* partitions.c's */
+    struct job_list jobs;         /* every record of it that is not finished, in order of offset */
+    size_t jobs_waiting;          /* not yet asked for in Athena, … */
+    size_t bytes_waiting;         /* … and the bytes of their values */
     bool paused;
-    bool dirty;    /* something is to be committed */
-    bool revoking; /* about to go: nothing new is begun for it */
+    bool revoking; /* about to be let go: nothing new is begun for it */
 };
 
 #endif

@@ -1,11 +1,12 @@
 /*
- * The partitions of the query topic that this executor owns: the consumer group at the edge.
+ * The partitions of the query topic that this executor owns, as a member of common/kafka/group.h.
  *
- * A partition that is taken away is not let go at once: the group waits (bounded) while what is
- * under way for it is finished and committed, and what still runs in Athena is left to the next
- * owner. Finished offsets are committed with the metadata of common/kafka/offsets.h.
+ * Partitions that are revoked are not let go at once: the group waits (bounded) until calls and
+ * acknowledgements under way have come to their end and the finished offsets are committed. Queries
+ * that run in Athena are left to the next owner, which asks with the same token.
  *
- * All from the loop's thread.
+ * All from the loop's thread. No call of this header frees a partition but partitions_close(): the
+ * loop does, in a rebalance or at the end of an iteration.
  */
 #ifndef EXECUTOR_PARTITIONS_H
 #define EXECUTOR_PARTITIONS_H
@@ -23,11 +24,11 @@
 struct partitions;
 
 struct partitions_events {
-    /* A record to be worked on; `message` becomes the callee's. */
+    /* A record to be processed; `message` becomes the callee's. */
     void (*record)(void *arg, struct partition *p, rd_kafka_message_t *message);
-    /* It will be taken away (`revoking` is set): drop all jobs that have nothing under way. */
+    /* It is revoked (`revoking` is set): drop all jobs that have nothing under way. */
     void (*revoking)(void *arg, struct partition *p);
-    /* It is no longer ours, or begins anew at another offset: forget every job that is left. */
+    /* It is let go, or begins again at another offset: forget every job that is left. */
     void (*gone)(void *arg, struct partition *p);
     void *arg;
 };
@@ -35,7 +36,7 @@ struct partitions_events {
 struct partitions_limits {
     size_t jobs_waiting;  /* a partition with so many waiting is paused, … */
     size_t bytes_waiting; /* … or so many bytes */
-    int64_t revoke_ms;    /* the longest that a rebalance waits for us */
+    int64_t revoke_ms;    /* the longest that a rebalance waits for this member */
 };
 
 struct partitions *partitions_open(struct loop *loop, const struct options_common *common,
@@ -45,7 +46,7 @@ struct partitions *partitions_open(struct loop *loop, const struct options_commo
 /* Joins the group; call once the topic is there. */
 bool partitions_join(struct partitions *ps, char *error, size_t error_size);
 
-/* An offset is done with: its query has ended, or its copy is acknowledged elsewhere. */
+/* The record at `offset` is finished: its final state or its copy is acknowledged elsewhere. */
 void partitions_finish(struct partitions *ps, struct partition *p, int64_t offset);
 /*
  * The number of waiting or of all jobs of a partition has fallen: at the end of this iteration of
@@ -53,20 +54,23 @@ void partitions_finish(struct partitions *ps, struct partition *p, int64_t offse
  */
 void partitions_settled(struct partitions *ps);
 
-/* For a stop: as if all partitions were taken away. Gone when partitions_count() is 0. */
+/*
+ * For a stop: as if all partitions were revoked, without the bound of `revoke_ms`. They are let go
+ * when partitions_count() is 0. Nothing is assigned any more.
+ */
 void partitions_leave(struct partitions *ps);
 size_t partitions_count(const struct partitions *ps);
-bool partitions_has(const struct partitions *ps, int32_t id); /* and may keep it, for now */
-bool partitions_joined(const struct partitions *ps);          /* it has had an assignment */
-bool partitions_up(const struct partitions *ps);              /* a broker is reached */
-void partitions_describe_down(const struct partitions *ps,
-                              struct buffer *why);   /* where it is not */
-int64_t partitions_lag(const struct partitions *ps); /* -1: not known */
-/* Records that wait in Kafka and were not handed over yet, as far as the last fetch has told. */
+bool partitions_has(const struct partitions *ps, int32_t id); /* it is owned and not revoked */
+bool partitions_joined(const struct partitions *ps); /* there was an assignment, and no stop yet */
+bool partitions_up(const struct partitions *ps);     /* a broker is reached */
+/* For /readyz, where no broker is reached: appends one line with the reason. */
+void partitions_describe_down(const struct partitions *ps, struct buffer *why);
+int64_t partitions_lag(const struct partitions *ps); /* records; -1: not known */
+/* Records that wait in Kafka and were not received yet, as far as the last fetch has shown. */
 int64_t partitions_unread(const struct partitions *ps);
 /* When the oldest record that is not finished was written, UTC ms; -1: there is none. */
 int64_t partitions_oldest_ms(const struct partitions *ps);
-/* Commits what is finished, leaves the group, frees. */
+/* Commits what is finished, leaves the group, frees. Blocks for 3 s at most. NULL is fine. */
 void partitions_close(struct partitions *ps);
 
 #endif

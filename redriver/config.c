@@ -68,3 +68,11 @@ bool redriver_copies(const struct redriver_config *c) {
     return c->dry_run || c->from == REDRIVER_FROM_REJECTED || c->user != NULL ||
            c->query_id != NULL;
 }
+
+bool redriver_counts(const struct redriver_config *c) {
+    return c->aws.cloudwatch && !c->dry_run;
+}
+
+bool redriver_serves_admin(const struct redriver_config *c) {
+    return c->process.admin_listen != NULL && !redriver_by_hand(c);
+}

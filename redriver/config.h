@@ -36,5 +36,9 @@ extern const struct program redriver_program;
 bool redriver_by_hand(const struct redriver_config *c);
 /* Whether it copies what it chooses and commits nothing, in no group. */
 bool redriver_copies(const struct redriver_config *c);
+/* Whether what moves is counted in CloudWatch. */
+bool redriver_counts(const struct redriver_config *c);
+/* Not by hand: beside a redriver that runs with the same environment, its port is taken. */
+bool redriver_serves_admin(const struct redriver_config *c);
 
 #endif

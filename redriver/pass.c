@@ -7,122 +7,124 @@
 #include "common/base/bucket.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/kafka/offsets.h"
 #include "redriver/flight.h"
 
 enum {
-    RECORDS_A_TURN = 1000, /* the loop serves others in between */
-    COMMIT_EVERY_MS = 200,
-    COMMIT_AGAIN_MS = 500,
-    LEARN_AGAIN_MS = 500
+    RECORDS_AN_ITERATION = 1000, /* the loop serves others in between */
+    LOCATE_AGAIN_MS = 500
 };
 
-enum state {
-    STATE_IDLE,
-    STATE_LEARNING,   /* where the partitions begin and end */
-    STATE_MOVING,     /* reading and sending */
-    STATE_SETTLING,   /* nothing more is taken; waiting for what is in flight */
-    STATE_COMMITTING, /* the last commit */
+enum pass_state {
+    PASS_IDLE,
+    PASS_LOCATING,   /* asks where the partitions begin and end */
+    PASS_MOVING,     /* reads and sends */
+    PASS_SETTLING,   /* takes no more; waits for what is in flight */
+    PASS_COMMITTING, /* waits for the last commit */
 };
 
-struct partition {
-    int64_t next; /* to be read */
-    bool done;    /* read to its end */
-    bool news;    /* something finished since the last commit was made */
-    struct offsets offsets;
+struct pass_partition {
+    struct kafka_tracker tracker; /* tracked while the pass has located its partitions */
+    int64_t next;                 /* to be read */
+    bool done;                    /* read to its end */
 };
 
 struct pass {
     struct pass_settings settings;
-    enum state state;
+    enum pass_state state;
     struct reader_place *places; /* owned, and the partitions beside them */
-    struct partition *partitions;
+    struct pass_partition *partitions;
     size_t count, done_count;
     struct flights *flights;
     struct bucket pace;
     int64_t chosen; /* moved, or about to be */
     int64_t given_up;
     struct pass_result result;
-    int64_t again_ms;    /* learning and committing: not before */
+    int64_t locate_ms;   /* not before */
     int64_t deadline_ms; /* of a stop, -1: none */
+    bool located;        /* where the partitions begin and end is known */
     bool stopping, lost;
-    bool committing, commit_failed;
-    uint64_t generation; /* tells a commit's answer from one of an earlier pass */
-    uint64_t commit_generation;
     char trouble[256];
 };
 
-static int64_t now(const struct pass *p) {
+static int64_t pass_now(const struct pass *p) {
     return loop_now(p->settings.loop);
-}
-
-static bool commits(const struct pass *p) {
-    return p->settings.member != NULL && !p->lost;
 }
 
 /* --- beginning -------------------------------------------------------------------------------- */
 
 void pass_begin(struct pass *p, const int32_t *partitions, size_t count, int64_t chosen) {
-    p->state = STATE_LEARNING;
-    p->places = mem_zero((count + 1) * sizeof *p->places);
+    p->state = PASS_LOCATING;
+    p->places = reader_places(partitions, count);
     p->partitions = mem_zero((count + 1) * sizeof *p->partitions);
     p->count = count;
-    for (size_t i = 0; i < count; i++)
-        p->places[i].partition = partitions[i];
     p->done_count = 0;
     p->chosen = chosen;
     p->given_up = 0;
     p->result = (struct pass_result){.oldest_ms = -1};
-    p->again_ms = 0;
+    p->locate_ms = 0;
     p->deadline_ms = -1;
-    p->stopping = p->lost = p->commit_failed = false;
+    p->located = p->stopping = p->lost = false;
     p->trouble[0] = '\0';
     /* A tenth of a second's worth at once, so that no pass begins with a burst. */
     double per_s = (double)p->settings.rate_per_s;
-    bucket_init(&p->pace, per_s, per_s / 10, now(p));
+    bucket_init(&p->pace, per_s, per_s / 10, pass_now(p));
 }
 
-static void mark_done(struct pass *p, size_t i) {
+static void pass_mark_done(struct pass *p, size_t i) {
     p->done_count += !p->partitions[i].done;
     p->partitions[i].done = true;
 }
 
-static int64_t learn(struct pass *p) {
-    if (now(p) < p->again_ms)
-        return p->again_ms - now(p);
+static void pass_track(struct pass *p, size_t i) {
+    const struct reader_place *place = &p->places[i];
+    struct pass_partition *partition = &p->partitions[i];
+    partition->next = place->from;
+    partition->tracker.partition = place->partition;
+    offsets_init(&partition->tracker.offsets, place->committed, place->metadata);
+    if (p->settings.commits != NULL)
+        kafka_commits_track(p->settings.commits, &partition->tracker);
+    if (place->from >= place->end)
+        pass_mark_done(p, i);
+}
+
+static int64_t pass_locate(struct pass *p) {
+    if (pass_now(p) < p->locate_ms)
+        return p->locate_ms - pass_now(p);
     char error[sizeof p->trouble];
-    if (!reader_learn(p->settings.reader, p->settings.from, p->places, p->count,
-                      p->settings.from_committed, error, sizeof error)) {
+    if (!reader_locate(p->settings.reader, p->settings.from, p->places, p->count,
+                       p->settings.from_committed, error, sizeof error)) {
         if (p->trouble[0] == '\0')
             log_warn("the pass waits for the broker: %s", error);
         memcpy(p->trouble, error, sizeof error);
-        p->again_ms = now(p) + LEARN_AGAIN_MS;
-        return LEARN_AGAIN_MS;
+        p->locate_ms = pass_now(p) + LOCATE_AGAIN_MS;
+        return LOCATE_AGAIN_MS;
     }
     p->trouble[0] = '\0';
-    for (size_t i = 0; i < p->count; i++) {
-        struct reader_place *place = &p->places[i];
-        p->partitions[i].next = place->from;
-        offsets_init(&p->partitions[i].offsets, place->committed, place->metadata);
-        if (place->from >= place->end)
-            mark_done(p, i);
-    }
+    for (size_t i = 0; i < p->count; i++)
+        pass_track(p, i);
     reader_start(p->settings.reader, p->settings.from, p->places, p->count);
-    p->again_ms = now(p) + COMMIT_EVERY_MS;
-    p->state = STATE_MOVING;
+    p->located = true;
+    p->state = PASS_MOVING;
     return 0;
 }
 
 /* --- one record ------------------------------------------------------------------------------- */
 
-static void stays(struct pass *p, const struct letter *l) {
+static void pass_note_oldest(struct pass *p, const struct letter *l) {
     if (l->timestamp_ms >= 0 && (p->result.oldest_ms < 0 || l->timestamp_ms < p->result.oldest_ms))
         p->result.oldest_ms = l->timestamp_ms;
 }
 
-/* A record reached the query topic, or never will in this pass. */
-static void settled(void *arg, size_t partition, int64_t offset, const char *database,
-                    enum flight_end end) {
+static void pass_finish_offset(struct pass *p, struct pass_partition *partition, int64_t offset) {
+    if (p->settings.commits != NULL)
+        kafka_commits_finish(p->settings.commits, &partition->tracker, offset);
+    else
+        offsets_finish(&partition->tracker.offsets, offset);
+}
+
+/* A copy was acknowledged in the query topic, or was not. */
+static void pass_on_copied(void *arg, size_t partition, int64_t offset, const char *database,
+                           enum flight_end end) {
     struct pass *p = arg;
     if (end == FLIGHT_FAILED) {
         p->settings.failed(p->settings.arg);
@@ -134,14 +136,13 @@ static void settled(void *arg, size_t partition, int64_t offset, const char *dat
     }
     p->settings.moved(p->settings.arg, database);
     if (end == FLIGHT_LATE)
-        return; /* of a pass that is over: somebody else's partition by now */
+        return; /* of a pass that is over: its partition may be another member's by now */
     p->result.moved++;
-    offsets_finish(&p->partitions[partition].offsets, offset);
-    p->partitions[partition].news = true;
+    pass_finish_offset(p, &p->partitions[partition], offset);
 }
 
 /* Takes the letter's message. */
-static void move(struct pass *p, struct letter *l, size_t i) {
+static void pass_move(struct pass *p, struct letter *l, size_t i) {
     p->chosen++;
     bucket_take(&p->pace);
     if (p->settings.chosen != NULL && !p->settings.chosen(p->settings.arg, l))
@@ -153,10 +154,10 @@ static void move(struct pass *p, struct letter *l, size_t i) {
     }
     if (p->settings.databases)
         letter_parse(l);
-    flights_send(p->flights, l, i, p->settings.databases ? l->query.database : NULL, now(p));
+    flights_send(p->flights, l, i, p->settings.databases ? l->query.database : NULL, pass_now(p));
 }
 
-static enum decision judge(struct pass *p, struct letter *l) {
+static enum decision pass_decide(struct pass *p, struct letter *l) {
     if (decide_by_identity(&p->settings.rules))
         letter_parse(l);
     struct decide_record record = {l->identity.user_id, l->identity.query_id, l->timestamp_ms};
@@ -164,41 +165,41 @@ static enum decision judge(struct pass *p, struct letter *l) {
 }
 
 /* Takes the message. */
-static void take(struct pass *p, rd_kafka_message_t *message, size_t i) {
+static void pass_take_record(struct pass *p, rd_kafka_message_t *message, size_t i) {
     struct letter letter;
     letter_read(&letter, message);
-    enum decision decision = judge(p, &letter);
+    enum decision decision = pass_decide(p, &letter);
     /* All that stays is tracked, whatever the reason: what is not would count as moved. */
-    enum offsets_news news = offsets_receive(&p->partitions[i].offsets, message->offset);
+    enum offsets_news news = offsets_receive(&p->partitions[i].tracker.offsets, message->offset);
     bool ours = news == OFFSETS_NEW || news == OFFSETS_RESTARTED;
     if (ours && decision == DECIDE_MOVE) {
-        move(p, &letter, i);
+        pass_move(p, &letter, i);
         letter_free(&letter);
         return;
     }
     if (ours) {
-        stays(p, &letter);
+        pass_note_oldest(p, &letter);
         if (decision == DECIDE_OVER_LIMIT)
             p->result.left++;
         else
             p->result.skipped++;
-    } else {
-        p->partitions[i].news = true;
+    } else if (p->settings.commits != NULL) {
+        kafka_commits_moved(p->settings.commits, &p->partitions[i].tracker);
     }
     letter_free(&letter);
     rd_kafka_message_destroy(message);
 }
 
-static size_t find(const struct pass *p, int32_t partition) {
+static size_t pass_find(const struct pass *p, int32_t partition) {
     for (size_t i = 0; i < p->count; i++)
         if (p->places[i].partition == partition)
             return i;
     return p->count;
 }
 
-/* Takes the message: a record, or the news of an end. */
-static void serve(struct pass *p, rd_kafka_message_t *message) {
-    size_t i = find(p, message->partition);
+/* Takes the message: a record, or the report of a partition's end. */
+static void pass_take_message(struct pass *p, rd_kafka_message_t *message) {
+    size_t i = pass_find(p, message->partition);
     bool end = message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF;
     if (i == p->count || p->partitions[i].done) {
         rd_kafka_message_destroy(message);
@@ -208,125 +209,70 @@ static void serve(struct pass *p, rd_kafka_message_t *message) {
     if (next > p->partitions[i].next)
         p->partitions[i].next = next;
     if (next >= p->places[i].end)
-        mark_done(p, i);
+        pass_mark_done(p, i);
     if (end || offset >= p->places[i].end)
         rd_kafka_message_destroy(message);
     else
-        take(p, message, i);
-}
-
-/* --- committing ------------------------------------------------------------------------------- */
-
-static void on_committed(void *arg, rd_kafka_resp_err_t err) {
-    struct pass *p = arg;
-    p->committing = false;
-    if (p->commit_generation != p->generation)
-        return;
-    p->commit_failed = err != RD_KAFKA_RESP_ERR_NO_ERROR;
-    if (p->commit_failed)
-        log_warn("commit: %s", rd_kafka_err2str(err));
-    for (size_t i = 0; i < p->count; i++)
-        if (p->commit_failed)
-            p->partitions[i].news = true;
-}
-
-static bool has_news(const struct pass *p) {
-    for (size_t i = 0; i < p->count; i++)
-        if (p->partitions[i].news)
-            return true;
-    return false;
-}
-
-static void commit(struct pass *p) {
-    struct member_offset *offsets = mem_zero((p->count + 1) * sizeof *offsets);
-    size_t count = 0;
-    for (size_t i = 0; i < p->count; i++) {
-        int64_t position = offsets_position(&p->partitions[i].offsets);
-        if (!p->partitions[i].news || position < 0) {
-            p->partitions[i].news = false;
-            continue;
-        }
-        char *metadata = mem_alloc(OFFSETS_METADATA_MAX);
-        offsets_metadata(&p->partitions[i].offsets, metadata, OFFSETS_METADATA_MAX);
-        offsets[count++] = (struct member_offset){p->places[i].partition, position, metadata};
-    }
-    if (count > 0 && member_commit(p->settings.member, offsets, count, on_committed, p)) {
-        p->committing = true;
-        p->commit_generation = p->generation;
-        for (size_t i = 0; i < p->count; i++)
-            p->partitions[i].news = false;
-    } else if (count > 0) {
-        p->commit_failed = true;
-        p->again_ms = now(p) + COMMIT_AGAIN_MS;
-    }
-    for (size_t i = 0; i < count; i++)
-        free(offsets[i].metadata);
-    free(offsets);
-}
-
-/* Returns how long until the next one may be due, -1: something else will wake us. */
-static int64_t commit_some(struct pass *p) {
-    if (!commits(p) || p->committing || !has_news(p))
-        return -1;
-    if (now(p) < p->again_ms)
-        return p->again_ms - now(p);
-    p->again_ms = now(p) + (p->commit_failed ? COMMIT_AGAIN_MS : COMMIT_EVERY_MS);
-    commit(p);
-    return p->committing || !has_news(p) ? -1 : COMMIT_AGAIN_MS;
+        pass_take_record(p, message, i);
 }
 
 /* --- ending ----------------------------------------------------------------------------------- */
 
-static void over(struct pass *p) {
-    p->result.whole = p->done_count == p->count && p->state != STATE_LEARNING;
-    p->result.left += pass_waiting(p) + p->given_up + (int64_t)flights_drop(p->flights);
-    reader_stop(p->settings.reader);
-    for (size_t i = 0; i < p->count; i++)
-        offsets_free(&p->partitions[i].offsets);
+static void pass_free_partitions(struct pass *p) {
+    for (size_t i = 0; i < p->count; i++) {
+        if (p->located && p->settings.commits != NULL)
+            kafka_commits_untrack(p->settings.commits, &p->partitions[i].tracker);
+        offsets_free(&p->partitions[i].tracker.offsets);
+    }
     free(p->partitions);
     reader_places_free(p->places, p->count);
     p->partitions = NULL;
     p->places = NULL;
     p->count = 0;
-    p->generation++;
-    p->state = STATE_IDLE;
+}
+
+static void pass_end(struct pass *p) {
+    p->result.whole = p->done_count == p->count && p->located;
+    p->result.left += pass_waiting(p) + p->given_up + (int64_t)flights_drop(p->flights);
+    reader_stop(p->settings.reader);
+    pass_free_partitions(p);
+    p->state = PASS_IDLE;
     p->trouble[0] = '\0';
     p->settings.done(p->settings.arg);
 }
 
-static bool expired(const struct pass *p) {
-    return p->deadline_ms >= 0 && now(p) >= p->deadline_ms;
+static bool pass_expired(const struct pass *p) {
+    return p->deadline_ms >= 0 && pass_now(p) >= p->deadline_ms;
 }
 
-static int64_t until_deadline(const struct pass *p) {
-    return p->deadline_ms < 0 ? -1 : p->deadline_ms - now(p);
+static int64_t pass_until_deadline(const struct pass *p) {
+    return p->deadline_ms < 0 ? -1 : p->deadline_ms - pass_now(p);
 }
 
-static int64_t finish(struct pass *p) {
-    if (commits(p) && !expired(p) && (p->committing || has_news(p))) {
-        p->state = STATE_COMMITTING;
-        if (!p->committing && !p->commit_failed)
-            p->again_ms = now(p); /* the last one does not wait */
-        int64_t wait = commit_some(p);
-        int64_t until = until_deadline(p);
-        return wait < 0 || (until >= 0 && until < wait) ? until : wait;
-    }
-    over(p);
+/* The last commit does not wait for its interval. */
+static int64_t pass_finish(struct pass *p) {
+    struct kafka_commits *commits = p->located && !p->lost ? p->settings.commits : NULL;
+    if (commits != NULL && p->state != PASS_COMMITTING)
+        kafka_commits_flush(commits);
+    p->state = PASS_COMMITTING;
+    if (commits != NULL && !pass_expired(p) && !kafka_commits_done(commits))
+        return pass_until_deadline(p);
+    pass_end(p);
     return 0;
 }
 
-static int64_t settle(struct pass *p) {
+static int64_t pass_settle(struct pass *p) {
     p->given_up += (int64_t)flights_forget_waiting(p->flights);
-    if (flights_count(p->flights) == 0 || expired(p) || p->lost)
-        return finish(p);
-    return until_deadline(p);
+    if (flights_count(p->flights) == 0 || pass_expired(p) || p->lost)
+        return pass_finish(p);
+    return pass_until_deadline(p);
 }
 
-static int64_t read_and_send(struct pass *p, int64_t wait) {
-    for (int n = 0; n < RECORDS_A_TURN && p->done_count < p->count && !p->stopping; n++) {
+static int64_t pass_read_and_send(struct pass *p, int64_t wait) {
+    for (int n = 0; n < RECORDS_AN_ITERATION && p->done_count < p->count && !p->stopping; n++) {
         if (!flights_ready(p->flights))
             return wait;
-        int64_t pace_ms = p->settings.rate_per_s > 0 ? bucket_wait_ms(&p->pace, now(p)) : 0;
+        int64_t pace_ms = p->settings.rate_per_s > 0 ? bucket_wait_ms(&p->pace, pass_now(p)) : 0;
         if (pace_ms > 0)
             return wait < 0 || pace_ms < wait ? pace_ms : wait;
         if (!p->settings.count_all && p->settings.rules.limit >= 0 &&
@@ -337,51 +283,48 @@ static int64_t read_and_send(struct pass *p, int64_t wait) {
         rd_kafka_message_t *message = reader_next(p->settings.reader);
         if (message == NULL)
             return wait;
-        serve(p, message);
+        pass_take_message(p, message);
     }
     return 0;
 }
 
-static int64_t move_on(struct pass *p) {
-    int64_t wait = commit_some(p);
-    int64_t again = flights_retry(p->flights, now(p));
-    if (again >= 0 && (wait < 0 || again < wait))
-        wait = again;
+static int64_t pass_move_on(struct pass *p) {
+    int64_t wait = flights_retry(p->flights, pass_now(p));
     if (p->stopping) {
-        p->state = STATE_SETTLING;
+        p->state = PASS_SETTLING;
         return 0;
     }
     if (p->done_count < p->count)
-        return read_and_send(p, wait);
-    return flights_count(p->flights) == 0 ? finish(p) : wait;
+        return pass_read_and_send(p, wait);
+    return flights_count(p->flights) == 0 ? pass_finish(p) : wait;
 }
 
-static int64_t turn(void *arg) {
+static int64_t pass_iterate(void *arg) {
     struct pass *p = arg;
     switch (p->state) {
-    case STATE_LEARNING:
+    case PASS_LOCATING:
         if (p->stopping)
-            return finish(p);
-        return learn(p);
-    case STATE_MOVING:
-        return move_on(p);
-    case STATE_SETTLING:
-        return settle(p);
-    case STATE_COMMITTING:
-        return finish(p);
-    case STATE_IDLE:
+            return pass_finish(p);
+        return pass_locate(p);
+    case PASS_MOVING:
+        return pass_move_on(p);
+    case PASS_SETTLING:
+        return pass_settle(p);
+    case PASS_COMMITTING:
+        return pass_finish(p);
+    case PASS_IDLE:
         break;
     }
     return -1;
 }
 
 void pass_stop(struct pass *p, int64_t timeout_ms, bool lost) {
-    if (p->state == STATE_IDLE)
+    if (p->state == PASS_IDLE)
         return;
     p->stopping = true;
     p->lost = p->lost || lost;
-    int64_t deadline_ms = now(p) + timeout_ms;
-    if (p->deadline_ms < 0 || deadline_ms < p->deadline_ms)
+    int64_t deadline_ms = pass_now(p) + timeout_ms;
+    if (timeout_ms != PASS_NO_TIMEOUT && (p->deadline_ms < 0 || deadline_ms < p->deadline_ms))
         p->deadline_ms = deadline_ms;
 }
 
@@ -391,25 +334,22 @@ struct pass *pass_open(const struct pass_settings *settings) {
     struct pass *p = mem_zero(sizeof *p);
     p->settings = *settings;
     p->result.oldest_ms = -1;
-    p->flights = flights_open(settings->producer, settings->to, settled, p);
-    loop_each_turn(settings->loop, turn, p);
+    p->flights = flights_open(settings->producer, settings->to, pass_on_copied, p);
+    loop_each_turn(settings->loop, pass_iterate, p);
     return p;
 }
 
 void pass_close(struct pass *p) {
     if (p == NULL)
         return;
-    loop_not_each_turn(p->settings.loop, turn, p);
+    loop_not_each_turn(p->settings.loop, pass_iterate, p);
     flights_close(p->flights);
-    for (size_t i = 0; i < p->count; i++)
-        offsets_free(&p->partitions[i].offsets);
-    free(p->partitions);
-    reader_places_free(p->places, p->count);
+    pass_free_partitions(p);
     free(p);
 }
 
 bool pass_busy(const struct pass *p) {
-    return p->state != STATE_IDLE;
+    return p->state != PASS_IDLE;
 }
 
 const struct pass_result *pass_result(const struct pass *p) {

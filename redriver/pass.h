@@ -1,10 +1,13 @@
 /*
- * One pass: from where the group has committed to the ends as they were when the pass began, never
- * beyond, for throttled queries come back while it runs.
+ * One redrive pass: from the offsets that the group has committed to the ends as they were when the
+ * pass began, and never beyond them, because throttled queries come back while it runs.
  *
  * Each record: read → decided → copied to the query topic → acknowledged there → finished in its
  * partition's tracker → committed, up to the lowest that is not finished. Pipelined: thousands may
- * be between two arrows at once. A crash anywhere repeats records and loses none.
+ * be between two arrows at once. A crash anywhere repeats records and loses none, and the request
+ * token absorbs the repetition.
+ *
+ * All from the loop's thread. The pass works before each wait of the loop.
  */
 #ifndef REDRIVER_PASS_H
 #define REDRIVER_PASS_H
@@ -14,10 +17,10 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
+#include "common/kafka/commits.h"
 #include "common/kafka/producer.h"
 #include "redriver/decide.h"
 #include "redriver/letter.h"
-#include "redriver/member.h"
 #include "redriver/reader.h"
 
 struct pass;
@@ -26,8 +29,8 @@ struct pass_settings {
     struct loop *loop;
     struct producer *producer; /* NULL: a dry run, nothing is sent */
     struct reader *reader;
-    struct member *member; /* NULL: nothing is committed */
-    const char *from;      /* the topic that is read */
+    struct kafka_commits *commits; /* NULL: nothing is committed */
+    const char *from;              /* the topic that is read */
     const char *to;
     bool from_committed; /* else from the beginning of the topic */
     struct decide_rules rules;
@@ -39,7 +42,7 @@ struct pass_settings {
     void (*moved)(void *arg, const char *database);
     bool databases;            /* `moved` wants the database */
     void (*failed)(void *arg); /* a record was not taken or not acknowledged; it is tried again */
-    void (*done)(void *arg);   /* pass_result() tells; pass_begin() may be called from within */
+    void (*done)(void *arg);   /* see pass_result(); pass_begin() may be called from within */
     void *arg;
 };
 
@@ -53,23 +56,28 @@ struct pass_result {
 
 /* `settings` is copied. */
 struct pass *pass_open(const struct pass_settings *settings);
-/* After the producer's end, which tells of what was in flight. */
+/* After the producer is closed, which reports what was in flight. NULL is fine. */
 void pass_close(struct pass *p);
 
 /*
- * A broker that is away is waited for. Only while none is under way. `chosen`: how many count
- * towards the limit already.
+ * Begins; not while a pass is under way. It waits for a broker that does not answer. `partitions`
+ * is copied. `chosen`: how many records count towards the limit already.
  */
 void pass_begin(struct pass *p, const int32_t *partitions, size_t count, int64_t chosen);
 bool pass_busy(const struct pass *p);
+enum {
+    PASS_NO_TIMEOUT = -1
+};
+
 /*
- * Takes no more, waits for what is in flight and commits it: `done` is called when that is so, or
- * after `timeout_ms`; what comes later is not committed. `lost`: commits nothing.
+ * Takes no more records, waits for those in flight and commits them: `done` is called when that is
+ * so, or after `timeout_ms`; what is acknowledged later is not committed. `lost`: commits nothing.
+ * May be called again with a shorter time-out.
  */
 void pass_stop(struct pass *p, int64_t timeout_ms, bool lost);
 
 const struct pass_result *pass_result(const struct pass *p); /* of the last one, or so far */
-int64_t pass_waiting(const struct pass *p);     /* records not yet come to, by offsets */
-const char *pass_trouble(const struct pass *p); /* why it does not begin; "": it does */
+int64_t pass_waiting(const struct pass *p);                  /* records not yet read, by offsets */
+const char *pass_trouble(const struct pass *p); /* why it waits for the broker; "": it does not */
 
 #endif

@@ -23,11 +23,11 @@ struct reader {
     rd_kafka_t *rk;
     rd_kafka_queue_t *records;
     struct kafka_wakeup *wakeup;
-    struct loop_timer serve;
+    struct loop_timer serve_timer;
 };
 
-/* Waking the loop is all: who reads, reads in its turn. */
-static void on_records(void *arg) {
+/* Only wakes the loop: the pass reads in the next iteration. */
+static void reader_on_records(void *arg) {
     (void)arg;
 }
 
@@ -35,10 +35,10 @@ static void on_records(void *arg) {
  * Statistics, logs and errors come on a queue of their own: they must not wait behind records that
  * nobody takes yet.
  */
-static void serve(void *arg) {
+static void reader_serve(void *arg) {
     struct reader *r = arg;
     rd_kafka_poll(r->rk, 0);
-    loop_timer_set(r->loop, &r->serve, SERVE_EVERY_MS, serve, r);
+    loop_timer_set(r->loop, &r->serve_timer, SERVE_EVERY_MS, reader_serve, r);
 }
 
 struct reader *reader_open(struct loop *loop, const struct options_common *common, char *error,
@@ -46,9 +46,9 @@ struct reader *reader_open(struct loop *loop, const struct options_common *commo
     struct reader *r = mem_zero(sizeof *r);
     r->loop = loop;
     rd_kafka_conf_t *conf = kafka_conf(common);
-    /* What one pass holds of what it has not come to yet. */
+    /* What is fetched and not read yet takes as much memory. */
     kafka_set_default(conf, common, "queued.max.messages.kbytes", "16384");
-    /* How long the last partition's end may take to be told when it holds no record. */
+    /* How long the broker may take to report the end of a partition that is empty. */
     kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
     kafka_set(conf, "group.id", common->names.groups[GROUP_REDRIVER]);
     kafka_set(conf, "enable.auto.commit", "false");
@@ -58,20 +58,20 @@ struct reader *reader_open(struct loop *loop, const struct options_common *commo
     r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &r->owner, error, error_size);
     if (r->rk != NULL) {
         r->records = rd_kafka_queue_get_consumer(r->rk);
-        r->wakeup = kafka_wakeup_open(loop, r->records, on_records, r);
+        r->wakeup = kafka_wakeup_open(loop, r->records, reader_on_records, r);
     }
     if (r->wakeup == NULL) {
         reader_close(r);
         return NULL;
     }
-    serve(r);
+    reader_serve(r);
     return r;
 }
 
 void reader_close(struct reader *r) {
     if (r == NULL)
         return;
-    loop_timer_cancel(r->loop, &r->serve);
+    loop_timer_cancel(r->loop, &r->serve_timer);
     kafka_wakeup_close(r->wakeup);
     if (r->records != NULL)
         rd_kafka_queue_destroy(r->records);
@@ -87,15 +87,15 @@ bool reader_up(const struct reader *r) {
 /* --- where a pass begins and ends ------------------------------------------------------------- */
 
 static rd_kafka_topic_partition_list_t *
-list_of(const char *topic, const struct reader_place *places, size_t count, int64_t offset) {
+reader_list(const char *topic, const struct reader_place *places, size_t count, int64_t offset) {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
     for (size_t i = 0; i < count; i++)
         rd_kafka_topic_partition_list_add(list, topic, places[i].partition)->offset = offset;
     return list;
 }
 
-static bool answered(const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t err,
-                     const char *what, char *error, size_t error_size) {
+static bool reader_is_answered(const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t err,
+                               const char *what, char *error, size_t error_size) {
     int32_t partition = -1;
     for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
         if ((err = list->elems[i].err) != RD_KAFKA_RESP_ERR_NO_ERROR)
@@ -110,24 +110,27 @@ static bool answered(const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_
     return false;
 }
 
-static struct reader_place *find(struct reader_place *places, size_t count, int32_t partition) {
+static struct reader_place *reader_find(struct reader_place *places, size_t count,
+                                        int32_t partition) {
     for (size_t i = 0; i < count; i++)
         if (places[i].partition == partition)
             return &places[i];
     return NULL;
 }
 
-/* One request a broker for all partitions, where rd_kafka_query_watermark_offsets() takes two for
- * each; both send the same ListOffsets. */
-static bool learn_offsets(struct reader *r, const char *topic, struct reader_place *places,
-                          size_t count, int64_t which, char *error, size_t error_size) {
-    rd_kafka_topic_partition_list_t *list = list_of(topic, places, count, which);
+/*
+ * One request a broker for all partitions. rd_kafka_query_watermark_offsets() would send two for
+ * each partition, of the same kind (ListOffsets).
+ */
+static bool reader_ask_offsets(struct reader *r, const char *topic, struct reader_place *places,
+                               size_t count, int64_t which, char *error, size_t error_size) {
+    rd_kafka_topic_partition_list_t *list = reader_list(topic, places, count, which);
     rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(r->rk, list, ANSWER_TIMEOUT_MS);
-    bool ok = answered(list, err, "offsets", error, error_size);
+    bool ok = reader_is_answered(list, err, "offsets", error, error_size);
     for (int i = 0; ok && i < list->cnt; i++) {
-        struct reader_place *place = find(places, count, list->elems[i].partition);
+        struct reader_place *place = reader_find(places, count, list->elems[i].partition);
         if (list->elems[i].offset < 0) {
-            snprintf(error, error_size, "offsets of partition %d: none told",
+            snprintf(error, error_size, "offsets of partition %d: none known",
                      list->elems[i].partition);
             ok = false;
         } else if (which == NEWEST) {
@@ -140,34 +143,35 @@ static bool learn_offsets(struct reader *r, const char *topic, struct reader_pla
     return ok;
 }
 
-static bool learn_committed(struct reader *r, const char *topic, struct reader_place *places,
-                            size_t count, char *error, size_t error_size) {
-    rd_kafka_topic_partition_list_t *list = list_of(topic, places, count, RD_KAFKA_OFFSET_INVALID);
+static bool reader_ask_committed(struct reader *r, const char *topic, struct reader_place *places,
+                                 size_t count, char *error, size_t error_size) {
+    rd_kafka_topic_partition_list_t *list =
+        reader_list(topic, places, count, RD_KAFKA_OFFSET_INVALID);
     rd_kafka_resp_err_t err = rd_kafka_committed(r->rk, list, ANSWER_TIMEOUT_MS);
-    bool ok = answered(list, err, "committed offsets", error, error_size);
+    bool ok = reader_is_answered(list, err, "committed offsets", error, error_size);
     for (int i = 0; ok && i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *told = &list->elems[i];
-        struct reader_place *place = find(places, count, told->partition);
-        place->committed = told->offset >= 0 ? told->offset : -1;
+        const rd_kafka_topic_partition_t *answer = &list->elems[i];
+        struct reader_place *place = reader_find(places, count, answer->partition);
+        place->committed = answer->offset >= 0 ? answer->offset : -1;
         free(place->metadata);
         place->metadata =
-            told->metadata_size > 0 ? mem_bytes(told->metadata, told->metadata_size) : NULL;
+            answer->metadata_size > 0 ? mem_bytes(answer->metadata, answer->metadata_size) : NULL;
     }
     rd_kafka_topic_partition_list_destroy(list);
     return ok;
 }
 
-bool reader_learn(struct reader *r, const char *topic, struct reader_place *places, size_t count,
-                  bool committed, char *error, size_t error_size) {
+bool reader_locate(struct reader *r, const char *topic, struct reader_place *places, size_t count,
+                   bool committed, char *error, size_t error_size) {
     if (count == 0)
         return true;
     for (size_t i = 0; i < count; i++)
         places[i].committed = -1;
     /* The ends last: all that was there when the pass was asked for is within. */
-    if (committed && !learn_committed(r, topic, places, count, error, error_size))
+    if (committed && !reader_ask_committed(r, topic, places, count, error, error_size))
         return false;
-    if (!learn_offsets(r, topic, places, count, OLDEST, error, error_size) ||
-        !learn_offsets(r, topic, places, count, NEWEST, error, error_size))
+    if (!reader_ask_offsets(r, topic, places, count, OLDEST, error, error_size) ||
+        !reader_ask_offsets(r, topic, places, count, NEWEST, error, error_size))
         return false;
     for (size_t i = 0; i < count; i++) {
         struct reader_place *p = &places[i];
@@ -177,6 +181,13 @@ bool reader_learn(struct reader *r, const char *topic, struct reader_place *plac
         p->from = p->committed > p->low ? p->committed : p->low;
     }
     return true;
+}
+
+struct reader_place *reader_places(const int32_t *partitions, size_t count) {
+    struct reader_place *places = mem_zero((count + 1) * sizeof *places);
+    for (size_t i = 0; i < count; i++)
+        places[i].partition = partitions[i];
+    return places;
 }
 
 void reader_places_free(struct reader_place *places, size_t count) {

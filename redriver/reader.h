@@ -1,10 +1,10 @@
 /*
  * Reads a topic between two offsets for one pass.
  *
- * A consumer of its own, with its partitions assigned by hand, so that it may be left alone for as
- * long as the query topic is slow or a rate is to be kept: heartbeats and rebalances are the
- * member's (redriver/member.h) and never wait behind records. It joins no group and commits
- * nothing; the group's name only lets it ask what is committed.
+ * A consumer of its own with partitions assigned by hand. It may rest for as long as the query
+ * topic is slow or a rate limits the pass: heartbeats and rebalances belong to the member's handle
+ * (redriver/member.h) and never wait behind records. It joins no group and commits nothing; the
+ * group's name is only needed to ask for the committed offsets.
  */
 #ifndef REDRIVER_READER_H
 #define REDRIVER_READER_H
@@ -19,7 +19,7 @@
 
 struct reader;
 
-/* One partition as it is when a pass starts. */
+/* One partition as it is when a pass begins. */
 struct reader_place {
     int32_t partition;
     int64_t committed; /* of the redriver's group, -1: nothing */
@@ -34,22 +34,24 @@ struct reader *reader_open(struct loop *loop, const struct options_common *commo
 void reader_close(struct reader *r);
 bool reader_up(const struct reader *r); /* a broker is reached */
 
-/*
- * Fills in `places` from their `partition`. `committed`: from what the group has committed, else
- * from the beginning. False where the broker did not tell in time (it blocks for that long: a few
- * hundred ms at most while the broker answers), with the reason in `error`; try again later.
- */
-bool reader_learn(struct reader *r, const char *topic, struct reader_place *places, size_t count,
-                  bool committed, char *error, size_t error_size);
+/* Places of these partitions, with nothing else known of them; reader_places_free() frees. */
+struct reader_place *reader_places(const int32_t *partitions, size_t count);
 void reader_places_free(struct reader_place *places, size_t count);
+/*
+ * Fills in `places`, whose `partition` is set. `committed`: from what the group has committed, else
+ * from the beginning. It asks the broker up to three times and blocks for 1.5 s at most each time.
+ * False where it did not answer in time, with the reason in `error`; try again later.
+ */
+bool reader_locate(struct reader *r, const char *topic, struct reader_place *places, size_t count,
+                   bool committed, char *error, size_t error_size);
 
 /* Begins at the `from` of each place, those with nothing to read left out. */
 void reader_start(struct reader *r, const char *topic, const struct reader_place *places,
                   size_t count);
 /*
- * The next record, or the news that a partition's end was reached (its err is _PARTITION_EOF and
- * its offset the next one to come). NULL: nothing now; the loop is woken when there is. The caller
- * destroys it.
+ * The next record, or the report that a partition's end was reached (its err is _PARTITION_EOF and
+ * its offset the next one that will be written). NULL: nothing now; the loop is woken when there is
+ * something. The caller destroys it.
  */
 rd_kafka_message_t *reader_next(struct reader *r);
 void reader_stop(struct reader *r);

@@ -140,25 +140,25 @@ void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value) {
 
 void kafka_set_default(rd_kafka_conf_t *conf, const struct options_common *common, const char *name,
                        const char *value) {
-    if (kafka_property(common, name) == NULL)
+    if (kafka_property(&common->properties, name) == NULL)
         kafka_set(conf, name, value);
 }
 
 static void set_sign_in(rd_kafka_conf_t *conf, const struct options_common *common) {
     if (common->iam != NULL)
         rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, kafka_on_token_wanted);
-    if (kafka_property_wants_tokens(common))
+    if (kafka_property_wants_tokens(&common->properties))
         rd_kafka_conf_enable_sasl_queue(conf, 1);
     /* A librdkafka without TLS takes no such callback, and needs none. */
-    if (!kafka_property_is(common, "enable.ssl.certificate.verification", "false"))
+    if (!kafka_property_is(&common->properties, "enable.ssl.certificate.verification", "false"))
         rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_on_certificate);
 }
 
 rd_kafka_conf_t *kafka_conf(const struct options_common *common) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     kafka_set(conf, "bootstrap.servers", common->bootstrap_servers);
-    for (size_t i = 0; i < common->kafka_count; i++)
-        kafka_set(conf, common->kafka[i].name, common->kafka[i].value);
+    for (size_t i = 0; i < common->properties.count; i++)
+        kafka_set(conf, common->properties.list[i].name, common->properties.list[i].value);
     kafka_set_default(conf, common, "client.id", "athena-query");
     /* A request of 1 MiB and its headers; topics_open() gives topics the same room. */
     kafka_set_default(conf, common, "message.max.bytes", "2162688");
@@ -192,7 +192,7 @@ rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
-    if (kafka_property_wants_tokens(common))
+    if (kafka_property_wants_tokens(&common->properties))
         refresh_in_background(rk);
     if (common->iam != NULL)
         kafka_iam_add(common->iam, rk);

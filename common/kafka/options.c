@@ -1,11 +1,5 @@
 #include "common/kafka/options.h"
 
-#include <stdlib.h>
-#include <string.h>
-
-#include "common/base/memory.h"
-#include "common/kafka/properties.h"
-
 #define AT(field) offsetof(struct options_common, field)
 
 static const struct option rows[] = {
@@ -20,18 +14,13 @@ static const struct option rows[] = {
 };
 
 static void kafka_options_finish(void *part, struct buffer *faults) {
-    kafka_properties_read(part, faults);
+    struct options_common *o = part;
+    o->msk_iam = kafka_properties_read(&o->properties, faults);
 }
 
 static void kafka_options_release(void *part) {
     struct options_common *o = part;
-    for (size_t i = 0; i < o->kafka_count; i++) {
-        free(o->kafka[i].name);
-        mem_wipe_free(o->kafka[i].value, strlen(o->kafka[i].value)); /* may be a password */
-    }
-    free(o->kafka);
-    o->kafka = NULL;
-    o->kafka_count = 0;
+    kafka_properties_free(&o->properties);
 }
 
 const struct option_table options_kafka = {

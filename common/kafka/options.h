@@ -10,20 +10,15 @@
 #include <stdint.h>
 
 #include "common/base/options.h"
+#include "common/kafka/properties.h"
 #include "common/model/names.h"
-
-/* One property of librdkafka, from a KAFKA_… variable. */
-struct kafka_property {
-    char *name, *value; /* owned */
-};
 
 struct options_common {
     struct names names; /* read by options_names, which is a part of its own in a program */
     const char *bootstrap_servers;
     bool create_topics;
     int64_t topic_partitions, topic_replication_factor;
-    struct kafka_property *kafka; /* owned */
-    size_t kafka_count;
+    struct kafka_properties properties;
     bool msk_iam;          /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */
     struct kafka_iam *iam; /* borrowed: signs in then; main opens it before any handle */
 };

@@ -87,17 +87,16 @@ static char *property_name(const char *variable, bool *from_file) {
     return name;
 }
 
-static void keep_property(struct options_common *common, char *name, char *value) {
-    common->kafka =
-        mem_resize(common->kafka, common->kafka_count + 1, sizeof(struct kafka_property));
-    common->kafka[common->kafka_count++] = (struct kafka_property){name, value};
+static void keep_property(struct kafka_properties *p, char *name, char *value) {
+    p->list = mem_resize(p->list, p->count + 1, sizeof *p->list);
+    p->list[p->count++] = (struct kafka_property){name, value};
 }
 
-const char *kafka_property(const struct options_common *common, const char *name) {
+const char *kafka_property(const struct kafka_properties *p, const char *name) {
     const char *value = NULL;
-    for (size_t i = 0; i < common->kafka_count; i++)
-        if (strcmp(common->kafka[i].name, name) == 0)
-            value = common->kafka[i].value;
+    for (size_t i = 0; i < p->count; i++)
+        if (strcmp(p->list[i].name, name) == 0)
+            value = p->list[i].value;
     return value;
 }
 
@@ -112,9 +111,8 @@ static void refuse_value(const char *variable, const char *name, const char *val
 }
 
 /* Takes `name`; `text` is the variable's. */
-static void read_value(struct options_common *common, rd_kafka_conf_t *scratch,
-                       const char *variable, char *name, const char *text, bool from_file,
-                       struct buffer *faults) {
+static void read_value(struct kafka_properties *p, rd_kafka_conf_t *scratch, const char *variable,
+                       char *name, const char *text, bool from_file, struct buffer *faults) {
     char error[512];
     char *value = from_file ? read_secret_file(variable, text, faults) : mem_string(text);
     if (value == NULL) {
@@ -122,12 +120,12 @@ static void read_value(struct options_common *common, rd_kafka_conf_t *scratch,
         return;
     }
     if (strcmp(name, "sasl.mechanism") == 0 && strcmp(value, "AWS_MSK_IAM") == 0) {
-        common->msk_iam = true;
+        p->msk_iam = true;
         free(value);
         value = mem_string("OAUTHBEARER");
     }
     if (rd_kafka_conf_set(scratch, name, value, error, sizeof error) == RD_KAFKA_CONF_OK) {
-        keep_property(common, name, value);
+        keep_property(p, name, value);
         return;
     }
     refuse_value(variable, name, value, faults);
@@ -135,7 +133,7 @@ static void read_value(struct options_common *common, rd_kafka_conf_t *scratch,
     mem_wipe_free(value, strlen(value));
 }
 
-static void read_property(struct options_common *common, rd_kafka_conf_t *scratch,
+static void read_property(struct kafka_properties *p, rd_kafka_conf_t *scratch,
                           const char *variable, const char *text, struct buffer *faults) {
     bool from_file;
     char *name = property_name(variable, &from_file);
@@ -150,42 +148,42 @@ static void read_property(struct options_common *common, rd_kafka_conf_t *scratc
     } else if (because != NULL) {
         buffer_printf(faults, "%s: cannot be set: %s\n", variable, because);
     } else {
-        read_value(common, scratch, variable, name, text, from_file, faults);
+        read_value(p, scratch, variable, name, text, from_file, faults);
         return;
     }
     free(name);
 }
 
-bool kafka_property_is(const struct options_common *common, const char *name, const char *value) {
-    const char *set = kafka_property(common, name);
+bool kafka_property_is(const struct kafka_properties *p, const char *name, const char *value) {
+    const char *set = kafka_property(p, name);
     return set != NULL && strcasecmp(set, value) == 0;
 }
 
 /* OAUTHBEARER with tokens that librdkafka fetches by itself, on a thread of its own. */
-static bool is_oidc(const struct options_common *common) {
-    return kafka_property_is(common, "sasl.oauthbearer.method", "oidc");
+static bool is_oidc(const struct kafka_properties *p) {
+    return kafka_property_is(p, "sasl.oauthbearer.method", "oidc");
 }
 
-static bool is_oauthbearer(const struct options_common *common) {
-    return kafka_property_is(common, "sasl.mechanism", "OAUTHBEARER");
+static bool is_oauthbearer(const struct kafka_properties *p) {
+    return kafka_property_is(p, "sasl.mechanism", "OAUTHBEARER");
 }
 
-bool kafka_property_wants_tokens(const struct options_common *common) {
-    return is_oauthbearer(common) && !is_oidc(common);
+bool kafka_property_wants_tokens(const struct kafka_properties *p) {
+    return is_oauthbearer(p) && !is_oidc(p);
 }
 
 /* A sign-in that could never come about: librdkafka would wait for a token for ever. */
-static void check_sign_in(struct options_common *common, rd_kafka_conf_t *scratch,
+static void check_sign_in(struct kafka_properties *p, rd_kafka_conf_t *scratch,
                           struct buffer *faults) {
-    const char *protocol = kafka_property(common, "security.protocol");
-    if (common->msk_iam && protocol == NULL) {
+    const char *protocol = kafka_property(p, "security.protocol");
+    if (p->msk_iam && protocol == NULL) {
         rd_kafka_conf_set(scratch, "security.protocol", "SASL_SSL", NULL, 0);
-        keep_property(common, mem_string("security.protocol"), mem_string("SASL_SSL"));
-    } else if (common->msk_iam && strncasecmp(protocol, "sasl_", 5) != 0) {
+        keep_property(p, mem_string("security.protocol"), mem_string("SASL_SSL"));
+    } else if (p->msk_iam && strncasecmp(protocol, "sasl_", 5) != 0) {
         buffer_puts(faults, "KAFKA_SECURITY_PROTOCOL: AWS_MSK_IAM needs SASL_SSL\n");
     }
-    if (kafka_property_wants_tokens(common) && !common->msk_iam &&
-        !kafka_property_is(common, "enable.sasl.oauthbearer.unsecure.jwt", "true"))
+    if (kafka_property_wants_tokens(p) && !p->msk_iam &&
+        !kafka_property_is(p, "enable.sasl.oauthbearer.unsecure.jwt", "true"))
         buffer_puts(faults, "KAFKA_SASL_MECHANISM: OAUTHBEARER needs "
                             "KAFKA_SASL_OAUTHBEARER_METHOD=oidc, or for tests "
                             "KAFKA_ENABLE_SASL_OAUTHBEARER_UNSECURE_JWT=true\n");
@@ -197,10 +195,10 @@ static void ignore_token_wanted(rd_kafka_t *rk, const char *config, void *opaque
 }
 
 /* Properties may be sound one by one and not together: only rd_kafka_new() finds that. */
-static void try_handle(const struct options_common *common, rd_kafka_conf_t *conf,
+static void try_handle(const struct kafka_properties *p, rd_kafka_conf_t *conf,
                        struct buffer *faults) {
     char error[512];
-    if (common->msk_iam)
+    if (p->msk_iam)
         rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, ignore_token_wanted);
     rd_kafka_conf_set(conf, "enable.idempotence", "true", NULL, 0);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof error);
@@ -212,7 +210,7 @@ static void try_handle(const struct options_common *common, rd_kafka_conf_t *con
     }
 }
 
-void kafka_properties_read(struct options_common *common, struct buffer *faults) {
+bool kafka_properties_read(struct kafka_properties *p, struct buffer *faults) {
     rd_kafka_conf_t *scratch = rd_kafka_conf_new();
     rd_kafka_conf_set_log_cb(scratch, NULL); /* what matters comes back as an error */
     size_t faults_before = faults->len;
@@ -222,12 +220,22 @@ void kafka_properties_read(struct options_common *common, struct buffer *faults)
             continue;
         char *variable = mem_bytes(*entry, (size_t)(equals - *entry));
         if (strcmp(variable, "KAFKA_BOOTSTRAP_SERVERS") != 0)
-            read_property(common, scratch, variable, equals + 1, faults);
+            read_property(p, scratch, variable, equals + 1, faults);
         free(variable);
     }
-    check_sign_in(common, scratch, faults);
-    if (common->kafka_count > 0 && faults->len == faults_before)
-        try_handle(common, scratch, faults);
+    check_sign_in(p, scratch, faults);
+    if (p->count > 0 && faults->len == faults_before)
+        try_handle(p, scratch, faults);
     else
         rd_kafka_conf_destroy(scratch);
+    return p->msk_iam;
+}
+
+void kafka_properties_free(struct kafka_properties *p) {
+    for (size_t i = 0; i < p->count; i++) {
+        free(p->list[i].name);
+        mem_wipe_free(p->list[i].value, strlen(p->list[i].value)); /* may be a password */
+    }
+    free(p->list);
+    *p = (struct kafka_properties){0};
 }

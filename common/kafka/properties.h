@@ -8,26 +8,38 @@
 #define COMMON_KAFKA_PROPERTIES_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 #include "common/base/buffer.h"
-#include "common/kafka/options.h"
+
+/* One property of librdkafka, from a KAFKA_… variable. */
+struct kafka_property {
+    char *name, *value; /* owned */
+};
+
+/* Begins zeroed. */
+struct kafka_properties {
+    struct kafka_property *list; /* owned */
+    size_t count;
+    bool msk_iam; /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */
+};
 
 /*
- * Fills common->kafka from the environment (options_kafka calls it), and appends a line to `faults`
- * for each variable that cannot be used. No line quotes a value, which may be a secret. AWS_MSK_IAM
- * is kept as OAUTHBEARER over SASL_SSL, with common->msk_iam set: the program then opens
- * common->iam (common/kafka/iam.h) before any handle.
+ * Reads the environment, and appends a line to `faults` for each variable that cannot be used. No
+ * line quotes a value, which may be a secret. True for AWS_MSK_IAM, which is kept as OAUTHBEARER
+ * over SASL_SSL: the program then opens common/kafka/iam.h before any handle.
  */
-void kafka_properties_read(struct options_common *common, struct buffer *faults);
+bool kafka_properties_read(struct kafka_properties *p, struct buffer *faults);
+void kafka_properties_free(struct kafka_properties *p); /* takes zeroed ones */
 
 /*
- * What the user has set; NULL: nothing. Borrowed from `common`. sasl.mechanisms is found under its
- * other name, sasl.mechanism.
+ * What the user has set; NULL: nothing. Borrowed. sasl.mechanisms is found under its other name,
+ * sasl.mechanism.
  */
-const char *kafka_property(const struct options_common *common, const char *name);
+const char *kafka_property(const struct kafka_properties *p, const char *name);
 /* Whether the user has set it to `value`, in upper or lower case. */
-bool kafka_property_is(const struct options_common *common, const char *name, const char *value);
+bool kafka_property_is(const struct kafka_properties *p, const char *name, const char *value);
 /* OAUTHBEARER whose tokens do not come from librdkafka's own OIDC client. */
-bool kafka_property_wants_tokens(const struct options_common *common);
+bool kafka_property_wants_tokens(const struct kafka_properties *p);
 
 #endif

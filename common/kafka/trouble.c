@@ -72,18 +72,18 @@ static const char *scram_fault(const char *mechanism) {
 
 static void sign_in_text(const struct options_common *common, const char *iam_principal,
                          const char *reason, int reason_len, char *text) {
-    const char *mechanism = kafka_property(common, "sasl.mechanism");
+    const char *mechanism = kafka_property(&common->properties, "sasl.mechanism");
     const char *principal = iam_principal;
     const char *check = "KAFKA_SASL_MECHANISM and the KAFKA_SASL_… that go with it";
     if (mechanism == NULL)
         mechanism = "GSSAPI"; /* librdkafka's default */
     for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms && iam_principal == NULL; i++)
         if (strcmp(mechanisms[i].mechanism, mechanism) == 0) {
-            principal = kafka_property(common, mechanisms[i].principal);
+            principal = kafka_property(&common->properties, mechanisms[i].principal);
             check = mechanisms[i].check;
         }
     if (principal == NULL && strcmp(mechanism, "OAUTHBEARER") == 0) /* unsecured tokens */
-        principal = kafka_property(common, "sasl.oauthbearer.config");
+        principal = kafka_property(&common->properties, "sasl.oauthbearer.config");
     if (iam_principal != NULL) {
         mechanism = "AWS_MSK_IAM";
         check = *iam_principal != '\0' ? iam_check : iam_check_credentials;
@@ -114,7 +114,7 @@ static const char *certificate_check(int fault) {
 
 static void tls_text(const struct options_common *common, int fault, const char *reason,
                      int reason_len, char *text) {
-    const char *own = kafka_property(common, "ssl.certificate.location");
+    const char *own = kafka_property(&common->properties, "ssl.certificate.location");
     if (fault != 0)
         snprintf(text, KAFKA_TROUBLE_MAX,
                  "TLS failed: the broker's certificate is refused: %s: %.*s; check %s",
