@@ -9,12 +9,14 @@ enum {
     RETRY_AFTER_S = 1
 };
 
+TAILQ_HEAD(look_up_list, look_up_wait);
+
 struct look_ups {
     struct loop *loop;
     const struct status_view *view;
     int64_t timeout_ms;
-    bool begun;                         /* the view has caught up */
-    TAILQ_HEAD(, look_up_wait) waiting; /* in their order of arrival */
+    bool begun;                  /* the view has caught up */
+    struct look_up_list waiting; /* in their order of arrival */
 };
 
 static void look_up_find(const struct look_ups *all, const struct route *route,

@@ -18,11 +18,13 @@ struct publisher_flight {
     void *arg;
 };
 
+TAILQ_HEAD(flight_list, publisher_flight);
+
 struct publisher {
     struct loop *loop;
     struct producer *producer;
     struct publisher_settings settings;
-    TAILQ_HEAD(, publisher_flight) waiting; /* those whose client waits */
+    struct flight_list waiting; /* those whose client waits */
     size_t waiting_count;
 };
 

@@ -18,13 +18,15 @@ struct queued_entry {
     int64_t at_ms;
 };
 
+STAILQ_HEAD(queued_list, queued_entry);
+
 struct queued {
     struct producer *producer;
     const char *topic;
     struct status_view *view;
     struct buffer value; /* of the record that is being written */
     bool begun;
-    STAILQ_HEAD(, queued_entry) waiting; /* for the view */
+    struct queued_list waiting; /* for the view */
     size_t waiting_count;
     uint64_t written;
 };

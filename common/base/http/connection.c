@@ -13,10 +13,12 @@ enum {
     SWEEP_MAX_MS = 500
 };
 
+TAILQ_HEAD(connection_list, http_connection);
+
 struct http_connections {
     struct loop *loop;
     struct http_connections_settings settings;
-    TAILQ_HEAD(, http_connection) open;
+    struct connection_list open;
     size_t count;
     struct http_linger *linger;
     struct loop_timer sweep;

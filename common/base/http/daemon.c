@@ -43,6 +43,9 @@ void http_daemon_run(struct http_daemon *d) {
     MHD_run(d->mhd);
     if (daemon_connections(d) < before)
         MHD_run(d->mhd);
+    unsigned long long wait_ms;
+    bool waits = MHD_get_timeout(d->mhd, &wait_ms) == MHD_YES;
+    d->due_ms = waits ? loop_now(d->loop) + (int64_t)wait_ms : -1;
 }
 
 static void daemon_on_ready(void *arg, uint32_t events) {
@@ -52,17 +55,12 @@ static void daemon_on_ready(void *arg, uint32_t events) {
 
 static int64_t daemon_on_iteration(void *arg) {
     struct http_daemon *d = arg;
-    if (d->woken || (d->due_ms >= 0 && loop_now(d->loop) >= d->due_ms)) {
+    int64_t now_ms = loop_now(d->loop);
+    if (d->woken || (d->due_ms >= 0 && d->due_ms <= now_ms)) {
         d->woken = false;
         http_daemon_run(d);
     }
-    unsigned long long wait_ms;
-    if (MHD_get_timeout(d->mhd, &wait_ms) != MHD_YES) {
-        d->due_ms = -1;
-        return -1;
-    }
-    d->due_ms = loop_now(d->loop) + (int64_t)wait_ms;
-    return (int64_t)wait_ms;
+    return d->due_ms < 0 ? -1 : d->due_ms - now_ms;
 }
 
 void http_daemon_wake(struct http_daemon *d) {

@@ -25,9 +25,11 @@ struct lingerer {
     size_t left; /* bytes that are still read */
 };
 
+TAILQ_HEAD(lingerer_list, lingerer);
+
 struct http_linger {
     struct loop *loop;
-    TAILQ_HEAD(, lingerer) all;
+    struct lingerer_list all;
     size_t count;
 };
 
