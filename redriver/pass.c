@@ -335,14 +335,14 @@ struct pass *pass_open(const struct pass_settings *settings) {
     p->settings = *settings;
     p->result.oldest_ms = -1;
     p->flights = flights_open(settings->producer, settings->to, pass_on_copied, p);
-    loop_each_turn(settings->loop, pass_iterate, p);
+    loop_prepare_add(settings->loop, pass_iterate, p);
     return p;
 }
 
 void pass_close(struct pass *p) {
     if (p == NULL)
         return;
-    loop_not_each_turn(p->settings.loop, pass_iterate, p);
+    loop_prepare_remove(p->settings.loop, pass_iterate, p);
     flights_close(p->flights);
     pass_free_partitions(p);
     free(p);

@@ -11,18 +11,18 @@
 #include "common/base/memory.h"
 
 enum {
-    EVENTS_A_TURN = 64,
-    TURNS_MAX = 8
+    EVENTS_MAX = 64, /* of one iteration; the others come with the next */
+    PREPARES_MAX = 8
 };
 
 struct watch {
     int fd;
-    loop_fd_fn *fn; /* NULL: unwatched while events of this turn may still name it */
+    loop_fd_fn *fn; /* NULL: unwatched, while events of this iteration may still name it */
     void *arg;
 };
 
-struct turn {
-    loop_turn_fn *fn;
+struct prepare {
+    loop_prepare_fn *fn;
     void *arg;
 };
 
@@ -33,14 +33,16 @@ struct loop {
     int64_t now_ms;
     struct watch **watches; /* by fd */
     size_t watch_count;
-    struct watch **gone; /* freed at the end of a turn */
+    struct watch **gone; /* freed at the end of an iteration */
     size_t gone_count;
     struct loop_timer **heap; /* the earliest at [1] */
     size_t timer_count, timer_room;
     struct task_list tasks; /* for the end of the iteration */
     size_t task_count;
-    struct turn turns[TURNS_MAX];
-    size_t turn_count;
+    struct prepare prepares[PREPARES_MAX];
+    size_t prepare_count;
+    loop_condition_fn *until; /* of loop_run_until(); NULL: none */
+    void *until_arg;
 };
 
 /* --- signals ---------------------------------------------------------------------------------- */
@@ -94,9 +96,9 @@ bool loop_stopping(void) {
 }
 
 bool loop_hangup(void) {
-    bool told = hangup_flag != 0;
+    bool received = hangup_flag != 0;
     hangup_flag = 0;
-    return told;
+    return received;
 }
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -257,20 +259,20 @@ static void run_tasks(struct loop *loop) {
     }
 }
 
-/* --- turns ------------------------------------------------------------------------------------ */
+/* --- iterations ------------------------------------------------------------------------------- */
 
-void loop_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg) {
-    if (loop->turn_count == TURNS_MAX)
+void loop_prepare_add(struct loop *loop, loop_prepare_fn *fn, void *arg) {
+    if (loop->prepare_count == PREPARES_MAX)
         abort(); /* a fault of the program: it names its parts at start */
-    loop->turns[loop->turn_count++] = (struct turn){fn, arg};
+    loop->prepares[loop->prepare_count++] = (struct prepare){fn, arg};
 }
 
-void loop_not_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg) {
+void loop_prepare_remove(struct loop *loop, loop_prepare_fn *fn, void *arg) {
     size_t kept = 0;
-    for (size_t i = 0; i < loop->turn_count; i++)
-        if (loop->turns[i].fn != fn || loop->turns[i].arg != arg)
-            loop->turns[kept++] = loop->turns[i];
-    loop->turn_count = kept;
+    for (size_t i = 0; i < loop->prepare_count; i++)
+        if (loop->prepares[i].fn != fn || loop->prepares[i].arg != arg)
+            loop->prepares[kept++] = loop->prepares[i];
+    loop->prepare_count = kept;
 }
 
 static int64_t sooner(int64_t a_ms, int64_t b_ms) {
@@ -281,21 +283,22 @@ static int64_t sooner(int64_t a_ms, int64_t b_ms) {
 
 static int wait_ms(struct loop *loop) {
     int64_t wait = -1;
-    for (size_t i = 0; i < loop->turn_count; i++)
-        wait = sooner(wait, loop->turns[i].fn(loop->turns[i].arg));
-    /* After the turns, for they set timers. */
+    for (size_t i = 0; i < loop->prepare_count; i++)
+        wait = sooner(wait, loop->prepares[i].fn(loop->prepares[i].arg));
+    /* Behind them, for they set timers. */
     if (loop->timer_count > 0) {
         int64_t until = loop->heap[1]->due_ms - read_clock(CLOCK_MONOTONIC);
         wait = sooner(wait, until > 0 ? until : 0);
     }
-    if (loop->task_count > 0)
+    /* What a prepare has brought about is not waited for. */
+    if (loop->task_count > 0 || (loop->until != NULL && loop->until(loop->until_arg)))
         return 0;
     return wait > 60000 ? 60000 : (int)wait;
 }
 
 bool loop_run_once(struct loop *loop) {
-    struct epoll_event events[EVENTS_A_TURN];
-    int n = epoll_wait(loop->epoll_fd, events, EVENTS_A_TURN, wait_ms(loop));
+    struct epoll_event events[EVENTS_MAX];
+    int n = epoll_wait(loop->epoll_fd, events, EVENTS_MAX, wait_ms(loop));
     if (n < 0 && errno != EINTR)
         return false;
     loop->now_ms = read_clock(CLOCK_MONOTONIC);
@@ -308,6 +311,23 @@ bool loop_run_once(struct loop *loop) {
     run_tasks(loop);
     free_gone(loop);
     return true;
+}
+
+static void note_timeout(void *over) {
+    *(bool *)over = true;
+}
+
+bool loop_run_until(struct loop *loop, loop_condition_fn *done, void *arg, int64_t timeout_ms) {
+    struct loop_timer timer = {0};
+    bool over = false, works = true, reached;
+    loop_timer_set(loop, &timer, timeout_ms, note_timeout, &over);
+    loop->until = done;
+    loop->until_arg = arg;
+    while (!(reached = done(arg)) && !over && works)
+        works = loop_run_once(loop);
+    loop->until = NULL;
+    loop_timer_cancel(loop, &timer);
+    return reached;
 }
 
 struct loop *loop_open(void) {

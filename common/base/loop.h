@@ -1,5 +1,6 @@
 /*
- * One event loop a process, in one thread: epoll, timers, and libraries that want a turn.
+ * One event loop a process, in one thread: epoll, timers, and libraries that work before
+ * each wait. An iteration is one wait and what it brings: descriptors, then timers, then tasks.
  *
  * Nothing here may be called from another thread. Other threads (librdkafka's) wake the loop
  * through an eventfd that it watches.
@@ -18,8 +19,9 @@ struct loop;
 
 typedef void loop_fd_fn(void *arg, uint32_t epoll_events);
 typedef void loop_fn(void *arg);
-/* Called before each wait. Returns the longest time to wait, in ms; -1: as long as you like. */
-typedef int64_t loop_turn_fn(void *arg);
+/* Called before each wait. Returns the longest time to wait, in ms; -1: no limit. */
+typedef int64_t loop_prepare_fn(void *arg);
+typedef bool loop_condition_fn(void *arg);
 
 /* Embedded by its owner; zeroed = not set. */
 struct loop_timer {
@@ -40,7 +42,7 @@ struct loop_task {
 MUST_CHECK struct loop *loop_open(void); /* NULL: errno says why */
 void loop_close(struct loop *loop);
 
-/* Monotonic milliseconds, read once a turn; loop_wall() is UTC since the epoch. */
+/* Monotonic milliseconds, read once an iteration; loop_wall() is UTC since the epoch. */
 int64_t loop_now(const struct loop *loop);
 int64_t loop_wall(void);
 
@@ -63,11 +65,19 @@ void loop_timer_cancel(struct loop *loop, struct loop_timer *t);
 void loop_defer(struct loop *loop, struct loop_task *task, loop_fn *fn, void *arg);
 void loop_undefer(struct loop *loop, struct loop_task *task);
 
-void loop_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
-void loop_not_each_turn(struct loop *loop, loop_turn_fn *fn, void *arg);
+/* Before the wait of each iteration, until it is taken back with the same `fn` and `arg`. */
+void loop_prepare_add(struct loop *loop, loop_prepare_fn *fn, void *arg);
+void loop_prepare_remove(struct loop *loop, loop_prepare_fn *fn, void *arg);
 
 /* Waits once and serves what came. Returns false when epoll itself failed (errno). */
 MUST_CHECK bool loop_run_once(struct loop *loop);
+/*
+ * Iterates until `done` returns true, which is asked before each wait, for `timeout_ms` at most.
+ * Returns false when the time was over first, or epoll itself failed. Not from within a callback of
+ * the loop.
+ */
+MUST_CHECK bool loop_run_until(struct loop *loop, loop_condition_fn *done, void *arg,
+                               int64_t timeout_ms);
 
 /*
  * Signals: the first SIGTERM or SIGINT makes loop_stopping() true and wakes the loop, a second one

@@ -1,27 +1,23 @@
 #include "standins/athena_sim/http.h"
 
-#include <errno.h>
 #include <microhttpd.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "common/base/buffer.h"
-#include "common/base/log.h"
+#include "common/base/http/daemon.h"
+#include "common/base/http/listen.h"
 #include "common/base/memory.h"
-#include "common/base/options.h"
 
 enum {
     CONNECTIONS_MAX = 4096,
     HEADER_POOL_BYTES = 16384, /* session tokens are long */
     HEADERS_MAX = 100,
-    BACKLOG = 1024,
     /* libmicrohttpd does not see a client go whose end came together with its last bytes. */
     IDLE_TIMEOUT_S = 120
 };
@@ -40,14 +36,13 @@ struct exchange {
 
 struct sim_http {
     struct loop *loop;
-    struct MHD_Daemon *daemon;
-    int epoll_fd, listen_fd;
+    struct http_daemon *daemon;
     sim_answer_fn *fn;
     void *arg;
     struct exchange *exchanges;
     size_t pending; /* answered and not yet sent */
     bool quiet;
-    char address[300];
+    char address[LISTEN_ADDRESS_MAX];
 };
 
 /* --- one exchange ----------------------------------------------------------------------------- */
@@ -111,14 +106,14 @@ static void answer_text(struct sim_answer *answer, unsigned status, const char *
 
 static void make_answer(struct exchange *e, const char *method) {
     struct headers headers = {.count = 0};
-    int told = MHD_get_connection_values(e->connection, MHD_HEADER_KIND, note_header, &headers);
+    int sent = MHD_get_connection_values(e->connection, MHD_HEADER_KIND, note_header, &headers);
     e->answered = true;
     e->http->pending++;
     if (e->body.failed) {
         answer_text(&e->answer, MHD_HTTP_CONTENT_TOO_LARGE, "The body is too large.\n");
         return;
     }
-    if (told > HEADERS_MAX) {
+    if (sent > HEADERS_MAX) {
         answer_text(&e->answer, MHD_HTTP_REQUEST_HEADER_FIELDS_TOO_LARGE, "Too many headers.\n");
         return;
     }
@@ -133,7 +128,7 @@ static void make_answer(struct exchange *e, const char *method) {
 
 static enum MHD_Result send_answer(struct exchange *e) {
     if (e->answer.cut)
-        return MHD_NO; /* libmicrohttpd then closes the connection without a word */
+        return MHD_NO; /* libmicrohttpd then closes the connection and sends nothing */
     struct MHD_Response *response =
         MHD_create_response_from_buffer(e->answer.body_len, e->answer.body, MHD_RESPMEM_MUST_FREE);
     if (response == NULL)
@@ -151,6 +146,7 @@ static void resume(void *arg) {
     struct exchange *e = arg;
     e->held = false;
     MHD_resume_connection(e->connection);
+    http_daemon_wake(e->http->daemon);
 }
 
 static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, const char *url,
@@ -181,119 +177,40 @@ static enum MHD_Result on_request(void *arg, struct MHD_Connection *connection, 
     return send_answer(e);
 }
 
-/* --- the listener ----------------------------------------------------------------------------- */
+/* --- the daemon ------------------------------------------------------------------------------- */
 
-/* Accepted sockets inherit TCP_NODELAY. */
-static int listen_at(const struct addrinfo *a) {
-    int fd = socket(a->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), on = 1;
-    if (fd < 0)
-        return -1;
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) == 0 &&
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) == 0 &&
-        bind(fd, a->ai_addr, a->ai_addrlen) == 0 && listen(fd, BACKLOG) == 0)
-        return fd;
-    int kept = errno;
-    close(fd);
-    errno = kept;
-    return -1;
-}
-
-static bool name_address(struct sim_http *http) {
-    struct sockaddr_storage at;
-    socklen_t len = sizeof at;
-    char host[256], port[16];
-    if (getsockname(http->listen_fd, (struct sockaddr *)&at, &len) != 0 ||
-        getnameinfo((struct sockaddr *)&at, len, host, sizeof host, port, sizeof port,
-                    NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-        return false;
-    snprintf(http->address, sizeof http->address, at.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s",
-             host, port);
-    return true;
-}
-
-static bool open_listener(struct sim_http *http, const char *address, char *detail,
-                          size_t detail_size) {
-    char host[256], service[8];
-    uint16_t port;
-    if (!options_address(address, host, sizeof host, &port)) {
-        snprintf(detail, detail_size, "%s is not host:port", address);
-        return false;
-    }
-    snprintf(service, sizeof service, "%u", port);
-    struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM}, *found = NULL;
-    int error = getaddrinfo(host, service, &hints, &found);
-    if (error != 0) {
-        snprintf(detail, detail_size, "%s: %s", host, gai_strerror(error));
-        return false;
-    }
-    http->listen_fd = listen_at(found);
-    freeaddrinfo(found);
-    if (http->listen_fd < 0 || !name_address(http)) {
-        snprintf(detail, detail_size, "cannot listen on %s: %s", address, strerror(errno));
-        return false;
-    }
-    return true;
-}
-
-/* --- the daemon in the loop ------------------------------------------------------------------- */
-
-static void on_daemon_ready(void *arg, uint32_t events) {
-    (void)arg; /* every turn runs the daemon: being woken is all that was wanted */
-    (void)events;
-}
-
-static int64_t run_daemon(void *arg) {
-    struct sim_http *http = arg;
-    MHD_UNSIGNED_LONG_LONG wait_ms;
-    MHD_run(http->daemon);
-    return MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES ? (int64_t)wait_ms : -1;
-}
-
-static void on_daemon_log(void *arg, const char *fmt, va_list args) {
-    char text[512];
-    (void)arg;
-    vsnprintf(text, sizeof text, fmt, args);
-    text[strcspn(text, "\n")] = '\0';
-    log_debug("libmicrohttpd: %s", text);
-}
-
-static struct MHD_Daemon *start_daemon(struct sim_http *http) {
-    return MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_request,
-        http, MHD_OPTION_EXTERNAL_LOGGER, on_daemon_log, NULL, MHD_OPTION_LISTEN_SOCKET,
-        (MHD_socket)http->listen_fd, MHD_OPTION_CONNECTION_LIMIT, (unsigned)CONNECTIONS_MAX,
-        MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)HEADER_POOL_BYTES,
-        MHD_OPTION_CONNECTION_TIMEOUT, (unsigned)IDLE_TIMEOUT_S, MHD_OPTION_URI_LOG_CALLBACK,
-        on_target, http, MHD_OPTION_NOTIFY_COMPLETED, on_completed, http, MHD_OPTION_END);
+static struct http_daemon *start_daemon(struct sim_http *http, int listen_fd) {
+    const struct MHD_OptionItem options[] = {
+        {MHD_OPTION_CONNECTION_TIMEOUT, IDLE_TIMEOUT_S, NULL},
+        {MHD_OPTION_URI_LOG_CALLBACK, (intptr_t)on_target, http},
+        {MHD_OPTION_NOTIFY_COMPLETED, (intptr_t)on_completed, http},
+        {MHD_OPTION_END, 0, NULL},
+    };
+    const struct http_daemon_settings settings = {.listen_fd = listen_fd,
+                                                  .connections_max = CONNECTIONS_MAX,
+                                                  .pool_bytes = HEADER_POOL_BYTES,
+                                                  .flags = MHD_ALLOW_SUSPEND_RESUME,
+                                                  .on_call = on_request,
+                                                  .arg = http,
+                                                  .options = options};
+    return http_daemon_open(http->loop, &settings);
 }
 
 struct sim_http *sim_http_open(struct loop *loop, const char *address, sim_answer_fn *fn, void *arg,
                                char *detail, size_t detail_size) {
     struct sim_http *http = mem_zero(sizeof *http);
-    http->loop = loop;
-    http->fn = fn;
-    http->arg = arg;
-    http->listen_fd = -1;
-    if (!open_listener(http, address, detail, detail_size)) {
-        if (http->listen_fd >= 0)
-            close(http->listen_fd);
+    *http = (struct sim_http){.loop = loop, .fn = fn, .arg = arg};
+    int fd = http_listen(address, http->address, sizeof http->address, detail, detail_size), on = 1;
+    if (fd >= 0) {
+        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on); /* accepted sockets inherit it */
+        http->daemon = start_daemon(http, fd);
+        if (http->daemon == NULL)
+            snprintf(detail, detail_size, "libmicrohttpd cannot be started");
+    }
+    if (http->daemon == NULL) {
         free(http);
         return NULL;
     }
-    http->daemon = start_daemon(http);
-    const union MHD_DaemonInfo *info =
-        http->daemon != NULL ? MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD) : NULL;
-    if (info == NULL || !loop_watch(loop, info->epoll_fd, EPOLLIN, on_daemon_ready, NULL)) {
-        snprintf(detail, detail_size, "cannot start the HTTP server");
-        if (http->daemon != NULL)
-            MHD_stop_daemon(http->daemon);
-        else
-            close(http->listen_fd);
-        free(http);
-        return NULL;
-    }
-    http->epoll_fd = info->epoll_fd;
-    loop_each_turn(loop, run_daemon, http);
     return http;
 }
 
@@ -305,8 +222,7 @@ void sim_http_quiesce(struct sim_http *http) {
     if (http->quiet)
         return;
     http->quiet = true;
-    if (MHD_quiesce_daemon(http->daemon) != MHD_INVALID_SOCKET)
-        close(http->listen_fd); /* quiesced, the socket is ours again */
+    http_daemon_quiesce(http->daemon);
     for (struct exchange *e = http->exchanges; e != NULL; e = e->next)
         if (e->held) {
             loop_timer_cancel(http->loop, &e->timer);
@@ -320,10 +236,7 @@ size_t sim_http_pending(const struct sim_http *http) {
 
 void sim_http_close(struct sim_http *http) {
     sim_http_quiesce(http);
-    /* A connection that is still suspended would make MHD_stop_daemon() abort: let them resume. */
-    MHD_run(http->daemon);
-    loop_not_each_turn(http->loop, run_daemon, http);
-    loop_unwatch(http->loop, http->epoll_fd);
-    MHD_stop_daemon(http->daemon);
+    http_daemon_run(http->daemon); /* for those that were just resumed */
+    http_daemon_close(http->daemon);
     free(http);
 }

@@ -1,5 +1,5 @@
 /*
- * The stand-in's HTTP edge: libmicrohttpd, driven by the program's own loop in its one thread.
+ * The stand-in's HTTP edge: libmicrohttpd on the program's own loop in its one thread.
  *
  * An answer may be held back without holding up others, and a connection may be cut instead of
  * answered.

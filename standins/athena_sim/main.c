@@ -78,22 +78,15 @@ static void answer(void *arg, const struct sim_request *r, struct sim_answer *a)
     sim_answer_request(arg, r, (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000, a);
 }
 
-static void wake(void *arg) {
-    (void)arg;
+static bool is_drained(void *http) {
+    return sim_http_pending(http) == 0;
 }
 
 /* Sends what is answered; idle connections and half requests are simply closed. */
 static void drain(struct loop *loop, struct sim_http *http, int64_t timeout_ms) {
-    int64_t until = loop_now(loop) + timeout_ms;
-    struct loop_timer timer = {0};
     sim_http_quiesce(http);
-    while (sim_http_pending(http) > 0 && loop_now(loop) < until) {
-        /* A wait that ends: nothing else wakes a loop whose clients say no more. */
-        loop_timer_set(loop, &timer, 50, wake, NULL);
-        if (!loop_run_once(loop))
-            break;
-    }
-    loop_timer_cancel(loop, &timer);
+    if (!loop_run_until(loop, is_drained, http, timeout_ms))
+        log_warn("%zu answers were not sent in time", sim_http_pending(http));
 }
 
 static int serve(struct loop *loop, struct sim *sim, const struct sim_config *config) {

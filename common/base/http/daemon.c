@@ -81,7 +81,7 @@ static bool daemon_join_loop(struct http_daemon *d) {
     if (info == NULL || !loop_watch(d->loop, info->epoll_fd, EPOLLIN, daemon_on_ready, d))
         return false;
     d->epoll_fd = info->epoll_fd;
-    loop_each_turn(d->loop, daemon_on_iteration, d);
+    loop_prepare_add(d->loop, daemon_on_iteration, d);
     return true;
 }
 
@@ -107,7 +107,7 @@ void http_daemon_quiesce(struct http_daemon *d) {
 void http_daemon_close(struct http_daemon *d) {
     if (d == NULL)
         return;
-    loop_not_each_turn(d->loop, daemon_on_iteration, d);
+    loop_prepare_remove(d->loop, daemon_on_iteration, d);
     loop_unwatch(d->loop, d->epoll_fd);
     if (d->mhd != NULL)
         MHD_stop_daemon(d->mhd);

@@ -41,8 +41,8 @@ static void give_up(void *arg) {
     fail_msg("nothing came");
 }
 
-/* One turn, which must not take for ever. */
-static void turn(struct loop *loop) {
+/* One iteration, which must not take for ever. */
+static void iterate(struct loop *loop) {
     struct loop_timer patience = {0};
     loop_timer_set(loop, &patience, PATIENCE_MS, give_up, NULL);
     assert_true(loop_run_once(loop));
@@ -61,7 +61,7 @@ static void test_timer_is_not_early(void **state) {
     loop_timer_set(loop, &t, 30, count, &fired);
     assert_int_equal(t.due_ms, set_at + 30);
     while (fired == 0)
-        turn(loop);
+        iterate(loop);
     clock_gettime(CLOCK_MONOTONIC, &end);
     assert_int_equal(fired, 1);
     assert_int_equal(t.place, 0);
@@ -76,7 +76,7 @@ static void test_no_time_is_now(void **state) {
     struct loop_timer a = {0}, b = {0};
     loop_timer_set(loop, &a, 0, count, &fired);
     loop_timer_set(loop, &b, -5, count, &fired);
-    turn(loop);
+    iterate(loop);
     assert_int_equal(fired, 2);
 }
 
@@ -94,7 +94,7 @@ static void test_cancel_and_move(void **state) {
     int ended = 0;
     loop_timer_set(loop, &last, 10, count, &ended);
     while (ended == 0)
-        turn(loop);
+        iterate(loop);
     assert_int_equal(fired, 0);
     assert_int_equal(moved, 1);
 }
@@ -111,7 +111,7 @@ static void set_again(void *arg) {
     loop_timer_set(a->loop, &a->timer, 0, set_again, a);
 }
 
-static void test_one_that_sets_itself_again_does_not_hold_the_turn(void **state) {
+static void test_one_that_sets_itself_again_does_not_hold_the_loop(void **state) {
     struct loop *loop = *state;
     struct again a = {.loop = loop};
     set_again(&a);
@@ -163,12 +163,12 @@ static void test_order(void **state) {
         wanted += set[i];
     assert_true(wanted > TIMERS / 4);
     while (crowd->fired < wanted)
-        turn(crowd->loop);
+        iterate(crowd->loop);
     struct loop_timer after = {0};
     int ended = 0;
     loop_timer_set(crowd->loop, &after, 60, count, &ended);
     while (ended == 0)
-        turn(crowd->loop);
+        iterate(crowd->loop);
     assert_int_equal(crowd->fired, wanted);
     free(crowd);
 }
@@ -202,13 +202,13 @@ static void test_watch(void **state) {
     struct end e = {.loop = loop, .fd = fds[0]}, other = {.loop = loop, .fd = fds[0]};
     assert_true(loop_watch(loop, fds[0], EPOLLIN, on_end, &e));
     assert_int_equal(write(fds[1], "x", 1), 1);
-    turn(loop);
+    iterate(loop);
     assert_int_equal(e.calls, 1);
     assert_true(e.events & EPOLLIN);
-    turn(loop); /* it was not read: it comes again */
+    iterate(loop); /* it was not read: it comes again */
     assert_int_equal(e.calls, 2);
     assert_true(loop_watch(loop, fds[0], EPOLLIN, on_end, &other)); /* changed */
-    turn(loop);
+    iterate(loop);
     assert_int_equal(e.calls, 2);
     assert_int_equal(other.calls, 1);
     loop_unwatch(loop, fds[0]);
@@ -219,7 +219,7 @@ static void test_watch(void **state) {
     int fired = 0;
     loop_timer_set(loop, &t, 5, count, &fired);
     while (fired == 0)
-        turn(loop);
+        iterate(loop);
     assert_int_equal(other.calls, 1);
     close(fds[0]);
     close(fds[1]);
@@ -239,8 +239,8 @@ static void test_no_descriptor(void **state) {
     assert_int_equal(errno, EBADF);
 }
 
-/* Both ends are ready in one turn; whoever is first takes the other away. */
-static void test_unwatch_within_the_turn(void **state) {
+/* Both ends are ready in one iteration; whoever is first takes the other away. */
+static void test_unwatch_within_the_iteration(void **state) {
     struct loop *loop = *state;
     int a[2], b[2];
     make_pipe(a);
@@ -252,7 +252,7 @@ static void test_unwatch_within_the_turn(void **state) {
     assert_true(loop_watch(loop, b[0], EPOLLIN, on_end, &y));
     assert_int_equal(write(a[1], "x", 1), 1);
     assert_int_equal(write(b[1], "x", 1), 1);
-    turn(loop);
+    iterate(loop);
     assert_int_equal(x.calls + y.calls, 1);
     for (int i = 0; i < 2; i++) {
         close(a[i]);
@@ -272,7 +272,7 @@ static void test_number_that_comes_back(void **state) {
     assert_int_equal(b[0], a[0]);
     assert_true(loop_watch(loop, b[0], EPOLLIN, on_end, &new));
     assert_int_equal(write(b[1], "x", 1), 1);
-    turn(loop);
+    iterate(loop);
     assert_int_equal(old.calls, 0);
     assert_int_equal(new.calls, 1);
     loop_unwatch(loop, b[0]);
@@ -284,7 +284,7 @@ static void test_number_that_comes_back(void **state) {
 static void test_many_descriptors(void **state) {
     struct loop *loop = *state;
     enum {
-        PIPES = 100 /* more than the events of one turn */
+        PIPES = 100 /* more than the events of one iteration */
     };
     static struct end ends[PIPES];
     int fds[PIPES][2], served = 0;
@@ -295,13 +295,13 @@ static void test_many_descriptors(void **state) {
         assert_true(loop_watch(loop, fds[i][0], EPOLLIN, on_end, &ends[i]));
         assert_int_equal(write(fds[i][1], "x", 1), 1);
     }
-    for (int turns = 0; turns < 10; turns++) {
+    for (int iterations = 0; iterations < 10; iterations++) {
         served = 0;
         for (int i = 0; i < PIPES; i++)
             served += ends[i].calls;
         if (served == PIPES)
             break;
-        turn(loop);
+        iterate(loop);
     }
     for (int i = 0; i < PIPES; i++) {
         assert_int_equal(ends[i].calls, 1);
@@ -356,12 +356,12 @@ static void begin_deferred(struct loop *loop) {
 static void test_deferred_once(void **state) {
     begin_deferred(*state);
     loop_timer_set(deferred.loop, &deferred.timer, 0, defer_three_times, NULL);
-    turn(deferred.loop);
+    iterate(deferred.loop);
     assert_int_equal(deferred.runs_at_timer, 0);
     assert_int_equal(deferred.runs, 1);
     assert_false(deferred.task.due);
     loop_timer_set(deferred.loop, &deferred.timer, 0, defer_three_times, NULL);
-    turn(deferred.loop);
+    iterate(deferred.loop);
     assert_int_equal(deferred.runs, 2);
 }
 
@@ -370,7 +370,7 @@ static void test_deferred_again_and_again(void **state) {
     begin_deferred(*state);
     loop_defer(deferred.loop, &deferred.task, defer_again, NULL);
     for (int i = 1; i <= 3; i++) {
-        turn(deferred.loop);
+        iterate(deferred.loop);
         assert_int_equal(deferred.runs, i);
     }
     loop_undefer(deferred.loop, &deferred.task);
@@ -381,12 +381,12 @@ static void test_undeferred_by_the_one_before(void **state) {
     begin_deferred(*state);
     loop_defer(deferred.loop, &deferred.task, cancel_other, NULL);
     loop_defer(deferred.loop, &deferred.other, count_other, NULL);
-    turn(deferred.loop);
+    iterate(deferred.loop);
     assert_int_equal(deferred.runs, 1);
     assert_int_equal(deferred.other_runs, 0);
 }
 
-/* --- turns ------------------------------------------------------------------------------------ */
+/* --- before each wait ------------------------------------------------------------------------- */
 
 struct library {
     struct loop *loop;
@@ -396,7 +396,7 @@ struct library {
     int fired;
 };
 
-static int64_t take_turn(void *arg) {
+static int64_t prepare(void *arg) {
     struct library *l = arg;
     l->calls++;
     return l->wait_ms;
@@ -409,23 +409,23 @@ static int64_t set_timer(void *arg) {
     return -1;
 }
 
-static void test_turns(void **state) {
+static void test_prepares(void **state) {
     struct loop *loop = *state;
     struct library hasty = {.loop = loop, .wait_ms = 0};
     struct library lazy = {.loop = loop, .wait_ms = -1};
-    loop_each_turn(loop, take_turn, &lazy);
-    loop_each_turn(loop, take_turn, &hasty);
+    loop_prepare_add(loop, prepare, &lazy);
+    loop_prepare_add(loop, prepare, &hasty);
     int64_t begin = loop_wall();
     for (int i = 0; i < 3; i++)
-        turn(loop);
+        iterate(loop);
     assert_in_range(loop_wall() - begin, 0, PATIENCE_MS / 2);
     assert_int_equal(hasty.calls, 3);
     assert_int_equal(lazy.calls, 3);
-    loop_not_each_turn(loop, take_turn, &hasty);
-    loop_not_each_turn(loop, set_timer, &lazy); /* not there: nothing happens */
+    loop_prepare_remove(loop, prepare, &hasty);
+    loop_prepare_remove(loop, set_timer, &lazy); /* not there: nothing happens */
     struct library setter = {.loop = loop};
-    loop_each_turn(loop, set_timer, &setter);
-    turn(loop); /* a timer that is set in the turn counts for the wait that follows */
+    loop_prepare_add(loop, set_timer, &setter);
+    iterate(loop); /* a timer that is set there counts for the wait that follows */
     assert_int_equal(setter.fired, 1);
     assert_int_equal(hasty.calls, 3);
     assert_int_equal(lazy.calls, 4);
@@ -435,10 +435,37 @@ static void test_turns(void **state) {
 static void test_wait_ends(void **state) {
     struct loop *loop = *state;
     struct library l = {.loop = loop, .wait_ms = 20};
-    loop_each_turn(loop, take_turn, &l);
+    loop_prepare_add(loop, prepare, &l);
     int64_t before = loop_now(loop);
-    turn(loop);
+    iterate(loop);
     assert_in_range(loop_now(loop) - before, 19, PATIENCE_MS / 2);
+}
+
+/* --- until a condition holds ------------------------------------------------------------------ */
+
+static bool has_fired(void *arg) {
+    return ((struct library *)arg)->fired > 0;
+}
+
+static int64_t fire(void *arg) {
+    ((struct library *)arg)->fired++;
+    return -1;
+}
+
+static void test_until(void **state) {
+    struct loop *loop = *state;
+    struct library l = {.loop = loop};
+    int64_t begin = loop_wall();
+    assert_false(loop_run_until(loop, has_fired, &l, 20));
+    assert_in_range(loop_wall() - begin, 19, PATIENCE_MS / 2);
+    loop_timer_set(loop, &l.timer, 1, count, &l.fired);
+    assert_true(loop_run_until(loop, has_fired, &l, PATIENCE_MS));
+    assert_in_range(loop_wall() - begin, 19, PATIENCE_MS / 2);
+    assert_true(loop_run_until(loop, has_fired, &l, 0)); /* it holds already */
+    l.fired = 0;
+    loop_prepare_add(loop, fire, &l); /* it comes to hold before a wait that nothing would end */
+    assert_true(loop_run_until(loop, has_fired, &l, 10 * PATIENCE_MS));
+    assert_in_range(loop_wall() - begin, 19, PATIENCE_MS / 2);
 }
 
 /* --- signals, each story in a process of its own: they are for good --------------------------- */
@@ -552,14 +579,15 @@ int main(void) {
         WITH_LOOP(test_timer_is_not_early),
         WITH_LOOP(test_no_time_is_now),
         WITH_LOOP(test_cancel_and_move),
-        WITH_LOOP(test_one_that_sets_itself_again_does_not_hold_the_turn),
+        WITH_LOOP(test_one_that_sets_itself_again_does_not_hold_the_loop),
         WITH_LOOP(test_order),
         WITH_LOOP(test_watch),
         WITH_LOOP(test_no_descriptor),
-        WITH_LOOP(test_unwatch_within_the_turn),
+        WITH_LOOP(test_unwatch_within_the_iteration),
         WITH_LOOP(test_number_that_comes_back),
         WITH_LOOP(test_many_descriptors),
-        WITH_LOOP(test_turns),
+        WITH_LOOP(test_prepares),
+        WITH_LOOP(test_until),
         WITH_LOOP(test_wait_ends),
         cmocka_unit_test(test_signals),
         cmocka_unit_test(test_close_takes_null),
