@@ -227,7 +227,8 @@ format: ## clang-format every source
 format-check: ## fail where clang-format would change something
 	$(CLANG_FORMAT) --dry-run --Werror $(FORMATTED)
 
-lint: ## cppcheck, where it is installed
+lint: ## the structure of the sources, and cppcheck where it is installed
+	@tests/check-structure
 	@if command -v cppcheck >/dev/null; then \
 	  cppcheck --std=c11 --enable=warning,portability,performance --inline-suppr --quiet \
 	    --suppress=missingIncludeSystem --error-exitcode=1 -I. -D_GNU_SOURCE \

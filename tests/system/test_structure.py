@@ -28,6 +28,10 @@ def copy(tmp_path):
     return tmp_path
 
 
+def test_the_sources_are_sound():
+    assert check(TOP) == set()
+
+
 def plant(copy, path, text):
     file = copy / path
     file.parent.mkdir(parents=True, exist_ok=True)
