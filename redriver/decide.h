@@ -1,5 +1,5 @@
 /*
- * What becomes of one dead letter in this pass (pure).
+ * Whether a pass moves one dead letter (pure).
  */
 #ifndef REDRIVER_DECIDE_H
 #define REDRIVER_DECIDE_H
@@ -24,14 +24,17 @@ struct decide_record {
 
 enum decision {
     DECIDE_MOVE,
-    DECIDE_NOT_CHOSEN, /* by the filters */
+    DECIDE_NOT_CHOSEN, /* by --user or --query-id */
     DECIDE_TOO_YOUNG,
-    DECIDE_OVER_LIMIT, /* it would move, had the limit not been reached */
+    DECIDE_OVER_LIMIT, /* the limit of the pass is reached; else it would move */
 };
 
-/* Whether the rules look at who a record is of. */
+/* Whether the rules need the record's ids. */
 bool decide_by_identity(const struct decide_rules *rules);
-/* `chosen`: how many this pass has moved, or is about to. A record of unknown age is old. */
+/*
+ * `chosen`: how many this pass has moved, or is about to. A record without a timestamp counts as
+ * old enough.
+ */
 enum decision decide(const struct decide_rules *rules, const struct decide_record *record,
                      int64_t now_ms, int64_t chosen);
 /* The smaller of two limits of which -1 is none. */

@@ -32,8 +32,8 @@ struct flights {
     struct flight *waiting;
     int64_t due_ms;     /* when those that wait are sent again */
     int64_t backoff_ms; /* 0: the last one went well */
-    bool just_failed;   /* since the last look at the clock */
-    bool one_alone;     /* what is in flight is a single record that is to stay alone */
+    bool just_failed;   /* since the last flights_retry() */
+    bool one_alone;     /* a record that must have no other in its batch is in flight */
     uint64_t generation;
 };
 
@@ -60,7 +60,7 @@ size_t flights_count(const struct flights *f) {
     return f->in_flight + f->waiting_count;
 }
 
-static size_t weight(const rd_kafka_message_t *m) {
+static size_t flight_bytes(const rd_kafka_message_t *m) {
     return m->len + m->key_len;
 }
 
@@ -70,12 +70,12 @@ static void flight_free(struct flight *flight) {
     free(flight);
 }
 
-static void tell(struct flight *flight, enum flight_end end) {
+static void flight_report(struct flight *flight, enum flight_end end) {
     flight->of->fn(flight->of->arg, flight->partition, flight->message->offset, flight->database,
                    end);
 }
 
-static void wait_for_retry(struct flights *f, struct flight *flight) {
+static void flights_wait(struct flights *f, struct flight *flight) {
     DL_APPEND2(f->waiting, flight, prev, next);
     f->waiting_count++;
 }
@@ -85,30 +85,31 @@ static bool is_hopeless(rd_kafka_resp_err_t err) {
            err == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE;
 }
 
-static void give_up(struct flight *flight, rd_kafka_resp_err_t err) {
+static void flight_give_up(struct flight *flight, rd_kafka_resp_err_t err) {
     log_error("a dead letter stays where it is: %s partition=%d offset=%lld", rd_kafka_err2str(err),
               flight->message->partition, (long long)flight->message->offset);
-    tell(flight, FLIGHT_GIVEN_UP);
+    flight_report(flight, FLIGHT_GIVEN_UP);
     flight_free(flight);
 }
 
-/* The broker refuses a whole batch: which of its records is too large, only each alone can tell. */
-static void suspect(struct flights *f, struct flight *flight) {
+/* The broker refuses a whole batch as too large: each of its records is sent again, alone. */
+static void flight_suspect(struct flights *f, struct flight *flight) {
     flight->alone = true;
-    tell(flight, FLIGHT_FAILED);
-    wait_for_retry(f, flight);
+    flight_report(flight, FLIGHT_FAILED);
+    flights_wait(f, flight);
 }
 
 /* It may be in the query topic all the same: the request token absorbs a second copy. */
-static void failed(struct flights *f, struct flight *flight, rd_kafka_resp_err_t err) {
+static void flight_failed(struct flights *f, struct flight *flight, rd_kafka_resp_err_t err) {
     if (f->backoff_ms == 0 && !f->just_failed)
         log_warn("%s does not take records, trying again: %s", f->topic, rd_kafka_err2str(err));
     f->just_failed = true;
-    tell(flight, FLIGHT_FAILED);
-    wait_for_retry(f, flight);
+    flight_report(flight, FLIGHT_FAILED);
+    flights_wait(f, flight);
 }
 
-static void on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_t offset) {
+static void flight_on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t partition,
+                               int64_t offset) {
     (void)partition;
     (void)offset;
     struct flight *flight = arg;
@@ -116,26 +117,26 @@ static void on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t partition, i
     bool late = flight->generation != f->generation;
     if (!late) {
         f->in_flight--;
-        f->bytes -= weight(flight->message);
+        f->bytes -= flight_bytes(flight->message);
         f->one_alone = false;
     }
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         f->backoff_ms = 0;
-        tell(flight, late ? FLIGHT_LATE : FLIGHT_ACKNOWLEDGED);
+        flight_report(flight, late ? FLIGHT_LATE : FLIGHT_ACKNOWLEDGED);
         flight_free(flight);
     } else if (late) {
         flight_free(flight);
     } else if (is_hopeless(err) && flight->alone) {
-        give_up(flight, err);
+        flight_give_up(flight, err);
     } else if (is_hopeless(err)) {
-        suspect(f, flight);
+        flight_suspect(f, flight);
     } else {
-        failed(f, flight, err);
+        flight_failed(f, flight, err);
     }
 }
 
 /* False: back-pressure, the flight is as it was. */
-static bool try_send(struct flights *f, struct flight *flight, struct letter *letter) {
+static bool flight_try_send(struct flights *f, struct flight *flight, struct letter *letter) {
     const rd_kafka_message_t *m = flight->message;
     struct producer_record record = {.topic = f->topic,
                                      .key = m->key,
@@ -143,10 +144,10 @@ static bool try_send(struct flights *f, struct flight *flight, struct letter *le
                                      .value = m->payload,
                                      .value_len = m->len,
                                      .headers = letter_headers(letter)};
-    rd_kafka_resp_err_t err = producer_send(f->producer, &record, on_delivery, flight);
+    rd_kafka_resp_err_t err = producer_send(f->producer, &record, flight_on_delivery, flight);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         f->in_flight++;
-        f->bytes += weight(m);
+        f->bytes += flight_bytes(m);
         f->one_alone = flight->alone;
         return true;
     }
@@ -154,7 +155,7 @@ static bool try_send(struct flights *f, struct flight *flight, struct letter *le
         rd_kafka_headers_destroy(record.headers);
     if (!is_hopeless(err))
         return false;
-    give_up(flight, err);
+    flight_give_up(flight, err);
     return true;
 }
 
@@ -166,13 +167,13 @@ void flights_send(struct flights *f, struct letter *letter, size_t partition, co
                               .database = mem_string(database),
                               .partition = partition,
                               .generation = f->generation};
-    if (!try_send(f, flight, letter)) {
-        wait_for_retry(f, flight);
+    if (!flight_try_send(f, flight, letter)) {
+        flights_wait(f, flight);
         f->due_ms = now_ms + FULL_WAIT_MS;
     }
 }
 
-static void back_off(struct flights *f, int64_t now_ms) {
+static void flights_back_off(struct flights *f, int64_t now_ms) {
     f->backoff_ms = backoff_next_ms(f->backoff_ms, BACKOFF_MIN_MS, BACKOFF_MAX_MS);
     f->due_ms = now_ms + f->backoff_ms;
     f->just_failed = false;
@@ -182,7 +183,7 @@ int64_t flights_retry(struct flights *f, int64_t now_ms) {
     if (f->waiting == NULL)
         return -1;
     if (f->just_failed)
-        back_off(f, now_ms);
+        flights_back_off(f, now_ms);
     while (f->waiting != NULL && now_ms >= f->due_ms) {
         struct flight *flight = f->waiting;
         struct letter letter;
@@ -191,10 +192,10 @@ int64_t flights_retry(struct flights *f, int64_t now_ms) {
         DL_DELETE2(f->waiting, flight, prev, next);
         f->waiting_count--;
         letter_read(&letter, flight->message);
-        bool sent = try_send(f, flight, &letter);
+        bool sent = flight_try_send(f, flight, &letter);
         letter_free(&letter);
         if (!sent) {
-            wait_for_retry(f, flight);
+            flights_wait(f, flight);
             f->due_ms = now_ms + FULL_WAIT_MS;
         }
     }

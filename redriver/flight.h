@@ -19,39 +19,49 @@ enum {
 
 enum flight_end {
     FLIGHT_ACKNOWLEDGED,
-    FLIGHT_LATE,     /* the same, but flights_drop() had been called */
-    FLIGHT_FAILED,   /* not yet; it will be sent again, unless it was late */
-    FLIGHT_GIVEN_UP, /* the query topic can never take it as it is: too large */
+    FLIGHT_LATE,     /* acknowledged, but flights_drop() was called before */
+    FLIGHT_FAILED,   /* not acknowledged; it is sent again by itself */
+    FLIGHT_GIVEN_UP, /* the query topic never takes it: it is too large, or not a valid record */
 };
 
-/* `partition` and `offset` are where it came from; `database` as given, valid during the call. */
+/*
+ * `partition` is the number given to flights_send(), `offset` that of the record it copies;
+ * `database` as given, valid during the call.
+ */
 typedef void flight_fn(void *arg, size_t partition, int64_t offset, const char *database,
                        enum flight_end end);
 
 struct flights;
 
-/* `producer` NULL: none will be sent. */
+/* `producer` NULL: a dry run, flights_send() is never called. Both are borrowed. */
 struct flights *flights_open(struct producer *producer, const char *topic, flight_fn *fn,
                              void *arg);
-/* After the producer's end. */
+/* After the producer is closed, which reports what was in flight. NULL is fine. */
 void flights_close(struct flights *f);
 
-/* Whether another one may be sent: not while too many are in flight, or some wait. */
+/* Whether another one may be sent: not while FLIGHTS_… are in flight, or some wait to be sent
+ * again. */
 bool flights_ready(const struct flights *f);
 /*
- * Sends a copy: bytes, key and headers. Takes `letter->message`, the letter stays the caller's.
+ * Sends a copy of the value, the key and the headers. Takes `letter->message`; the letter stays the
+ * caller's.
  * `partition` is a number of the caller's, handed to `fn`; `database` is copied, NULL: none.
  */
 void flights_send(struct flights *f, struct letter *letter, size_t partition, const char *database,
                   int64_t now_ms);
-/* Sends again what is due. Returns in how many ms the next is, -1: none, or
- * not before something in flight has come to its end. */
+/*
+ * Sends again what is due. Returns in how many ms the next one is due; -1: none waits, or none may
+ * be sent before something in flight was reported.
+ */
 int64_t flights_retry(struct flights *f, int64_t now_ms);
 size_t flights_count(const struct flights *f); /* in flight and waiting */
 
 /* Those that wait are not sent again; returns how many. */
 size_t flights_forget_waiting(struct flights *f);
-/* All are none of ours any more, their ends are late ones. Returns how many. */
+/*
+ * The pass is over: those that wait are dropped, and those in flight will be reported as late.
+ * Returns how many they are together.
+ */
 size_t flights_drop(struct flights *f);
 
 #endif

@@ -180,7 +180,7 @@ static bool can_do_without(const struct topics *t, const struct wanted *w) {
     return w->kind == KIND_QUOTA && (w->refused || !t->common->create_topics);
 }
 
-/* True where all are there; else `missing` says what is not. */
+/* True where all are there; else `missing` names those that are not. */
 static bool topics_look_once(struct topics *t) {
     /* Of all topics: asking for one by name may create it, with the broker's defaults. */
     const rd_kafka_metadata_t *metadata;

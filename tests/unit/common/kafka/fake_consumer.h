@@ -86,7 +86,7 @@ static void fake_wake(void *arg) {
 }
 
 /* Iterations of the loop until all that is due was served; `ms` have passed before. */
-static void fake_run(struct loop *loop, int64_t ms) {
+static inline void fake_run(struct loop *loop, int64_t ms) {
     struct loop_timer now = {0};
     fake.clock_ms += ms;
     for (int i = 0; i < 4; i++) {
@@ -199,7 +199,7 @@ void rd_kafka_event_destroy(rd_kafka_event_t *event) {
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-static void fake_record(int32_t partition, int64_t offset) {
+static inline void fake_record(int32_t partition, int64_t offset) {
     struct fake_event *event = mem_zero(sizeof *event);
     event->message = mem_zero(sizeof *event->message);
     *event->message = (rd_kafka_message_t){.partition = partition, .offset = offset};
@@ -272,14 +272,14 @@ static void fake_rebalance(rd_kafka_resp_err_t err, const int32_t *partitions, s
 }
 
 /* The broker assigns partitions 0 to count - 1. */
-static void fake_assign(size_t count) {
+static inline void fake_assign(size_t count) {
     static const int32_t partitions[FAKE_PARTITIONS] = {0, 1, 2, 3};
     assert_false(fake.assigned);
     fake.lost = false;
     fake_rebalance(RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS, partitions, count);
 }
 
-static void fake_revoke(bool lost) {
+static inline void fake_revoke(bool lost) {
     fake.lost = lost;
     fake.unassign_due = true;
     fake_rebalance(RD_KAFKA_RESP_ERR__REVOKE_PARTITIONS, NULL, 0);
@@ -359,7 +359,7 @@ static void fake_store(const rd_kafka_topic_partition_t *tp) {
 }
 
 /* Answers the oldest commit that was sent: `err` of the whole, or of its last partition. */
-static void fake_answer(rd_kafka_resp_err_t err, bool of_one) {
+static inline void fake_answer(rd_kafka_resp_err_t err, bool of_one) {
     struct fake_event *event = fake_pop(&fake.sent);
     assert_non_null(event);
     for (int i = 0; i < event->list->cnt; i++) {
@@ -373,13 +373,13 @@ static void fake_answer(rd_kafka_resp_err_t err, bool of_one) {
     fake_push(&fake.commits, event);
 }
 
-static bool fake_is_committing(void) {
+static inline bool fake_is_committing(void) {
     return !TAILQ_EMPTY(&fake.sent);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static void fake_reset(void) {
+static inline void fake_reset(void) {
     int64_t clock_ms = fake.clock_ms; /* a clock that goes back would be no clock */
     fake = (struct fake_consumer){.records.fd = -1, .commits.fd = -1, .clock_ms = clock_ms};
     TAILQ_INIT(&fake.records.events);
@@ -391,7 +391,7 @@ static void fake_reset(void) {
     log_init("test", LOG_ERROR, LOG_TEXT);
 }
 
-static struct options_common fake_options(void) {
+static inline struct options_common fake_options(void) {
     struct options_common common = {.bootstrap_servers = "localhost:9"};
     common.names.topics[TOPIC_QUERY] = common.names.topics[TOPIC_DEADLETTER] = FAKE_TOPIC;
     common.names.groups[GROUP_EXECUTOR] = common.names.groups[GROUP_REDRIVER] = FAKE_GROUP;
@@ -399,7 +399,7 @@ static struct options_common fake_options(void) {
 }
 
 /* After the member is closed: nothing is left of what it was given. */
-static void fake_end(void) {
+static inline void fake_end(void) {
     struct fake_event *event;
     while ((event = fake_pop(&fake.sent)) != NULL ||
            (event = fake_pop(&fake.commits.events)) != NULL)
