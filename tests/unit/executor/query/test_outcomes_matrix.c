@@ -1,0 +1,663 @@
+/*
+ * All that one record can meet: every answer of Athena, in every state in which an answer can come,
+ * times what Kafka says to the records that follow from it, times when the partition is taken away.
+ *
+ * Each case is driven to its end and held against one small description of what the answer means
+ * (struct row). What must hold in all of them:
+ * - the offset is finished once where every successor was acknowledged while the partition was
+ *   owned, and not before that, and never else;
+ * - the slot of the quota is given back once, and no later than the end of the record;
+ * - nothing is left: no job, no byte of the record, no call, no timer (the sanitizers look, too).
+ */
+#include "tests/unit/executor/parts.h"
+
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+/* --- logs: of thousands of cases nobody reads what each of them logs -------------------------- */
+
+void log_init(const char *program, enum log_level level, enum log_format format) {
+    (void)program, (void)level, (void)format;
+}
+
+int log_enabled(enum log_level level) {
+    (void)level;
+    return false;
+}
+
+void log_write(enum log_level level, const char *fmt, ...) {
+    (void)level, (void)fmt;
+}
+
+/* --- the dimensions --------------------------------------------------------------------------- */
+
+/* How it came to the call that is answered now. */
+enum way {
+    FIRST,
+    REFUSED_BEFORE,
+    NO_CREDENTIALS_BEFORE,
+    MISMATCH_BEFORE,
+    LOST_BEFORE,
+    LOST_OFTEN
+};
+
+static const char *const ways[] = {"first call",           "after a throttle of the rate",
+                                   "after no credentials", "after a mismatch",
+                                   "after a lost answer",  "after many lost answers"};
+
+/* What the producer and the broker say to each record once; from then on all is acknowledged. */
+enum kafka {
+    ACKED,
+    REPORTED_FAILED,
+    NOT_TAKEN,
+    NEVER_REPORTED
+};
+
+static const char *const kafkas[] = {"acknowledged", "failed once", "not taken once",
+                                     "never reported"};
+
+/* When the partition is taken away. Revoked: it still waits for what is under way; gone: not. */
+enum rebalance {
+    KEPT,
+    REVOKED_BEFORE,
+    REVOKED_BETWEEN,
+    GONE_BEFORE,
+    GONE_BETWEEN,
+    LATE
+};
+
+static const char *const rebalances[] = {
+    "kept",
+    "revoked before the answer",
+    "revoked between the answer and the reports",
+    "gone before the answer",
+    "gone between the answer and the reports",
+    "gone between two reports",
+};
+
+static const struct way_case {
+    enum way way;
+    enum kafka kafka;
+    enum rebalance rebalance;
+} * current; /* for messages */
+static const char *current_row;
+
+static void fail_case(const char *what) {
+    fail_msg("%s, %s, %s, %s: %s", current_row, ways[current->way], kafkas[current->kafka],
+             rebalances[current->rebalance], what);
+}
+
+static void expect(bool holds, const char *what) {
+    if (!holds)
+        fail_case(what);
+}
+
+/* --- what answers to a start mean ------------------------------------------------------------- */
+
+enum known {
+    NOTHING,
+    OTHER_RUNS,
+    SAME_RUNS,
+    SAME_ENDED,
+    SAME_WAITS
+};
+
+struct row {
+    const char *what;
+    int status; /* 0: no answer has come back */
+    const char *code, *message, *body;
+    enum known known; /* what the status topic says of the pair when the answer comes */
+    bool polls;       /* an answer to BatchGetQueryExecution; else to StartQueryExecution */
+    bool untracked;   /* TRACK_QUERIES=off */
+    bool impatient;   /* THROTTLE_PATIENCE_MS=0 */
+
+    enum job_state after;     /* the answer */
+    const char *copy, *state; /* that must be acknowledged; NULL: none */
+    bool ends_in_revoked;     /* it comes to its end even where its partition is revoked */
+    bool holds_slot;          /* after the answer */
+};
+
+#define MISMATCH_MESSAGE "Idempotent parameters do not match"
+#define STARTED_BODY     "{\"QueryExecutionId\":\"e\"}"
+
+static const struct row starts[] = {
+    {.what = "started",
+     .status = 200,
+     .body = STARTED_BODY,
+     .after = JOB_RUNNING,
+     .holds_slot = true},
+    {.what = "started, untracked",
+     .status = 200,
+     .body = STARTED_BODY,
+     .untracked = true,
+     .after = JOB_SETTLING,
+     .state = "STARTED",
+     .ends_in_revoked = true},
+    {.what = "started, untracked, and its end is known",
+     .status = 200,
+     .body = STARTED_BODY,
+     .known = SAME_ENDED,
+     .untracked = true,
+     .after = JOB_FINISHED,
+     .ends_in_revoked = true},
+    {.what = "throttled for the quota",
+     .status = 400,
+     .code = "TooManyRequestsException",
+     .after = JOB_SETTLING,
+     .copy = PARTS_DEADLETTER,
+     .state = "THROTTLED",
+     .ends_in_revoked = true},
+    {.what = "throttled for the quota, untracked",
+     .status = 400,
+     .code = "TooManyRequestsException",
+     .untracked = true,
+     .after = JOB_SETTLING,
+     .copy = PARTS_DEADLETTER,
+     .state = "THROTTLED",
+     .ends_in_revoked = true},
+    {.what = "throttled for the quota, and the pair runs",
+     .status = 400,
+     .code = "TooManyRequestsException",
+     .known = SAME_RUNS,
+     .after = JOB_SETTLING,
+     .copy = PARTS_DEADLETTER,
+     .ends_in_revoked = true},
+    {.what = "throttled for the API's rate",
+     .status = 400,
+     .code = "ThrottlingException",
+     .after = JOB_REFUSED_BACKOFF},
+    {.what = "throttled for the API's rate, without patience",
+     .status = 400,
+     .code = "ThrottlingException",
+     .impatient = true,
+     .after = JOB_SETTLING,
+     .copy = PARTS_DEADLETTER,
+     .state = "THROTTLED"},
+    {.what = "no answer", .after = JOB_AMBIGUOUS_BACKOFF, .holds_slot = true},
+    {.what = "an error of the server",
+     .status = 500,
+     .code = "InternalServerException",
+     .after = JOB_AMBIGUOUS_BACKOFF,
+     .holds_slot = true},
+    {.what = "an answer without an id",
+     .status = 200,
+     .body = "{}",
+     .after = JOB_AMBIGUOUS_BACKOFF,
+     .holds_slot = true},
+    {.what = "no credentials",
+     .status = 400,
+     .code = "ExpiredTokenException",
+     .after = JOB_WAITING},
+    {.what = "mismatch, of nobody knows what",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = MISMATCH_MESSAGE,
+     .after = JOB_REFUSED_BACKOFF},
+    {.what = "mismatch, of another text that runs",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = MISMATCH_MESSAGE,
+     .known = OTHER_RUNS,
+     .after = JOB_SETTLING,
+     .copy = PARTS_REJECTED},
+    {.what = "mismatch, of this text that runs",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = MISMATCH_MESSAGE,
+     .known = SAME_RUNS,
+     .after = JOB_RUNNING,
+     .holds_slot = true},
+    {.what = "mismatch, of this text that has ended",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = MISMATCH_MESSAGE,
+     .known = SAME_ENDED,
+     .after = JOB_FINISHED},
+    {.what = "rejected",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = "line 1:1: no",
+     .after = JOB_SETTLING,
+     .copy = PARTS_REJECTED,
+     .state = "REJECTED",
+     .ends_in_revoked = true},
+    {.what = "rejected, and it was published as waiting",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = "line 1:1: no",
+     .known = SAME_WAITS,
+     .after = JOB_SETTLING,
+     .copy = PARTS_REJECTED,
+     .state = "REJECTED",
+     .ends_in_revoked = true},
+};
+
+/* --- what answers about what runs mean -------------------------------------------------------- */
+
+#define EXECUTION(state)                                                                           \
+    "{\"QueryExecutionId\":\"e\",\"Status\":{\"State\":\"" state "\",\"SubmissionDateTime\":1.5}}"
+#define EXECUTIONS(list) "{\"QueryExecutions\":[" list "]}"
+
+#define STILL_RUNS(name, ...)                                                                      \
+    { .what = name, .polls = true, .after = JOB_RUNNING, .holds_slot = true, __VA_ARGS__ }
+#define HAS_ENDED(name, list, final)                                                               \
+    {                                                                                              \
+        .what = name, .polls = true, .status = 200, .body = EXECUTIONS(list),                      \
+        .after = JOB_SETTLING, .state = final                                                      \
+    }
+
+static const struct row polls[] = {
+    STILL_RUNS("it is queued", .status = 200, .body = EXECUTIONS(EXECUTION("QUEUED"))),
+    STILL_RUNS("it runs", .status = 200, .body = EXECUTIONS(EXECUTION("RUNNING"))),
+    STILL_RUNS("a state that is new", .status = 200, .body = EXECUTIONS(EXECUTION("PAUSED"))),
+    STILL_RUNS("it is left out", .status = 200, .body = EXECUTIONS("")),
+    STILL_RUNS("another is reported", .status = 200,
+               .body =
+                   EXECUTIONS("{\"QueryExecutionId\":\"x\",\"Status\":{\"State\":\"FAILED\"}}")),
+    STILL_RUNS("reported twice, the end last", .status = 200, /* which the next look shows */
+               .body = EXECUTIONS(EXECUTION("RUNNING") "," EXECUTION("SUCCEEDED"))),
+    STILL_RUNS("an answer without a list", .status = 200, .body = "{}"),
+    STILL_RUNS("an answer that is no JSON", .status = 200, .body = "<html>"),
+    STILL_RUNS("refused", .status = 400, .code = "InvalidRequestException"),
+    STILL_RUNS("throttled", .status = 400, .code = "ThrottlingException"),
+    STILL_RUNS("too many requests", .status = 400, .code = "TooManyRequestsException"),
+    STILL_RUNS("no credentials", .status = 400, .code = "ExpiredTokenException"),
+    STILL_RUNS("an error of the server", .status = 503, .code = ""),
+    STILL_RUNS("no answer", .status = 0),
+    HAS_ENDED("succeeded", EXECUTION("SUCCEEDED"), "SUCCEEDED"),
+    HAS_ENDED("failed", EXECUTION("FAILED"), "FAILED"),
+    HAS_ENDED("cancelled", EXECUTION("CANCELLED"), "CANCELLED"),
+    HAS_ENDED("reported twice", EXECUTION("SUCCEEDED") "," EXECUTION("FAILED"), "SUCCEEDED"),
+    HAS_ENDED("reported twice, the end first", EXECUTION("SUCCEEDED") "," EXECUTION("RUNNING"),
+              "SUCCEEDED"),
+};
+
+/* What came before changes what three of the answers to a start mean. */
+static struct row row_on_way(const struct row *row, enum way way) {
+    struct row r = *row;
+    if (row->polls)
+        return r;
+    bool perhaps_started = way == LOST_BEFORE || way == LOST_OFTEN;
+    if (row->impatient && perhaps_started) { /* it is never given up */
+        r.after = JOB_REFUSED_BACKOFF;
+        r.copy = r.state = NULL;
+    }
+    if (row->after == JOB_AMBIGUOUS_BACKOFF && way == LOST_OFTEN)
+        r.holds_slot = false; /* some never get another answer */
+    if (way == MISMATCH_BEFORE && row->after == JOB_REFUSED_BACKOFF && row->message != NULL) {
+        r.after = JOB_SETTLING; /* asked twice */
+        r.copy = PARTS_REJECTED;
+    }
+    return r;
+}
+
+/* --- to the call ------------------------------------------------------------------------------ */
+
+static void answer(struct aws_call *call, int status, const char *code, const char *message,
+                   const char *body) {
+    const struct aws_answer a = {
+        .http = {.result = status != 0 ? HTTP_ANSWERED : HTTP_LOST,
+                 .status = status,
+                 .body = body != NULL ? body : "",
+                 .body_len = body != NULL ? strlen(body) : 0,
+                 .error = ""},
+        .code = code != NULL ? code : "",
+        .message = message != NULL ? message : "",
+        .reason = "",
+        .athena_code = "",
+    };
+    assert_true(call->open);
+    call->open = false;
+    call->fn(call->arg, &a);
+}
+
+static void go_way(enum way way) {
+    switch (way) {
+    case FIRST:
+        break;
+    case REFUSED_BEFORE:
+        answer(parts_next_call(), 400, "ThrottlingException", NULL, NULL);
+        break;
+    case NO_CREDENTIALS_BEFORE:
+        answer(parts_next_call(), 400, "ExpiredTokenException", NULL, NULL);
+        break;
+    case MISMATCH_BEFORE:
+        answer(parts_next_call(), 400, "InvalidRequestException", MISMATCH_MESSAGE, NULL);
+        break;
+    case LOST_BEFORE:
+        answer(parts_next_call(), 0, NULL, NULL, NULL);
+        break;
+    case LOST_OFTEN:
+        for (int i = 0; i < 4; i++)
+            answer(parts_next_call(), 0, NULL, NULL, NULL);
+    }
+}
+
+static void know(enum known known) {
+    switch (known) {
+    case NOTHING:
+        break;
+    case OTHER_RUNS:
+        parts_know("u", "q", STATUS_STARTED, "other", "SELECT 2");
+        break;
+    case SAME_RUNS:
+        parts_know("u", "q", STATUS_STARTED, "e", "SELECT 1");
+        break;
+    case SAME_ENDED:
+        parts_know("u", "q", STATUS_SUCCEEDED, "e", "SELECT 1");
+        break;
+    case SAME_WAITS:
+        parts_know("u", "q", STATUS_QUEUED, NULL, "SELECT 1");
+    }
+}
+
+/* --- from the answer to the end --------------------------------------------------------------- */
+
+static struct {
+    struct row row;
+    bool copy_acked, state_acked;
+} now;
+
+/* The offset is finished behind what leads to the next, and once. */
+static void on_finished(void) {
+    expect(t.finished == 1, "finished twice");
+    expect(now.row.copy == NULL || now.copy_acked, "finished before its copy is acknowledged");
+    expect(now.row.state == NULL || now.state_acked, "finished before its state is acknowledged");
+}
+
+static void check_slots(void) {
+    const struct admission *a = &t.slots.admission[LANE_DML];
+    expect(a->running >= 0 && a->calls >= 0, "a slot is given back twice");
+    expect(a->running + a->calls <= 1, "a slot is taken twice");
+    expect(t.finished == 0 || a->running + a->calls == 0, "finished, and its slot is kept");
+}
+
+static bool may_still_finish(void) {
+    return !TAILQ_EMPTY(&t.partition.jobs);
+}
+
+/* Reports one record that is under way; false: none is. */
+static bool report_one(rd_kafka_resp_err_t err) {
+    bool owned = may_still_finish();
+    for (size_t i = 0; i < stub_producer.count; i++) {
+        struct stub_send *send = &stub_producer.sends[i];
+        if (!send->open)
+            continue;
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR && strcmp(send->topic, PARTS_STATUS) == 0)
+            now.state_acked = owned;
+        else if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            now.copy_acked = owned;
+        stub_producer_report(send, err);
+        check_slots();
+        return true;
+    }
+    return false;
+}
+
+static void report_all(rd_kafka_resp_err_t err) {
+    while (report_one(err))
+        ;
+}
+
+/* Until all that is to be written of it is acknowledged. */
+static void drive_kafka(enum kafka kafka) {
+    if (kafka == NEVER_REPORTED)
+        return;
+    if (kafka == REPORTED_FAILED)
+        report_all(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);
+    stub_producer.refuses = RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < 4 && may_still_finish(); i++) {
+        stub_run(t.loop, 500);
+        report_all(RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+}
+
+static void check_after_answer(const struct job *job) {
+    char what[128];
+    snprintf(what, sizeof what, "%s after the answer, not %s", job_state_name(job->state),
+             job_state_name(now.row.after));
+    expect(job->state == now.row.after, what);
+    expect(slots_taken(&t.slots) == (now.row.holds_slot ? 1 : 0), "the slot after the answer");
+}
+
+/* Of a revoked partition: it comes to its end, or is the next owner's. */
+static void check_after_revoked_answer(const struct job *job) {
+    enum job_state want = now.row.ends_in_revoked ? now.row.after : JOB_DROPPED;
+    expect(job->state == want, job_state_name(job->state));
+    expect(slots_taken(&t.slots) == 0, "the slot in a revoked partition");
+}
+
+static bool has_end(void) {
+    return now.row.after == JOB_SETTLING || now.row.after == JOB_FINISHED;
+}
+
+/* Whether the record is done with when all is over. */
+static bool finishes(const struct way_case *c) {
+    bool at_once = now.row.after == JOB_FINISHED;
+    switch (c->rebalance) {
+    case KEPT:
+    case REVOKED_BETWEEN:
+        return at_once || (has_end() && c->kafka != NEVER_REPORTED);
+    case REVOKED_BEFORE:
+        return now.row.ends_in_revoked && (at_once || c->kafka != NEVER_REPORTED);
+    case GONE_BEFORE:
+        return false;
+    case GONE_BETWEEN:
+        return at_once;
+    case LATE: /* one report comes in time, the other does not */
+        return at_once || (has_end() && (now.row.copy == NULL) != (now.row.state == NULL) &&
+                           c->kafka == ACKED);
+    }
+    return false;
+}
+
+/* The answer comes; what it means is seen at once. */
+static void take_answer(struct job *job, enum rebalance rebalance) {
+    struct aws_call *call = stub_aws_open();
+    if (rebalance == REVOKED_BEFORE)
+        parts_revoke();
+    answer(call, now.row.status, now.row.code, now.row.message, now.row.body);
+    check_slots();
+    if (rebalance == REVOKED_BEFORE || rebalance == GONE_BEFORE)
+        check_after_revoked_answer(job);
+    else
+        check_after_answer(job);
+}
+
+/* Nobody is left for the answer: a start is cancelled, a look at many goes on. */
+static void go_before_the_answer(struct job *job) {
+    dispatch_gone(&t.dispatch, &t.partition);
+    expect(job->state == JOB_DROPPED, "not dropped");
+    expect((stub_aws_open() != NULL) == now.row.polls, "the call of a partition that is gone");
+    if (now.row.polls)
+        take_answer(job, GONE_BEFORE);
+}
+
+/* The record comes in, and the call is made that is to be answered. */
+static struct job *come_to_the_call(const struct way_case *c) {
+    struct job *job = parts_query("u", "q", "SELECT 1");
+    if (now.row.polls)
+        parts_answer_started(parts_next_call(), "e");
+    go_way(c->way);
+    const struct aws_call *call = parts_next_call();
+    expect(job->state == (now.row.polls ? JOB_POLLING : JOB_STARTING), job_state_name(job->state));
+    expect(strcmp(call->operation,
+                  now.row.polls ? "BatchGetQueryExecution" : "StartQueryExecution") == 0,
+           call->operation);
+    know(now.row.known);
+    check_slots();
+    return job;
+}
+
+static void take_away(enum rebalance rebalance) {
+    if (rebalance == REVOKED_BETWEEN) {
+        parts_revoke();
+        expect(may_still_finish() == (now.row.after == JOB_SETTLING),
+               "what has nothing under way is dropped, and nothing else");
+    } else if (rebalance == LATE) {
+        if (current->kafka != NEVER_REPORTED)
+            report_one(current->kafka == REPORTED_FAILED ? RD_KAFKA_RESP_ERR__MSG_TIMED_OUT
+                                                         : RD_KAFKA_RESP_ERR_NO_ERROR);
+        dispatch_gone(&t.dispatch, &t.partition);
+    } else if (rebalance == GONE_BETWEEN) {
+        dispatch_gone(&t.dispatch, &t.partition);
+    }
+    check_slots();
+}
+
+static void open_case(const struct row *row, const struct way_case *c) {
+    struct executor_config config = parts_config();
+    config.track_queries = !row->untracked;
+    parts_open(&config);
+    if (row->impatient) /* a throttle on the way is not to be the last one */
+        t.config.throttle_patience_ms = c->way == REFUSED_BEFORE ? 1 : 0;
+    current = c;
+    current_row = row->what;
+    memset(&now, 0, sizeof now);
+    now.row = row_on_way(row, c->way);
+    t.on_finished = on_finished;
+}
+
+static void run_case(const struct row *row, const struct way_case *c) {
+    open_case(row, c);
+    struct job *job = come_to_the_call(c);
+    if (c->kafka == NOT_TAKEN)
+        stub_producer.refuses = RD_KAFKA_RESP_ERR__QUEUE_FULL;
+    if (c->rebalance == GONE_BEFORE) {
+        go_before_the_answer(job);
+    } else {
+        take_answer(job, c->rebalance);
+        take_away(c->rebalance);
+    }
+    dispatch_stop(&t.dispatch); /* this answer is the last one of a start, … */
+    drive_kafka(c->kafka);      /* … and those about what runs are no concern of this case */
+    check_slots();
+    bool want = finishes(c);
+    expect(t.finished == want, t.finished ? "is finished" : "is not finished");
+    parts_close(); /* reports what nobody has reported, and nothing may be left */
+    expect(t.finished == want, "finished by the close");
+}
+
+static void run_rows(const struct row *rows, size_t count) {
+    for (size_t r = 0; r < count; r++)
+        for (size_t w = 0; w < COUNT(ways); w++)
+            for (size_t k = 0; k < COUNT(kafkas); k++)
+                for (size_t b = 0; b < COUNT(rebalances); b++) {
+                    const struct way_case c = {(enum way)w, (enum kafka)k, (enum rebalance)b};
+                    run_case(&rows[r], &c);
+                }
+}
+
+static void test_answers_to_a_start(void **state) {
+    (void)state;
+    run_rows(starts, COUNT(starts));
+}
+
+static void test_answers_about_what_runs(void **state) {
+    (void)state;
+    run_rows(polls, COUNT(polls));
+}
+
+/* --- other states, other numbers -------------------------------------------------------------- */
+
+/* What has started since the call was made is RUNNING then, and the answer is none about it. */
+static void test_answers_about_others(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT(polls); i++) {
+        parts_begin(NULL);
+        parts_grant(2);
+        parts_query("u", "p", "SELECT 1");
+        parts_answer_started(parts_next_call(), "p");
+        struct aws_call *call = parts_next_call();
+        const struct job *job = parts_query("u", "q", "SELECT 1");
+        parts_iterate();
+        parts_answer_started(&stub_aws.calls[stub_aws.count - 1], "e");
+        assert_int_equal(job->state, JOB_RUNNING);
+        answer(call, polls[i].status, polls[i].code, polls[i].message, polls[i].body);
+        if (job->state != JOB_RUNNING || t.slots.admission[LANE_DML].running != 2)
+            fail_msg("%s: %s", polls[i].what, job_state_name(job->state));
+        parts_close();
+    }
+}
+
+/* The same query was posted twice: Athena is asked for it once, and both records end. */
+static void test_two_records_of_one_execution(void **state) {
+    (void)state;
+    parts_grant(2);
+    for (int i = 0; i < 2; i++) {
+        parts_query("u", "q", "SELECT 1");
+        parts_iterate();
+        parts_answer_started(&stub_aws.calls[i], "e");
+    }
+    assert_int_equal(t.slots.admission[LANE_DML].running, 2);
+    struct aws_call *call = parts_next_call();
+    assert_string_equal(call->body, "{\"QueryExecutionIds\":[\"e\"]}");
+    answer(call, 200, NULL, NULL, EXECUTIONS(EXECUTION("SUCCEEDED")));
+    assert_int_equal(slots_taken(&t.slots), 0);
+    assert_int_equal(t.finished, 0);
+    for (int i = 0; i < 2; i++)
+        parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(t.finished, 2);
+}
+
+/* A query that no answer names holds its slot for a hundred looks, and is asked for for ever. */
+static void test_left_out_for_long(void **state) {
+    (void)state;
+    const struct job *job = parts_query("u", "q", "SELECT 1");
+    parts_answer_started(parts_next_call(), "e");
+    for (int i = 0; i < 110; i++) {
+        assert_int_equal(slots_taken(&t.slots), i <= 100);
+        answer(parts_next_call(), 200, NULL, NULL, EXECUTIONS(""));
+        assert_int_equal(job->state, JOB_RUNNING);
+    }
+    answer(parts_next_call(), 200, NULL, NULL, EXECUTIONS(EXECUTION("SUCCEEDED")));
+    assert_int_equal(slots_taken(&t.slots), 0);
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(t.finished, 1);
+}
+
+/* --- transitions that are not in the table ---------------------------------------------------- */
+
+#ifdef DEBUG_CHECKS
+static bool aborts(enum job_state from, enum job_state to) {
+    int status;
+    pid_t child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct job *job = job_new(&t.jobs, &t.partition);
+        job->state = from;
+        signal(SIGABRT, SIG_DFL); /* cmocka's own would report a failed test */
+        job_transition(job, to);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT;
+}
+#endif
+
+static void test_a_transition_that_is_not_allowed(void **state) {
+    (void)state;
+#ifdef DEBUG_CHECKS
+    for (int from = 0; from < JOB_STATES; from++)
+        for (int to = 0; to < JOB_STATES; to++)
+            if (!job_may_become((enum job_state)from, (enum job_state)to) &&
+                !aborts((enum job_state)from, (enum job_state)to))
+                fail_msg("%s to %s", job_state_name((enum job_state)from),
+                         job_state_name((enum job_state)to));
+#else
+    skip(); /* builds without the checks log it, and go on */
+#endif
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_answers_to_a_start),
+        cmocka_unit_test(test_answers_about_what_runs),
+        cmocka_unit_test(test_answers_about_others),
+        WITH_PARTS(test_two_records_of_one_execution),
+        WITH_PARTS(test_left_out_for_long),
+        WITH_PARTS(test_a_transition_that_is_not_allowed),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
