@@ -334,34 +334,30 @@ void executor_write_metrics(void *arg, struct buffer *out) {
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
-static bool is_drained(const struct executor *x) {
+static bool executor_is_drained(void *arg) {
+    const struct executor *x = arg;
     return partitions_count(x->partitions) == 0 && producer_in_flight(x->producer) == 0;
 }
 
-static void executor_on_deadline(void *arg) {
-    *(bool *)arg = true;
+static bool executor_counters_sent(void *arg) {
+    const struct executor *x = arg;
+    return !cloudwatch_busy(x->cloudwatch);
 }
 
 void executor_drain(struct executor *x) {
-    struct loop_timer deadline = {0};
-    bool late = false;
+    int64_t timeout_ms = x->config->process.drain_timeout_ms;
+    int64_t deadline_ms = loop_now(x->loop) + timeout_ms;
     log_info("stopping running=%zu in_flight=%zu", jobs_followed(&x->jobs),
              jobs_starting(&x->jobs));
     dispatch_stop(&x->dispatch);
     notifier_stop(&x->notifier);
     partitions_leave(x->partitions);
     fleet_link_leave(x->fleet);
-    loop_timer_set(x->loop, &deadline, x->config->process.drain_timeout_ms, executor_on_deadline,
-                   &late);
-    bool works = true;
-    while (works && !late && !is_drained(x))
-        works = loop_run_once(x->loop);
-    cloudwatch_flush(x->cloudwatch); /* the last calls are counted by now */
-    while (works && !late && cloudwatch_busy(x->cloudwatch))
-        works = loop_run_once(x->loop);
-    loop_timer_cancel(x->loop, &deadline);
-    if (late)
+    if (!loop_run_until(x->loop, executor_is_drained, x, timeout_ms))
         log_warn("not all was acknowledged in time: it is done again by the next owner");
+    cloudwatch_flush(x->cloudwatch); /* the last calls are counted by now */
+    if (!loop_run_until(x->loop, executor_counters_sent, x, deadline_ms - loop_now(x->loop)))
+        log_warn("the last counters were not sent to CloudWatch in time");
 }
 
 /* Of what was not opened or wired nothing is closed. */

@@ -160,23 +160,19 @@ static bool receiver_run(struct receiver *r) {
     return true;
 }
 
-static void receiver_on_drain_end(void *arg) {
-    *(bool *)arg = true;
+static bool receiver_is_drained(void *arg) {
+    const struct receiver *r = arg;
+    return http_server_connections(r->server) == 0 && producer_in_flight(r->producer) == 0;
 }
 
 /* Requests in flight get their responses, and acknowledged queries their QUEUED. */
 static void receiver_drain(struct receiver *r) {
-    struct loop_timer timer = {0};
-    bool over = false;
     log_info("stopping connections=%zu requests=%zu", http_server_connections(r->server),
              http_server_requests(r->server));
     http_server_quiesce(r->server);
-    loop_timer_set(r->loop, &timer, r->config->process.drain_timeout_ms, receiver_on_drain_end,
-                   &over);
-    while (!over && (http_server_connections(r->server) > 0 || producer_in_flight(r->producer) > 0))
-        if (!loop_run_once(r->loop))
-            break;
-    loop_timer_cancel(r->loop, &timer);
+    if (!loop_run_until(r->loop, receiver_is_drained, r, r->config->process.drain_timeout_ms))
+        log_warn("not drained in time connections=%zu records=%zu",
+                 http_server_connections(r->server), producer_in_flight(r->producer));
     service_give_up(r->service);
 }
 

@@ -34,7 +34,6 @@ struct parts {
     struct redriver *redriver;
     struct topics *topics;
     struct admin *admin;
-    struct loop_timer drained;
     bool failed; /* EXIT_CANNOT_GO_ON */
 };
 
@@ -131,15 +130,10 @@ static void close_all(struct parts *p) {
         aws_client_close(p->aws);
     kafka_iam_close(p->config->common.iam);
     credentials_close(p->credentials);
-    loop_timer_cancel(p->loop, &p->drained);
     loop_close(p->loop);
 }
 
 /* --- running ---------------------------------------------------------------------------------- */
-
-static void wake(void *arg) {
-    (void)arg;
-}
 
 static void run(struct parts *p) {
     while (!loop_stopping() && !redriver_over(p->redriver) && !redriver_broken(p->redriver))
@@ -150,24 +144,26 @@ static void run(struct parts *p) {
         }
 }
 
+static bool pass_is_over(void *arg) {
+    const struct parts *p = arg;
+    return !redriver_busy(p->redriver);
+}
+
+static bool counters_are_sent(void *arg) {
+    const struct parts *p = arg;
+    return !cloudwatch_busy(p->cloudwatch);
+}
+
 /* Within DRAIN_TIMEOUT_MS: the pass commits what it has moved, then all counters are sent. */
 static void drain(struct parts *p) {
     int64_t timeout_ms = p->config->process.drain_timeout_ms;
     int64_t deadline_ms = loop_now(p->loop) + timeout_ms;
-    loop_timer_set(p->loop, &p->drained, timeout_ms, wake, p);
     redriver_stop(p->redriver, timeout_ms);
-    bool flushed = p->cloudwatch == NULL;
-    while (loop_now(p->loop) < deadline_ms) {
-        bool busy = redriver_busy(p->redriver);
-        if (!busy && !flushed) {
-            cloudwatch_flush(p->cloudwatch);
-            flushed = true;
-        }
-        if (!busy && (p->cloudwatch == NULL || !cloudwatch_busy(p->cloudwatch)))
-            break;
-        if (!loop_run_once(p->loop))
-            break;
-    }
+    if (!loop_run_until(p->loop, pass_is_over, p, timeout_ms))
+        log_warn("the pass did not end in time: what is not committed is moved again");
+    cloudwatch_flush(p->cloudwatch);
+    if (!loop_run_until(p->loop, counters_are_sent, p, deadline_ms - loop_now(p->loop)))
+        log_warn("the last counters were not sent to CloudWatch in time");
 }
 
 static void run_and_drain(struct parts *p) {

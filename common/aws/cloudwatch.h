@@ -50,7 +50,7 @@ void cloudwatch_count(struct cloudwatch *c, enum cloudwatch_counter counter, con
  * was accepted or has failed: a CloudWatch that does not answer delays a stop by
  * CLOUDWATCH_TIMEOUT_MS, one that throttles by two more attempts, 3 s at most.
  */
-void cloudwatch_flush(struct cloudwatch *c);
+void cloudwatch_flush(struct cloudwatch *c); /* NULL: nothing to send */
 bool cloudwatch_busy(const struct cloudwatch *c);
 void cloudwatch_close(struct cloudwatch *c); /* counters that were not sent are lost and logged */
 
