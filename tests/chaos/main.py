@@ -35,15 +35,19 @@ def arguments():
     p.add_argument("--first", type=int, default=env("CHAOS_FIRST") or 0, help="CHAOS_FIRST: number of the first round")
     p.add_argument("--depth", type=int, default=env("CHAOS_DEPTH") or 2, help="CHAOS_DEPTH: faults at once")
     p.add_argument("--faults", default=env("CHAOS_FAULTS") or "", help="CHAOS_FAULTS: " + " ".join(GROUPS))
+    p.add_argument("--without", default=env("CHAOS_WITHOUT") or "", help="CHAOS_WITHOUT: kinds of faults that are left out")
     p.add_argument("--queries", type=int, default=env("CHAOS_QUERIES") or 20, help="CHAOS_QUERIES: of a round")
     p.add_argument("--keep-going", action="store_true", help="after a failure, with a new stage")
     p.add_argument("--plan", action="store_true", help="print the rounds and run none")
     p.add_argument("--json", action="store_true", help="the statistics as JSON on stdout")
     a = p.parse_args()
     a.seed = random.SystemRandom().randrange(10**6) if a.seed is None else a.seed
+    a.without = a.without.replace(",", " ").split()
     a.groups = a.faults.replace(",", " ").split() or list(GROUPS)
-    if unknown := set(a.groups) - set(GROUPS):
+    kinds = {kind for group in GROUPS.values() for kind in group}
+    if unknown := (set(a.groups) - set(GROUPS)) | (set(a.without) - kinds):
         p.error(f"no such faults: {' '.join(unknown)}")
+    a.groups = [g for g in a.groups if set(GROUPS[g]) - set(a.without)]
     return a
 
 
@@ -65,7 +69,7 @@ class Run:
 
     def round_of(self, number):
         a = self.args
-        return plan.make_round(a.seed, number, a.depth, a.groups, a.queries)
+        return plan.make_round(a.seed, number, a.depth, a.groups, a.queries, without=a.without)
 
     def numbers(self):
         for number in range(self.args.first, self.args.first + self.args.rounds):
@@ -77,6 +81,7 @@ class Run:
         """The command that does it again, from the first round of this stage on."""
         a = self.args
         only = "" if a.groups == list(GROUPS) else f" CHAOS_FAULTS={','.join(a.groups)}"
+        only += f" CHAOS_WITHOUT={','.join(a.without)}" if a.without else ""
         first = number - self.lab.stage.rounds  # what a stage has seen matters
         return (
             f"make chaos CHAOS_SEED={a.seed} CHAOS_DEPTH={a.depth} CHAOS_QUERIES={a.queries}{only} "

@@ -86,9 +86,11 @@ def chosen(seed, number, depth, groups):
     return everything[place]
 
 
-def make_fault(group, chance, tag, but=()):
+def make_fault(group, chance, tag, but, without):
     """One kind of the group, with the victims and times that chance gives it."""
-    kinds = [k for k in GROUPS[group] if k not in but] or list(GROUPS[group])
+    kinds = [k for k in GROUPS[group] if k not in but + without] or [
+        k for k in GROUPS[group] if k not in without
+    ]
     kind = chance.choice(kinds)
     steps = GROUPS[group][kind](chance, f"{kind}-{tag}")
     return Fault(group, kind, tuple(Step(round(at, 1), what, args) for at, what, *args in steps))
@@ -122,11 +124,12 @@ def make_request(chance, name, seconds):
     )
 
 
-def make_round(seed, number, depth=2, groups=None, queries=20, seconds=4):
+def make_round(seed, number, depth=2, groups=None, queries=20, seconds=4, without=()):
     groups = list(groups or GROUPS)
     chance = random.Random(f"{seed}/{depth}/{number}/{','.join(groups)}")
     faults = []
     for tag, group in enumerate(chosen(seed, number, depth, groups)):
-        faults.append(make_fault(group, chance, tag, [f.kind for f in faults]))
+        used = [f.kind for f in faults]
+        faults.append(make_fault(group, chance, tag, used, list(without)))
     requests = [make_request(chance, f"r{number}q{i}", seconds) for i in range(queries)]
     return Round(number, tuple(faults), tuple(requests), again=0.1)

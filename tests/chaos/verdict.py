@@ -6,6 +6,7 @@ import json
 import time
 
 import requests
+from confluent_kafka import KafkaException
 
 import evidence
 import faults
@@ -153,8 +154,11 @@ class Judge:
         left = {}
         for word, group in (("query", p.executor_group), ("deadletter", p.redriver_group)):
             topic = self.stage.topic(word)
-            if topics.lag(group, topic):
-                left[f"records left in {topic}"] = self._records_left(group, topic)
+            try:
+                if topics.lag(group, topic):
+                    left[f"records left in {topic}"] = self._records_left(group, topic)
+            except (KafkaException, AssertionError) as e:  # a leader has just moved
+                left[f"records left in {topic}"] = str(e)
         for program in self.stage.permanent:
             try:
                 metrics = program.metrics()
