@@ -44,9 +44,9 @@ static const struct option rows[] = {
 static const struct option_table executor_options = {.rows = rows,
                                                      .count = sizeof rows / sizeof *rows};
 static const struct option_part parts[] = {
-    {&options_names, AT(common.names)},
-    {&options_quota_topic, AT(common.names)},
-    {&options_kafka, AT(common)},
+    {&options_names, AT(kafka.names)},
+    {&options_quota_topic, AT(kafka.names)},
+    {&options_kafka, AT(kafka)},
     {&options_admin, AT(process)},
     {&options_aws, AT(aws)},
     {&options_athena, AT(aws)},
@@ -58,7 +58,7 @@ static const struct option_part parts[] = {
 static void check(const void *config, struct buffer *faults) {
     const struct executor_config *c = config;
     aws_options_check(&c->aws, true, faults);
-    if (c->common.msk_iam)
+    if (c->kafka.msk_iam)
         aws_options_check_msk(&c->aws, faults);
     if (!start_list_is_valid(c->allowed_workgroups, "workGroup"))
         buffer_puts(faults, "ALLOWED_WORKGROUPS: each must be 1 to 128 of the characters a-z A-Z "

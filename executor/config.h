@@ -13,7 +13,7 @@
 
 struct executor_config {
     struct process_options process;
-    struct options_common common;
+    struct kafka_options kafka;
     struct aws_options aws;
     const char *allowed_workgroups, *allowed_output_locations;
     int64_t max_in_flight;

@@ -108,7 +108,7 @@ static void executor_seen(void *arg, enum lane lane, double at, double *submitte
 }
 
 static void step_fleet(struct executor *x) {
-    const char *topic = x->config->common.names.topics[TOPIC_QUERY];
+    const char *topic = x->config->kafka.names.topics[TOPIC_QUERY];
     int32_t owned = (int32_t)partitions_count(x->partitions);
     bool owns_first = partitions_has(x->partitions, 0);
     struct fleet_link_facts facts = {
@@ -143,7 +143,7 @@ static void executor_on_pass_ends(void *arg) {
 
 static void executor_on_topics(void *arg) {
     struct executor *x = arg;
-    const char *const *topics = x->config->common.names.topics;
+    const char *const *topics = x->config->kafka.names.topics;
     char error[512];
     status_reader_watch(x->reader, repair_later, &x->repairs);
     if (!status_reader_start(x->reader, topics_partitions(x->topics, topics[TOPIC_STATUS])))
@@ -156,11 +156,11 @@ static void executor_on_topics(void *arg) {
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static bool open_aws(struct executor *x, char *error, size_t size) {
-    struct options_common *common = &x->config->common;
+    struct kafka_options *kafka = &x->config->kafka;
     const struct aws_options *aws = &x->config->aws;
     x->credentials = credentials_open_chain(x->loop, aws);
-    if (common->msk_iam)
-        common->iam = kafka_iam_open(x->loop, x->credentials, aws);
+    if (kafka->msk_iam)
+        kafka->iam = kafka_iam_open(x->loop, x->credentials, aws);
     x->aws = aws_client_open(x->loop, x->credentials, aws, (int)x->config->max_in_flight + 1);
     if (x->aws == NULL) {
         snprintf(error, size, "libcurl cannot be set up");
@@ -173,7 +173,7 @@ static bool open_aws(struct executor *x, char *error, size_t size) {
 
 /* Nothing is reported to the parts before the loop runs. */
 static bool open_kafka(struct executor *x, char *error, size_t size) {
-    const struct options_common *common = &x->config->common;
+    const struct kafka_options *kafka = &x->config->kafka;
     const struct partitions_limits limits = {
         .jobs_waiting = (size_t)x->config->window_records,
         .bytes_waiting = (size_t)x->config->window_bytes,
@@ -182,12 +182,12 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
     const struct partitions_events events = {dispatch_record, dispatch_revoking, dispatch_gone,
                                              &x->dispatch};
     x->view = status_view_open((size_t)x->config->status_cache_max);
-    return (x->producer = producer_open(x->loop, common, SEND_TIMEOUT_MS, error, size)) != NULL &&
-           (x->reader = status_reader_open(x->loop, common, x->view, NULL, NULL, error, size)) !=
+    return (x->producer = producer_open(x->loop, kafka, SEND_TIMEOUT_MS, error, size)) != NULL &&
+           (x->reader = status_reader_open(x->loop, kafka, x->view, NULL, NULL, error, size)) !=
                NULL &&
-           (x->partitions = partitions_open(x->loop, common, &limits, &events, error, size)) !=
+           (x->partitions = partitions_open(x->loop, kafka, &limits, &events, error, size)) !=
                NULL &&
-           (x->topics = topics_open(x->loop, common, executor_on_topics, x, error, size)) != NULL;
+           (x->topics = topics_open(x->loop, kafka, executor_on_topics, x, error, size)) != NULL;
 }
 
 static bool wire_limit(struct executor *x, char *error, size_t size) {
@@ -195,7 +195,7 @@ static bool wire_limit(struct executor *x, char *error, size_t size) {
     const struct gate_events gate_events = {executor_on_change, executor_on_change, x};
     const struct fleet_link_parts fleet = {
         .loop = x->loop,
-        .common = &config->common,
+        .kafka = &config->kafka,
         .producer = x->producer,
         .slots = &x->slots,
         .changed = executor_on_change,
@@ -242,7 +242,7 @@ static void wire_query(struct executor *x) {
     };
     jobs_init(&x->jobs, x->loop, &x->slots, &jobs_events);
     x->settler =
-        (struct settler){x->loop, &x->config->common, x->producer, x->view, x->reader, x->metrics};
+        (struct settler){x->loop, &x->config->kafka, x->producer, x->view, x->reader, x->metrics};
     tracker_init(&x->tracker, &tracker);
     answers_init(&x->answers, &answers);
     repair_init(&x->repairs, x->loop, x->view, &x->settler);
@@ -378,7 +378,7 @@ void executor_close(struct executor *x) {
     status_reader_close(x->reader);
     fleet_link_close(x->fleet);
     topics_close(x->topics);
-    kafka_iam_close(x->config->common.iam);
+    kafka_iam_close(x->config->kafka.iam);
     credentials_close(x->credentials);
     status_view_close(x->view);
     free(x);

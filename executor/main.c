@@ -12,7 +12,7 @@
 #include "executor/executor.h"
 
 static void run(struct loop *loop, struct executor *x, const struct executor_config *config) {
-    const struct names *names = &config->common.names;
+    const struct names *names = &config->kafka.names;
     log_info("up librdkafka=%s group=%s topic=%s", rd_kafka_version_str(),
              names->groups[GROUP_EXECUTOR], names->topics[TOPIC_QUERY]);
     while (!loop_stopping() && loop_run_once(loop))
@@ -28,7 +28,7 @@ static bool open_and_run(struct loop *loop, struct executor_config *config, char
     if (x == NULL)
         return false;
     const struct admin_source source = {executor_ready, executor_write_metrics, x,
-                                        config->common.names.stage};
+                                        config->kafka.names.stage};
     struct admin *admin = listen != NULL ? admin_open(loop, listen, &source, error, size) : NULL;
     bool opened = listen == NULL || admin != NULL;
     if (opened)

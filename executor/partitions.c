@@ -201,15 +201,15 @@ void partitions_finish(struct partitions *ps, struct partition *p, int64_t offse
 
 /* --- life ------------------------------------------------------------------------------------- */
 
-static rd_kafka_conf_t *partitions_conf(const struct options_common *common) {
-    rd_kafka_conf_t *conf = kafka_group_conf(common, common->names.groups[GROUP_EXECUTOR]);
+static rd_kafka_conf_t *partitions_conf(const struct kafka_options *kafka) {
+    rd_kafka_conf_t *conf = kafka_group_conf(kafka, kafka->names.groups[GROUP_EXECUTOR]);
     /* What is prefetched waits here instead of with another executor, and is lost at a pause. */
-    kafka_set_default(conf, common, "queued.max.messages.kbytes", "2048");
-    kafka_set_default(conf, common, "queued.min.messages", "500");
+    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "2048");
+    kafka_set_default(conf, kafka, "queued.min.messages", "500");
     return conf;
 }
 
-struct partitions *partitions_open(struct loop *loop, const struct options_common *common,
+struct partitions *partitions_open(struct loop *loop, const struct kafka_options *kafka,
                                    const struct partitions_limits *limits,
                                    const struct partitions_events *events, char *error,
                                    size_t error_size) {
@@ -219,7 +219,7 @@ struct partitions *partitions_open(struct loop *loop, const struct options_commo
     ps->events = *events;
     TAILQ_INIT(&ps->owned);
     const struct kafka_group_settings settings = {
-        .topic = common->names.topics[TOPIC_QUERY],
+        .topic = kafka->names.topics[TOPIC_QUERY],
         .revoke_ms = limits->revoke_ms,
         .events = {.assigned = partitions_on_assigned,
                    .revoked = partitions_on_revoked,
@@ -228,8 +228,7 @@ struct partitions *partitions_open(struct loop *loop, const struct options_commo
                    .record = partitions_on_record,
                    .arg = ps},
     };
-    ps->group =
-        kafka_group_open(loop, common, partitions_conf(common), &settings, error, error_size);
+    ps->group = kafka_group_open(loop, kafka, partitions_conf(kafka), &settings, error, error_size);
     if (ps->group == NULL) {
         free(ps);
         return NULL;

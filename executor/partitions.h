@@ -39,7 +39,7 @@ struct partitions_limits {
     int64_t revoke_ms;    /* the longest that a rebalance waits for this member */
 };
 
-struct partitions *partitions_open(struct loop *loop, const struct options_common *common,
+struct partitions *partitions_open(struct loop *loop, const struct kafka_options *kafka,
                                    const struct partitions_limits *limits,
                                    const struct partitions_events *events, char *error,
                                    size_t error_size);

@@ -6,7 +6,7 @@
 #include "common/base/http/tls.h"
 #include "receiver/auth/api_keys.h"
 
-#define AT(field) offsetof(struct config, field)
+#define AT(field) offsetof(struct receiver_config, field)
 
 static const struct option rows[] = {
     {"LISTEN", OPTION_ADDRESS, AT(listen), "127.0.0.1:8080",
@@ -41,8 +41,8 @@ static const struct option_table receiver_options = {.rows = rows,
                                                      .count = sizeof rows / sizeof *rows};
 static const struct option_part parts[] = {
     {&receiver_options, 0},
-    {&options_names, AT(common.names)},
-    {&options_kafka, AT(common)},
+    {&options_names, AT(kafka.names)},
+    {&options_kafka, AT(kafka)},
     {&options_admin, AT(process)},
     {&options_aws, AT(aws)},
     {&options_process, AT(process)},
@@ -54,7 +54,7 @@ static bool is_loopback(const char *host) {
            strcmp(host, "::1") == 0;
 }
 
-static void check_keys(const struct config *c, struct buffer *faults) {
+static void check_keys(const struct receiver_config *c, struct buffer *faults) {
     if (c->api_keys_file == NULL)
         return;
     struct buffer lines;
@@ -70,7 +70,7 @@ static void check_keys(const struct config *c, struct buffer *faults) {
 }
 
 static void check(const void *config, struct buffer *faults) {
-    const struct config *c = config;
+    const struct receiver_config *c = config;
     struct http_tls tls;
     char host[256];
     uint16_t port;
@@ -81,7 +81,7 @@ static void check(const void *config, struct buffer *faults) {
                       "serve whoever can connect\n",
                       c->listen);
     check_keys(c, faults);
-    if (c->common.msk_iam) {
+    if (c->kafka.msk_iam) {
         aws_options_check(&c->aws, false, faults);
         aws_options_check_msk(&c->aws, faults);
     }
@@ -89,7 +89,7 @@ static void check(const void *config, struct buffer *faults) {
         http_tls_free(&tls);
 }
 
-const struct program config_program = {
+const struct program receiver_program = {
     .name = "athena-query-receiver",
     .summary = "takes queries for Amazon Athena by HTTP into Kafka, and tells what became of them",
     .parts = parts,

@@ -8,9 +8,9 @@
 #include "common/base/options.h"
 #include "common/kafka/options.h"
 
-struct config {
+struct receiver_config {
     struct process_options process;
-    struct options_common common;
+    struct kafka_options kafka;
     struct aws_options aws; /* for AWS_MSK_IAM only */
     const char *listen;
     const char *api_keys_file;
@@ -22,6 +22,6 @@ struct config {
     int64_t status_cache_max; /* entries */
 };
 
-extern const struct program config_program;
+extern const struct program receiver_program;
 
 #endif

@@ -19,7 +19,7 @@ enum {
 };
 
 struct receiver {
-    struct config *config;
+    struct receiver_config *config;
     struct loop *loop;
     struct http_tls tls;
     struct status_view *view;
@@ -37,9 +37,9 @@ struct receiver {
 
 static void receiver_on_topics(void *arg) {
     struct receiver *r = arg;
-    const char *status_topic = r->config->common.names.topics[TOPIC_STATUS];
-    log_info("ready topic=%s partitions=%d", r->config->common.names.topics[TOPIC_QUERY],
-             (int)topics_partitions(r->topics, r->config->common.names.topics[TOPIC_QUERY]));
+    const char *status_topic = r->config->kafka.names.topics[TOPIC_STATUS];
+    log_info("ready topic=%s partitions=%d", r->config->kafka.names.topics[TOPIC_QUERY],
+             (int)topics_partitions(r->topics, r->config->kafka.names.topics[TOPIC_QUERY]));
     status_reader_start(r->reader, topics_partitions(r->topics, status_topic));
 }
 
@@ -73,7 +73,7 @@ static void allow_descriptors(int64_t connections) {
 }
 
 static bool open_service(struct receiver *r, char *error, size_t size) {
-    struct config *c = r->config;
+    struct receiver_config *c = r->config;
     struct buffer faults;
     buffer_init(&faults, 65536);
     r->access = access_open(c->api_keys_file, &faults);
@@ -90,7 +90,7 @@ static bool open_service(struct receiver *r, char *error, size_t size) {
 }
 
 static bool open_server(struct receiver *r, char *error, size_t size) {
-    struct config *c = r->config;
+    struct receiver_config *c = r->config;
     char bound[300];
     int fd = http_listen(c->listen, bound, sizeof bound, error, size);
     if (fd < 0)
@@ -114,7 +114,7 @@ static bool open_admin(struct receiver *r, char *error, size_t size) {
     struct admin_source source = {.ready = receiver_is_ready,
                                   .metrics = receiver_write_metrics,
                                   .arg = r,
-                                  .stage = r->config->common.names.stage};
+                                  .stage = r->config->kafka.names.stage};
     if (listen == NULL)
         return true;
     r->admin = admin_open(r->loop, listen, &source, error, size);
@@ -123,25 +123,25 @@ static bool open_admin(struct receiver *r, char *error, size_t size) {
 
 /* Nothing else here calls AWS. */
 static void open_iam(struct receiver *r) {
-    struct config *c = r->config;
-    if (!c->common.msk_iam)
+    struct receiver_config *c = r->config;
+    if (!c->kafka.msk_iam)
         return;
     r->credentials = credentials_open_chain(r->loop, &c->aws);
-    c->common.iam = kafka_iam_open(r->loop, r->credentials, &c->aws);
+    c->kafka.iam = kafka_iam_open(r->loop, r->credentials, &c->aws);
 }
 
 static bool open_all(struct receiver *r, char *error, size_t size) {
-    struct config *c = r->config;
+    struct receiver_config *c = r->config;
     allow_descriptors(c->max_connections);
     open_iam(r);
     r->view = status_view_open((size_t)c->status_cache_max);
-    r->producer = producer_open(r->loop, &c->common, c->ack_timeout_ms, error, size);
+    r->producer = producer_open(r->loop, &c->kafka, c->ack_timeout_ms, error, size);
     if (r->producer == NULL || !open_service(r, error, size))
         return false;
-    r->reader = status_reader_open(r->loop, &c->common, r->view, receiver_on_view, r, error, size);
+    r->reader = status_reader_open(r->loop, &c->kafka, r->view, receiver_on_view, r, error, size);
     if (r->reader == NULL)
         return false;
-    r->topics = topics_open(r->loop, &c->common, receiver_on_topics, r, error, size);
+    r->topics = topics_open(r->loop, &c->kafka, receiver_on_topics, r, error, size);
     if (r->topics == NULL)
         return false;
     service_set_kafka(r->service, r->topics, r->reader);
@@ -182,7 +182,7 @@ static void close_all(struct receiver *r) {
     topics_close(r->topics);
     status_reader_close(r->reader);
     producer_close(r->producer);
-    kafka_iam_close(r->config->common.iam);
+    kafka_iam_close(r->config->kafka.iam);
     credentials_close(r->credentials);
     service_close(r->service);
     access_close(r->access);
@@ -215,6 +215,6 @@ static int receiver_work(void *config) {
 }
 
 int main(int argc, char **argv) {
-    struct config config = {0};
-    return program_main(&config_program, argc, argv, &config, receiver_work);
+    struct receiver_config config = {0};
+    return program_main(&receiver_program, argc, argv, &config, receiver_work);
 }

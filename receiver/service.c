@@ -13,7 +13,7 @@
 
 struct service {
     struct loop *loop;
-    const struct config *config;
+    const struct receiver_config *config;
     struct producer *producer;
     struct status_view *view;
     struct access *access;
@@ -116,7 +116,7 @@ static void service_refuse(const struct route *route, struct http_response *resp
 static bool service_on_head(void *arg, struct server_request *r, struct http_response *response) {
     struct service *s = arg;
     struct service_request *own = r->state;
-    route_find(r->method, r->target, s->config->common.names.stage, &own->route);
+    route_find(r->method, r->target, s->config->kafka.names.stage, &own->route);
     const struct endpoint *endpoint = &endpoints[own->route.kind];
     if (endpoint->serve == NULL) {
         service_refuse(&own->route, response);
@@ -196,14 +196,14 @@ void service_metrics(struct service *s, const struct http_server *server, struct
 
 struct service *service_open(const struct service_parts *parts) {
     struct service *s = mem_zero(sizeof *s);
-    const struct config *config = parts->config;
+    const struct receiver_config *config = parts->config;
     s->loop = parts->loop;
     s->config = config;
     s->producer = parts->producer;
     s->view = parts->view;
     s->access = parts->access;
     receiver_metrics_init(s->metrics);
-    s->queued = queued_open(s->producer, config->common.names.topics[TOPIC_STATUS], s->view);
+    s->queued = queued_open(s->producer, config->kafka.names.topics[TOPIC_STATUS], s->view);
     struct post_query_parts post_query = {s->loop, config, s->producer, s->queued, s->metrics};
     s->post_query = post_query_open(&post_query);
     s->look_ups = look_ups_open(s->loop, s->view, config->request_timeout_ms);

@@ -23,7 +23,7 @@ struct service;
 
 struct service_parts {
     struct loop *loop;
-    const struct config *config;
+    const struct receiver_config *config;
     struct producer *producer;
     struct status_view *view;
     struct access *access;

@@ -35,9 +35,9 @@ static const struct option rows[] = {
 
 static void check(const void *config, struct buffer *faults) {
     const struct redriver_config *c = config;
-    if (c->aws.cloudwatch || c->common.msk_iam)
+    if (c->aws.cloudwatch || c->kafka.msk_iam)
         aws_options_check(&c->aws, false, faults);
-    if (c->common.msk_iam)
+    if (c->kafka.msk_iam)
         aws_options_check_msk(&c->aws, faults);
     if (c->query_id != NULL && *c->query_id == '\0')
         buffer_puts(faults, "--query-id: must not be empty\n");
@@ -46,8 +46,8 @@ static void check(const void *config, struct buffer *faults) {
 static const struct option_table redriver_options = {.rows = rows,
                                                      .count = sizeof rows / sizeof *rows};
 static const struct option_part parts[] = {
-    {&redriver_options, 0},          {&options_names, AT(common.names)},
-    {&options_kafka, AT(common)},    {&options_admin, AT(process)},
+    {&redriver_options, 0},          {&options_names, AT(kafka.names)},
+    {&options_kafka, AT(kafka)},     {&options_admin, AT(process)},
     {&options_aws, AT(aws)},         {&options_athena, AT(aws)},
     {&options_process, AT(process)}, {NULL, 0},
 };

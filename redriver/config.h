@@ -19,7 +19,7 @@ enum redriver_from { /* REDRIVER_FROM_UNSAID before the options are read */
 
 struct redriver_config {
     struct process_options process;
-    struct options_common common;
+    struct kafka_options kafka;
     struct aws_options aws;
     int64_t interval_ms, min_age_ms;
     int64_t max_per_pass, rate_per_s; /* 0: no limit */

@@ -63,12 +63,12 @@ static void redriver_on_metrics(void *arg, struct buffer *out) {
 
 /* Before Kafka, where the sign-in may need them. */
 static void open_credentials(struct parts *p) {
-    struct options_common *common = &p->config->common;
-    if (!redriver_counts(p->config) && !common->msk_iam)
+    struct kafka_options *kafka = &p->config->kafka;
+    if (!redriver_counts(p->config) && !kafka->msk_iam)
         return;
     p->credentials = credentials_open_chain(p->loop, &p->config->aws);
-    if (common->msk_iam)
-        common->iam = kafka_iam_open(p->loop, p->credentials, &p->config->aws);
+    if (kafka->msk_iam)
+        kafka->iam = kafka_iam_open(p->loop, p->credentials, &p->config->aws);
 }
 
 static bool open_cloudwatch(struct parts *p, char *error, size_t error_size) {
@@ -84,17 +84,17 @@ static bool open_cloudwatch(struct parts *p, char *error, size_t error_size) {
 }
 
 static bool open_kafka(struct parts *p, char *error, size_t error_size) {
-    const struct options_common *common = &p->config->common;
+    const struct kafka_options *kafka = &p->config->kafka;
     bool sends = !p->config->dry_run;
     if (sends)
-        p->producer = producer_open(p->loop, common, SEND_TIMEOUT_MS, error, error_size);
+        p->producer = producer_open(p->loop, kafka, SEND_TIMEOUT_MS, error, error_size);
     if (sends && p->producer == NULL)
         return false;
     const struct redriver_parts parts = {p->loop, p->config, p->producer, p->cloudwatch};
     p->redriver = redriver_open(&parts, error, error_size);
     if (p->redriver == NULL)
         return false;
-    p->topics = topics_open(p->loop, common, redriver_on_topics, p, error, error_size);
+    p->topics = topics_open(p->loop, kafka, redriver_on_topics, p, error, error_size);
     return p->topics != NULL;
 }
 
@@ -102,7 +102,7 @@ static bool open_admin(struct parts *p, char *error, size_t error_size) {
     const struct admin_source source = {.ready = redriver_is_ready,
                                         .metrics = redriver_on_metrics,
                                         .arg = p,
-                                        .stage = p->config->common.names.stage};
+                                        .stage = p->config->kafka.names.stage};
     if (!redriver_serves_admin(p->config))
         return true;
     p->admin = admin_open(p->loop, p->config->process.admin_listen, &source, error, error_size);
@@ -128,7 +128,7 @@ static void close_all(struct parts *p) {
         cloudwatch_close(p->cloudwatch);
     if (p->aws != NULL)
         aws_client_close(p->aws);
-    kafka_iam_close(p->config->common.iam);
+    kafka_iam_close(p->config->kafka.iam);
     credentials_close(p->credentials);
     loop_close(p->loop);
 }
@@ -168,7 +168,7 @@ static void drain(struct parts *p) {
 
 static void run_and_drain(struct parts *p) {
     log_info("up from=%s to=%s librdkafka=%s", redriver_topic(p->config),
-             p->config->common.names.topics[TOPIC_QUERY], rd_kafka_version_str());
+             p->config->kafka.names.topics[TOPIC_QUERY], rd_kafka_version_str());
     run(p);
     drain(p);
     if (redriver_by_hand(p->config))

@@ -49,26 +49,26 @@ static void member_on_overdue(void *arg) {
 }
 
 static struct kafka_group *member_open_group(struct member *m, struct loop *loop,
-                                             const struct options_common *common, char *error,
+                                             const struct kafka_options *kafka, char *error,
                                              size_t error_size) {
     const struct kafka_group_settings settings = {
-        .topic = common->names.topics[TOPIC_DEADLETTER],
+        .topic = kafka->names.topics[TOPIC_DEADLETTER],
         .revoke_ms = REVOKE_TIMEOUT_MS,
         .events = {.assigned = member_on_assigned,
                    .revoked = member_on_revoked,
                    .overdue = member_on_overdue,
                    .arg = m},
     };
-    rd_kafka_conf_t *conf = kafka_group_conf(common, common->names.groups[GROUP_REDRIVER]);
-    kafka_set_default(conf, common, "heartbeat.interval.ms", "1000");
-    return kafka_group_open(loop, common, conf, &settings, error, error_size);
+    rd_kafka_conf_t *conf = kafka_group_conf(kafka, kafka->names.groups[GROUP_REDRIVER]);
+    kafka_set_default(conf, kafka, "heartbeat.interval.ms", "1000");
+    return kafka_group_open(loop, kafka, conf, &settings, error, error_size);
 }
 
-struct member *member_open(struct loop *loop, const struct options_common *common, bool in_group,
+struct member *member_open(struct loop *loop, const struct kafka_options *kafka, bool in_group,
                            const struct member_events *events, char *error, size_t error_size) {
     struct member *m = mem_zero(sizeof *m);
     m->events = *events;
-    if (in_group && (m->group = member_open_group(m, loop, common, error, error_size)) == NULL) {
+    if (in_group && (m->group = member_open_group(m, loop, kafka, error, error_size)) == NULL) {
         free(m);
         return NULL;
     }

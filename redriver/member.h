@@ -32,10 +32,10 @@ struct member_events {
 };
 
 /*
- * `in_group` false: it joins no group. `events` is copied, `common` must outlive it. NULL on
+ * `in_group` false: it joins no group. `events` is copied, `kafka` must outlive it. NULL on
  * failure, with the reason in `error`.
  */
-struct member *member_open(struct loop *loop, const struct options_common *common, bool in_group,
+struct member *member_open(struct loop *loop, const struct kafka_options *kafka, bool in_group,
                            const struct member_events *events, char *error, size_t error_size);
 /* Leaves the group, waiting 3 s at most. No event comes any more. NULL is fine. */
 void member_close(struct member *m);

@@ -41,21 +41,21 @@ static void reader_serve(void *arg) {
     loop_timer_set(r->loop, &r->serve_timer, SERVE_EVERY_MS, reader_serve, r);
 }
 
-struct reader *reader_open(struct loop *loop, const struct options_common *common, char *error,
+struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka, char *error,
                            size_t error_size) {
     struct reader *r = mem_zero(sizeof *r);
     r->loop = loop;
-    rd_kafka_conf_t *conf = kafka_conf(common);
+    rd_kafka_conf_t *conf = kafka_conf(kafka);
     /* What is fetched and not read yet takes as much memory. */
-    kafka_set_default(conf, common, "queued.max.messages.kbytes", "16384");
+    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "16384");
     /* How long the broker may take to report the end of a partition that is empty. */
-    kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
-    kafka_set(conf, "group.id", common->names.groups[GROUP_REDRIVER]);
+    kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
+    kafka_set(conf, "group.id", kafka->names.groups[GROUP_REDRIVER]);
     kafka_set(conf, "enable.auto.commit", "false");
     kafka_set(conf, "enable.auto.offset.store", "false");
     kafka_set(conf, "auto.offset.reset", "earliest");
     kafka_set(conf, "enable.partition.eof", "true");
-    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &r->owner, error, error_size);
+    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, kafka, &r->owner, error, error_size);
     if (r->rk != NULL) {
         r->records = rd_kafka_queue_get_consumer(r->rk);
         r->wakeup = kafka_wakeup_open(loop, r->records, reader_on_records, r);

@@ -29,7 +29,7 @@ struct reader_place {
 };
 
 /* NULL on failure, with the reason in `error`. */
-struct reader *reader_open(struct loop *loop, const struct options_common *common, char *error,
+struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka, char *error,
                            size_t error_size);
 void reader_close(struct reader *r);
 bool reader_up(const struct reader *r); /* a broker is reached */

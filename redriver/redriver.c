@@ -182,7 +182,7 @@ void redriver_write_metrics(struct redriver *r, struct buffer *out) {
 void redriver_describe(const struct redriver *r, struct buffer *why) {
     if (!member_assigned(r->member))
         buffer_printf(why, "no partitions assigned yet in the group %s\n",
-                      r->parts.config->common.names.groups[GROUP_REDRIVER]);
+                      r->parts.config->kafka.names.groups[GROUP_REDRIVER]);
     else if (*pass_trouble(r->pass) != '\0')
         buffer_printf(why, "the pass waits for the broker: %s\n", pass_trouble(r->pass));
 }
@@ -242,7 +242,7 @@ static struct pass *redriver_open_pass(struct redriver *r) {
         .reader = r->reader,
         .commits = member_commits(r->member),
         .from = redriver_topic(c),
-        .to = c->common.names.topics[TOPIC_QUERY],
+        .to = c->kafka.names.topics[TOPIC_QUERY],
         .from_committed = c->from != REDRIVER_FROM_REJECTED,
         .rules = {c->user, c->query_id, c->min_age_ms,
                   decide_limit(or_none(c->max_per_pass), or_none(c->limit))},
@@ -260,15 +260,15 @@ static struct pass *redriver_open_pass(struct redriver *r) {
 
 struct redriver *redriver_open(const struct redriver_parts *parts, char *error, size_t error_size) {
     struct redriver *r = mem_zero(sizeof *r);
-    const struct options_common *common = &parts->config->common;
+    const struct kafka_options *kafka = &parts->config->kafka;
     const struct member_events events = {redriver_on_assigned, redriver_on_revoked,
                                          redriver_on_overdue, r};
     r->parts = *parts;
     redriver_metrics_init(r->metrics);
-    r->reader = reader_open(parts->loop, common, error, error_size);
+    r->reader = reader_open(parts->loop, kafka, error, error_size);
     if (r->reader != NULL)
-        r->member = member_open(parts->loop, common, !redriver_copies(parts->config), &events,
-                                error, error_size);
+        r->member = member_open(parts->loop, kafka, !redriver_copies(parts->config), &events, error,
+                                error_size);
     if (r->member == NULL) {
         redriver_close(r);
         return NULL;
@@ -301,6 +301,6 @@ bool redriver_broken(const struct redriver *r) {
 }
 
 const char *redriver_topic(const struct redriver_config *config) {
-    const char *const *topics = config->common.names.topics;
+    const char *const *topics = config->kafka.names.topics;
     return topics[config->from == REDRIVER_FROM_REJECTED ? TOPIC_REJECTED : TOPIC_DEADLETTER];
 }

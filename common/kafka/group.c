@@ -177,8 +177,8 @@ static void group_on_fatal(struct kafka_owner *owner) {
     ((struct kafka_group *)(void *)owner)->broken = true;
 }
 
-rd_kafka_conf_t *kafka_group_conf(const struct options_common *common, const char *group) {
-    rd_kafka_conf_t *conf = kafka_conf(common);
+rd_kafka_conf_t *kafka_group_conf(const struct kafka_options *kafka, const char *group) {
+    rd_kafka_conf_t *conf = kafka_conf(kafka);
     kafka_set(conf, "group.id", group);
     kafka_set(conf, "enable.auto.commit", "false");
     kafka_set(conf, "enable.auto.offset.store", "false");
@@ -186,12 +186,12 @@ rd_kafka_conf_t *kafka_group_conf(const struct options_common *common, const cha
     /* Eager: the cooperative assignor of librdkafka has known faults until 2.10. */
     kafka_set(conf, "partition.assignment.strategy", "range,roundrobin");
     /* How long the partitions of a killed member wait for another one. */
-    kafka_set_default(conf, common, "session.timeout.ms", "10000");
+    kafka_set_default(conf, kafka, "session.timeout.ms", "10000");
     rd_kafka_conf_set_rebalance_cb(conf, group_on_rebalance);
     return conf;
 }
 
-struct kafka_group *kafka_group_open(struct loop *loop, const struct options_common *common,
+struct kafka_group *kafka_group_open(struct loop *loop, const struct kafka_options *kafka,
                                      rd_kafka_conf_t *conf,
                                      const struct kafka_group_settings *settings, char *error,
                                      size_t error_size) {
@@ -199,7 +199,7 @@ struct kafka_group *kafka_group_open(struct loop *loop, const struct options_com
     g->owner.fatal = group_on_fatal;
     g->loop = loop;
     g->settings = *settings;
-    g->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &g->owner, error, error_size);
+    g->rk = kafka_open(RD_KAFKA_CONSUMER, conf, kafka, &g->owner, error, error_size);
     if (g->rk == NULL) {
         free(g);
         return NULL;

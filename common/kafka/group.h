@@ -53,13 +53,13 @@ struct kafka_group_settings {
 };
 
 /* As kafka_conf(), with what a member needs; the caller's until kafka_group_open() takes it. */
-rd_kafka_conf_t *kafka_group_conf(const struct options_common *common, const char *group);
+rd_kafka_conf_t *kafka_group_conf(const struct kafka_options *kafka, const char *group);
 
 /*
- * Takes `conf` of kafka_group_conf(); `settings` is copied, `common` must outlive the group. NULL
+ * Takes `conf` of kafka_group_conf(); `settings` is copied, `kafka` must outlive the group. NULL
  * on failure, with the reason in `error`.
  */
-struct kafka_group *kafka_group_open(struct loop *loop, const struct options_common *common,
+struct kafka_group *kafka_group_open(struct loop *loop, const struct kafka_options *kafka,
                                      rd_kafka_conf_t *conf,
                                      const struct kafka_group_settings *settings, char *error,
                                      size_t error_size);

@@ -39,7 +39,7 @@ static void kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, 
 static void kafka_on_token_wanted(rd_kafka_t *rk, const char *config, void *opaque) {
     (void)config;
     struct kafka_owner *owner = opaque;
-    kafka_iam_set_token(owner->common->iam, rk);
+    kafka_iam_set_token(owner->kafka->iam, rk);
 }
 
 /*
@@ -61,13 +61,13 @@ static int kafka_on_certificate(rd_kafka_t *rk, const char *broker_name, int32_t
 /* librdkafka tries a broker again every two seconds: a kind of trouble is logged once a minute. */
 static void log_trouble(struct kafka_owner *owner, enum kafka_trouble_kind kind,
                         const char *reason) {
-    struct kafka_iam *iam = owner->common->iam;
+    struct kafka_iam *iam = owner->kafka->iam;
     /* OpenSSL's words. The fault stays: several handshakes may have failed before this is logged.
      */
     bool refused = strstr(reason, "certificate verify failed") != NULL;
     int fault = refused ? atomic_load(&owner->certificate_fault) : 0;
     int64_t now_ms = loop_wall();
-    kafka_trouble_text(owner->common, kind, reason, fault,
+    kafka_trouble_text(owner->kafka, kind, reason, fault,
                        iam != NULL ? kafka_iam_principal(iam) : NULL, owner->health.trouble);
     bool logged = now_ms - owner->logged_ms[kind] < TROUBLE_EVERY_MS;
     if (!logged)
@@ -138,37 +138,37 @@ void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value) {
     }
 }
 
-void kafka_set_default(rd_kafka_conf_t *conf, const struct options_common *common, const char *name,
+void kafka_set_default(rd_kafka_conf_t *conf, const struct kafka_options *kafka, const char *name,
                        const char *value) {
-    if (kafka_property(&common->properties, name) == NULL)
+    if (kafka_property(&kafka->properties, name) == NULL)
         kafka_set(conf, name, value);
 }
 
-static void set_sign_in(rd_kafka_conf_t *conf, const struct options_common *common) {
-    if (common->iam != NULL)
+static void set_sign_in(rd_kafka_conf_t *conf, const struct kafka_options *kafka) {
+    if (kafka->iam != NULL)
         rd_kafka_conf_set_oauthbearer_token_refresh_cb(conf, kafka_on_token_wanted);
-    if (kafka_property_wants_tokens(&common->properties))
+    if (kafka_property_wants_tokens(&kafka->properties))
         rd_kafka_conf_enable_sasl_queue(conf, 1);
     /* A librdkafka without TLS takes no such callback, and needs none. */
-    if (!kafka_property_is(&common->properties, "enable.ssl.certificate.verification", "false"))
+    if (!kafka_property_is(&kafka->properties, "enable.ssl.certificate.verification", "false"))
         rd_kafka_conf_set_ssl_cert_verify_cb(conf, kafka_on_certificate);
 }
 
-rd_kafka_conf_t *kafka_conf(const struct options_common *common) {
+rd_kafka_conf_t *kafka_conf(const struct kafka_options *kafka) {
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    kafka_set(conf, "bootstrap.servers", common->bootstrap_servers);
-    for (size_t i = 0; i < common->properties.count; i++)
-        kafka_set(conf, common->properties.list[i].name, common->properties.list[i].value);
-    kafka_set_default(conf, common, "client.id", "athena-query");
+    kafka_set(conf, "bootstrap.servers", kafka->bootstrap_servers);
+    for (size_t i = 0; i < kafka->properties.count; i++)
+        kafka_set(conf, kafka->properties.list[i].name, kafka->properties.list[i].value);
+    kafka_set_default(conf, kafka, "client.id", "athena-query");
     /* A request of 1 MiB and its headers; topics_open() gives topics the same room. */
-    kafka_set_default(conf, common, "message.max.bytes", "2162688");
-    kafka_set_default(conf, common, "reconnect.backoff.max.ms", "2000");
-    kafka_set_default(conf, common, "topic.metadata.refresh.interval.ms", "60000");
+    kafka_set_default(conf, kafka, "message.max.bytes", "2162688");
+    kafka_set_default(conf, kafka, "reconnect.backoff.max.ms", "2000");
+    kafka_set_default(conf, kafka, "topic.metadata.refresh.interval.ms", "60000");
     kafka_set(conf, "statistics.interval.ms", "1000");
     rd_kafka_conf_set_log_cb(conf, kafka_on_log);
     rd_kafka_conf_set_error_cb(conf, kafka_on_error);
     rd_kafka_conf_set_stats_cb(conf, kafka_on_stats);
-    set_sign_in(conf, common);
+    set_sign_in(conf, kafka);
     return conf;
 }
 
@@ -182,31 +182,31 @@ static void refresh_in_background(rd_kafka_t *rk) {
 }
 
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
-                       const struct options_common *common, struct kafka_owner *owner, char *error,
+                       const struct kafka_options *kafka, struct kafka_owner *owner, char *error,
                        size_t error_size) {
     owner->health = (struct kafka_health){.lag = -1};
-    owner->common = common;
+    owner->kafka = kafka;
     rd_kafka_conf_set_opaque(conf, owner);
     rd_kafka_t *rk = rd_kafka_new(type, conf, error, error_size);
     if (rk == NULL) {
         rd_kafka_conf_destroy(conf);
         return NULL;
     }
-    if (kafka_property_wants_tokens(&common->properties))
+    if (kafka_property_wants_tokens(&kafka->properties))
         refresh_in_background(rk);
-    if (common->iam != NULL)
-        kafka_iam_add(common->iam, rk);
+    if (kafka->iam != NULL)
+        kafka_iam_add(kafka->iam, rk);
     return rk;
 }
 
 void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags) {
-    if (owner->common->iam != NULL)
-        kafka_iam_remove(owner->common->iam, rk);
+    if (owner->kafka->iam != NULL)
+        kafka_iam_remove(owner->kafka->iam, rk);
     rd_kafka_destroy_flags(rk, flags);
 }
 
 void kafka_describe_down(const struct kafka_owner *owner, struct buffer *why) {
     const char *trouble = owner->health.trouble;
-    buffer_printf(why, "no broker reached at %s%s%s\n", owner->common->bootstrap_servers,
+    buffer_printf(why, "no broker reached at %s%s%s\n", owner->kafka->bootstrap_servers,
                   *trouble != '\0' ? ": " : "", trouble);
 }

@@ -30,7 +30,7 @@ struct kafka_health {
 struct kafka_owner {
     struct kafka_health health;
     void (*fatal)(struct kafka_owner *owner);
-    const struct options_common *common;
+    const struct kafka_options *kafka;
     atomic_int certificate_fault; /* the last X509_V_ERR_…, from the threads of the brokers */
     int64_t logged_ms[KAFKA_TROUBLE_KINDS]; /* when each kind was logged last, loop_wall() */
 };
@@ -40,19 +40,19 @@ struct kafka_owner {
  * logs, errors and statistics. The caller adds its own with kafka_set(); those that a guarantee
  * rests on cannot be set by the user (common/kafka/properties.h).
  */
-rd_kafka_conf_t *kafka_conf(const struct options_common *common);
+rd_kafka_conf_t *kafka_conf(const struct kafka_options *kafka);
 /* The name must be one that every librdkafka from 2.0 on knows: else the program aborts. */
 void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
 /* The same, where the user has not set it. */
-void kafka_set_default(rd_kafka_conf_t *conf, const struct options_common *common, const char *name,
+void kafka_set_default(rd_kafka_conf_t *conf, const struct kafka_options *kafka, const char *name,
                        const char *value);
 
 /*
- * Takes `conf`, which kafka_conf(common) has made. NULL on failure, with the reason in `error`.
- * `common` and `owner` must outlive the handle.
+ * Takes `conf`, which kafka_conf(kafka) has made. NULL on failure, with the reason in `error`.
+ * `kafka` and `owner` must outlive the handle.
  */
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
-                       const struct options_common *common, struct kafka_owner *owner, char *error,
+                       const struct kafka_options *kafka, struct kafka_owner *owner, char *error,
                        size_t error_size);
 /* Destroys the handle; `flags` are those of rd_kafka_destroy_flags(). */
 void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);

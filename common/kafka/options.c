@@ -1,6 +1,6 @@
 #include "common/kafka/options.h"
 
-#define AT(field) offsetof(struct options_common, field)
+#define AT(field) offsetof(struct kafka_options, field)
 
 static const struct option rows[] = {
     {"KAFKA_BOOTSTRAP_SERVERS", OPTION_STRING, AT(bootstrap_servers), "localhost:9092",
@@ -14,12 +14,12 @@ static const struct option rows[] = {
 };
 
 static void kafka_options_finish(void *part, struct buffer *faults) {
-    struct options_common *o = part;
+    struct kafka_options *o = part;
     o->msk_iam = kafka_properties_read(&o->properties, faults);
 }
 
 static void kafka_options_release(void *part) {
-    struct options_common *o = part;
+    struct kafka_options *o = part;
     kafka_properties_free(&o->properties);
 }
 

@@ -13,7 +13,7 @@
 #include "common/kafka/properties.h"
 #include "common/model/names.h"
 
-struct options_common {
+struct kafka_options {
     struct names names; /* read by options_names, which is a part of its own in a program */
     const char *bootstrap_servers;
     bool create_topics;
@@ -23,7 +23,7 @@ struct options_common {
     struct kafka_iam *iam; /* borrowed: signs in then; main opens it before any handle */
 };
 
-/* KAFKA_BOOTSTRAP_SERVERS, KAFKA_…, CREATE_TOPICS and TOPIC_…, of a struct options_common. */
+/* KAFKA_BOOTSTRAP_SERVERS, KAFKA_…, CREATE_TOPICS and TOPIC_…, of a struct kafka_options. */
 extern const struct option_table options_kafka;
 
 #endif

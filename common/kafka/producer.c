@@ -18,7 +18,7 @@ enum {
 struct producer {
     struct kafka_owner owner; /* first: the handle's opaque */
     struct loop *loop;
-    const struct options_common *common;
+    const struct kafka_options *kafka;
     int64_t timeout_ms;
     rd_kafka_t *rk; /* NULL while it is built anew */
     rd_kafka_queue_t *queue;
@@ -54,17 +54,17 @@ static void producer_serve(void *arg) {
 }
 
 static bool producer_open_handle(struct producer *p, char *error, size_t error_size) {
-    rd_kafka_conf_t *conf = kafka_conf(p->common);
+    rd_kafka_conf_t *conf = kafka_conf(p->kafka);
     char timeout[32];
     snprintf(timeout, sizeof timeout, "%lld", (long long)p->timeout_ms);
     kafka_set(conf, "enable.idempotence", "true");
     kafka_set(conf, "acks", "all");
     kafka_set(conf, "message.timeout.ms", timeout);
-    kafka_set_default(conf, p->common, "linger.ms", "1");
+    kafka_set_default(conf, p->kafka, "linger.ms", "1");
     /* Java's: a key finds the partition that every other client puts it in. */
-    kafka_set_default(conf, p->common, "partitioner", "murmur2_random");
+    kafka_set_default(conf, p->kafka, "partitioner", "murmur2_random");
     rd_kafka_conf_set_dr_msg_cb(conf, producer_on_delivery);
-    p->rk = kafka_open(RD_KAFKA_PRODUCER, conf, p->common, &p->owner, error, error_size);
+    p->rk = kafka_open(RD_KAFKA_PRODUCER, conf, p->kafka, &p->owner, error, error_size);
     if (p->rk == NULL)
         return false;
     p->queue = rd_kafka_queue_get_main(p->rk);
@@ -113,12 +113,12 @@ static void producer_on_fatal(struct kafka_owner *owner) {
         loop_timer_set(p->loop, &p->rebuild, 0, producer_rebuild, p);
 }
 
-struct producer *producer_open(struct loop *loop, const struct options_common *common,
+struct producer *producer_open(struct loop *loop, const struct kafka_options *kafka,
                                int64_t timeout_ms, char *error, size_t error_size) {
     struct producer *p = mem_zero(sizeof *p);
     p->owner.fatal = producer_on_fatal;
     p->loop = loop;
-    p->common = common;
+    p->kafka = kafka;
     p->timeout_ms = timeout_ms;
     if (!producer_open_handle(p, error, error_size)) {
         producer_close(p);

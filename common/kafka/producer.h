@@ -29,10 +29,10 @@ typedef void producer_done_fn(void *arg, rd_kafka_resp_err_t err, int32_t partit
                               int64_t offset);
 
 /*
- * `timeout_ms`: how long a record is tried before it is reported as failed. `common` is borrowed
+ * `timeout_ms`: how long a record is tried before it is reported as failed. `kafka` is borrowed
  * and must outlive the producer. NULL on failure, with the reason in `error`.
  */
-struct producer *producer_open(struct loop *loop, const struct options_common *common,
+struct producer *producer_open(struct loop *loop, const struct kafka_options *kafka,
                                int64_t timeout_ms, char *error, size_t error_size);
 /* Reports what is still in flight as failed, then frees. Waits 2 s at most. NULL is fine. */
 void producer_close(struct producer *p);

@@ -50,7 +50,7 @@ static void status_take_batch(void *arg) {
         r->changed(r->arg);
 }
 
-struct status_reader *status_reader_open(struct loop *loop, const struct options_common *common,
+struct status_reader *status_reader_open(struct loop *loop, const struct kafka_options *kafka,
                                          struct status_view *view, loop_fn *changed, void *arg,
                                          char *error, size_t error_size) {
     struct status_reader *r = mem_zero(sizeof *r);
@@ -58,7 +58,7 @@ struct status_reader *status_reader_open(struct loop *loop, const struct options
     r->view = view;
     r->changed = changed;
     r->arg = arg;
-    r->topic = topic_reader_open(loop, common, common->names.topics[TOPIC_STATUS], &events, error,
+    r->topic = topic_reader_open(loop, kafka, kafka->names.topics[TOPIC_STATUS], &events, error,
                                  error_size);
     if (r->topic == NULL) {
         free(r);

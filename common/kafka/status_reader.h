@@ -17,7 +17,7 @@ struct status_reader;
  * `changed` is called after each batch that was read, and once when the view has caught up. `view`
  * is borrowed and must outlive the reader. NULL on failure, with the reason in `error`.
  */
-struct status_reader *status_reader_open(struct loop *loop, const struct options_common *common,
+struct status_reader *status_reader_open(struct loop *loop, const struct kafka_options *kafka,
                                          struct status_view *view, loop_fn *changed, void *arg,
                                          char *error, size_t error_size);
 /*

@@ -71,21 +71,21 @@ static void topic_reader_on_main(void *arg) {
     rd_kafka_poll(r->rk, 0);
 }
 
-struct topic_reader *topic_reader_open(struct loop *loop, const struct options_common *common,
+struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_options *kafka,
                                        const char *topic, const struct topic_reader_events *events,
                                        char *error, size_t error_size) {
     struct topic_reader *r = mem_zero(sizeof *r);
     r->loop = loop;
     r->name = topic;
     r->events = *events;
-    rd_kafka_conf_t *conf = kafka_conf(common);
+    rd_kafka_conf_t *conf = kafka_conf(kafka);
     kafka_set(conf, "enable.partition.eof", "true");
     kafka_set(conf, "auto.offset.reset", "earliest");
     /* For each partition: what is fetched and waits here takes memory beside the view. */
     kafka_set(conf, "queued.max.messages.kbytes", "1024");
     /* The broker reports the end of an empty partition only after this, and the start waits. */
-    kafka_set_default(conf, common, "fetch.wait.max.ms", "100");
-    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, common, &r->owner, error, error_size);
+    kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
+    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, kafka, &r->owner, error, error_size);
     if (r->rk == NULL) {
         free(r);
         return NULL;

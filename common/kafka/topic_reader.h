@@ -22,8 +22,8 @@ struct topic_reader_events {
     void *arg;
 };
 
-/* `topic` and `common` must outlive it. NULL on failure, with the reason in `error`. */
-struct topic_reader *topic_reader_open(struct loop *loop, const struct options_common *common,
+/* `topic` and `kafka` must outlive it. NULL on failure, with the reason in `error`. */
+struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_options *kafka,
                                        const char *topic, const struct topic_reader_events *events,
                                        char *error, size_t error_size);
 /* Starts to read; `partitions`: how many the topic has. False, logged, where one cannot be read. */

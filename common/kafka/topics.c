@@ -38,7 +38,7 @@ struct wanted {
 struct topics {
     struct kafka_owner owner; /* first: the handle's opaque */
     struct loop *loop;
-    const struct options_common *common;
+    const struct kafka_options *kafka;
     struct wanted wanted[TOPICS]; /* those that the program has a name for */
     size_t count;
     rd_kafka_t *rk; /* NULL once all were seen */
@@ -95,16 +95,16 @@ static void topics_configure(const struct topics *t, const struct wanted *w,
     rd_kafka_NewTopic_set_config(topic, "retention.ms", "-1");
     /* A copy carries a few headers more than the record it was made from. */
     rd_kafka_NewTopic_set_config(topic, "max.message.bytes",
-                                 w->name == t->common->names.topics[TOPIC_QUERY] ? "2097152"
-                                                                                 : "2162688");
+                                 w->name == t->kafka->names.topics[TOPIC_QUERY] ? "2097152"
+                                                                                : "2162688");
 }
 
 static rd_kafka_NewTopic_t *topics_new(const struct topics *t, const struct wanted *w) {
     char error[256];
     /* One partition: all executors read the quota topic in the same order. */
-    int partitions = w->kind == KIND_QUOTA ? 1 : (int)t->common->topic_partitions;
+    int partitions = w->kind == KIND_QUOTA ? 1 : (int)t->kafka->topic_partitions;
     rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(
-        w->name, partitions, (int)t->common->topic_replication_factor, error, sizeof error);
+        w->name, partitions, (int)t->kafka->topic_replication_factor, error, sizeof error);
     if (topic == NULL) {
         log_error("topic %s cannot be created: %s", w->name, error);
         return NULL;
@@ -177,7 +177,7 @@ static void note_partitions(struct topics *t, const rd_kafka_metadata_t *metadat
 }
 
 static bool can_do_without(const struct topics *t, const struct wanted *w) {
-    return w->kind == KIND_QUOTA && (w->refused || !t->common->create_topics);
+    return w->kind == KIND_QUOTA && (w->refused || !t->kafka->create_topics);
 }
 
 /* True where all are there; else `missing` names those that are not. */
@@ -187,7 +187,7 @@ static bool topics_look_once(struct topics *t) {
     rd_kafka_resp_err_t err = rd_kafka_metadata(t->rk, 1, NULL, &metadata, METADATA_TIMEOUT_MS);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         snprintf(t->missing, sizeof t->missing, "no broker reached at %s: %s",
-                 t->common->bootstrap_servers, rd_kafka_err2str(err));
+                 t->kafka->bootstrap_servers, rd_kafka_err2str(err));
         return false;
     }
     note_partitions(t, metadata);
@@ -199,7 +199,7 @@ static bool topics_look_once(struct topics *t) {
             snprintf(t->missing + n, sizeof t->missing - n, "%s%s",
                      n == 0 ? "missing topics: " : ", ", t->wanted[w].name);
         }
-    if (t->missing[0] != '\0' && t->common->create_topics)
+    if (t->missing[0] != '\0' && t->kafka->create_topics)
         topics_create(t);
     return t->missing[0] == '\0';
 }
@@ -226,18 +226,18 @@ static void topics_serve(void *arg) {
     rd_kafka_poll(t->rk, 0);
 }
 
-struct topics *topics_open(struct loop *loop, const struct options_common *common, loop_fn *ready,
+struct topics *topics_open(struct loop *loop, const struct kafka_options *kafka, loop_fn *ready,
                            void *arg, char *error, size_t error_size) {
     struct topics *t = mem_zero(sizeof *t);
     t->loop = loop;
-    t->common = common;
+    t->kafka = kafka;
     t->ready = ready;
     t->arg = arg;
     snprintf(t->missing, sizeof t->missing, "topics not yet looked for");
     for (size_t i = 0; i < TOPICS; i++)
-        if (common->names.topics[i] != NULL)
-            t->wanted[t->count++] = (struct wanted){common->names.topics[i], kinds[i], 0, false};
-    t->rk = kafka_open(RD_KAFKA_PRODUCER, kafka_conf(common), common, &t->owner, error, error_size);
+        if (kafka->names.topics[i] != NULL)
+            t->wanted[t->count++] = (struct wanted){kafka->names.topics[i], kinds[i], 0, false};
+    t->rk = kafka_open(RD_KAFKA_PRODUCER, kafka_conf(kafka), kafka, &t->owner, error, error_size);
     if (t->rk != NULL) {
         t->main_queue = rd_kafka_queue_get_main(t->rk);
         t->results = rd_kafka_queue_new(t->rk);

@@ -70,20 +70,20 @@ static const char *scram_fault(const char *mechanism) {
                : "";
 }
 
-static void sign_in_text(const struct options_common *common, const char *iam_principal,
+static void sign_in_text(const struct kafka_options *kafka, const char *iam_principal,
                          const char *reason, int reason_len, char *text) {
-    const char *mechanism = kafka_property(&common->properties, "sasl.mechanism");
+    const char *mechanism = kafka_property(&kafka->properties, "sasl.mechanism");
     const char *principal = iam_principal;
     const char *check = "KAFKA_SASL_MECHANISM and the KAFKA_SASL_… that go with it";
     if (mechanism == NULL)
         mechanism = "GSSAPI"; /* librdkafka's default */
     for (size_t i = 0; i < sizeof mechanisms / sizeof *mechanisms && iam_principal == NULL; i++)
         if (strcmp(mechanisms[i].mechanism, mechanism) == 0) {
-            principal = kafka_property(&common->properties, mechanisms[i].principal);
+            principal = kafka_property(&kafka->properties, mechanisms[i].principal);
             check = mechanisms[i].check;
         }
     if (principal == NULL && strcmp(mechanism, "OAUTHBEARER") == 0) /* unsecured tokens */
-        principal = kafka_property(&common->properties, "sasl.oauthbearer.config");
+        principal = kafka_property(&kafka->properties, "sasl.oauthbearer.config");
     if (iam_principal != NULL) {
         mechanism = "AWS_MSK_IAM";
         check = *iam_principal != '\0' ? iam_check : iam_check_credentials;
@@ -112,9 +112,9 @@ static const char *certificate_check(int fault) {
     }
 }
 
-static void tls_text(const struct options_common *common, int fault, const char *reason,
+static void tls_text(const struct kafka_options *kafka, int fault, const char *reason,
                      int reason_len, char *text) {
-    const char *own = kafka_property(&common->properties, "ssl.certificate.location");
+    const char *own = kafka_property(&kafka->properties, "ssl.certificate.location");
     if (fault != 0)
         snprintf(text, KAFKA_TROUBLE_MAX,
                  "TLS failed: the broker's certificate is refused: %s: %.*s; check %s",
@@ -133,7 +133,7 @@ static size_t without_times(const char *reason) {
     return last != NULL ? (size_t)(last - reason) : strlen(reason);
 }
 
-void kafka_trouble_text(const struct options_common *common, enum kafka_trouble_kind kind,
+void kafka_trouble_text(const struct kafka_options *kafka, enum kafka_trouble_kind kind,
                         const char *reason, int certificate_fault, const char *iam_principal,
                         char text[KAFKA_TROUBLE_MAX]) {
     enum {
@@ -142,7 +142,7 @@ void kafka_trouble_text(const struct options_common *common, enum kafka_trouble_
     size_t n = without_times(reason);
     int len = (int)(n < REASON_MAX ? n : REASON_MAX);
     if (kind == KAFKA_TROUBLE_SIGN_IN)
-        sign_in_text(common, iam_principal, reason, len, text);
+        sign_in_text(kafka, iam_principal, reason, len, text);
     else
-        tls_text(common, certificate_fault, reason, len, text);
+        tls_text(kafka, certificate_fault, reason, len, text);
 }

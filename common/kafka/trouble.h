@@ -30,7 +30,7 @@ enum kafka_trouble_kind kafka_trouble_of(rd_kafka_resp_err_t code, const char *r
  * to check. No secrets. `certificate_fault`: OpenSSL's X509_V_ERR_… of the broker's certificate, 0:
  * none. `iam_principal`: of AWS_MSK_IAM, else NULL.
  */
-void kafka_trouble_text(const struct options_common *common, enum kafka_trouble_kind kind,
+void kafka_trouble_text(const struct kafka_options *kafka, enum kafka_trouble_kind kind,
                         const char *reason, int certificate_fault, const char *iam_principal,
                         char text[KAFKA_TROUBLE_MAX]);
 

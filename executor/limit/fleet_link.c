@@ -33,7 +33,7 @@ static void write_record(struct fleet_link *l, enum fleet_kind kind, const char 
     char key[FLEET_KEY_MAX];
     fleet_record_key(kind, id, key);
     const struct producer_record record = {
-        .topic = l->parts.common->names.topics[TOPIC_QUOTA],
+        .topic = l->parts.kafka->names.topics[TOPIC_QUOTA],
         .key = key,
         .key_len = strlen(key),
         .value = value != NULL ? buffer_text(value) : NULL,
@@ -188,15 +188,15 @@ static bool make_id(char id[FLEET_ID_MAX]) {
 struct fleet_link *fleet_link_open(const struct fleet_link_parts *parts, char *error,
                                    size_t error_size) {
     struct fleet_link *l = mem_zero(sizeof *l);
-    const struct options_common *common = parts->common;
+    const struct kafka_options *kafka = parts->kafka;
     const struct topic_reader_events events = {fleet_link_take, fleet_link_take_batch, l};
     char id[FLEET_ID_MAX];
     l->parts = *parts;
     if (!make_id(id))
         snprintf(error, error_size, "no random bytes");
     else
-        l->reader = topic_reader_open(parts->loop, common, common->names.topics[TOPIC_QUOTA],
-                                      &events, error, error_size);
+        l->reader = topic_reader_open(parts->loop, kafka, kafka->names.topics[TOPIC_QUOTA], &events,
+                                      error, error_size);
     if (l->reader == NULL) {
         free(l);
         return NULL;
@@ -206,7 +206,7 @@ struct fleet_link *fleet_link_open(const struct fleet_link_parts *parts, char *e
 }
 
 void fleet_link_start(struct fleet_link *l, int32_t partitions) {
-    const char *topic = l->parts.common->names.topics[TOPIC_QUOTA];
+    const char *topic = l->parts.kafka->names.topics[TOPIC_QUOTA];
     if (partitions != 1) {
         log_warn("the quota is learned alone: topic %s %s", topic,
                  partitions == 0 ? "is not there" : "must have one partition");

@@ -21,7 +21,7 @@ struct fleet_link;
 /* All borrowed. */
 struct fleet_link_parts {
     struct loop *loop;
-    const struct options_common *common;
+    const struct kafka_options *kafka;
     struct producer *producer;
     struct slots *slots; /* what it governs */
     /* A step is due: something was read, or a tenth of a second has passed. */

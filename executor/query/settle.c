@@ -30,7 +30,7 @@ static rd_kafka_headers_t *copy_headers(const struct settler *s, const struct jo
     if (job->headers.origin[0] != '\0')
         snprintf(origin, sizeof origin, "%s", job->headers.origin);
     else
-        snprintf(origin, sizeof origin, "%s/%d/%" PRId64, s->common->names.topics[TOPIC_QUERY],
+        snprintf(origin, sizeof origin, "%s/%d/%" PRId64, s->kafka->names.topics[TOPIC_QUERY],
                  (int)job->message->partition, job->offset);
     struct record_header set[] = {
         {HEADER_ATTEMPT, attempt},
@@ -153,7 +153,7 @@ static rd_kafka_resp_err_t send_state(struct settler *s, const struct status *st
     status_key(state->user_id, state->query_id, key);
     status_write(state, true, &value);
     struct producer_record record = {
-        .topic = s->common->names.topics[TOPIC_STATUS],
+        .topic = s->kafka->names.topics[TOPIC_STATUS],
         .key = key,
         .key_len = strlen(key),
         .value = buffer_text(&value),
@@ -281,14 +281,14 @@ void settle_ended(struct settler *s, struct job *job, enum status_state state, c
 
 void settle_throttled(struct settler *s, struct job *job, const char *code, const char *reason) {
     metric_add(&s->metrics[METRIC_DEADLETTERED], 1);
-    settle(s, job, STATUS_THROTTLED, s->common->names.topics[TOPIC_DEADLETTER], code, reason);
+    settle(s, job, STATUS_THROTTLED, s->kafka->names.topics[TOPIC_DEADLETTER], code, reason);
     send_what_is_left(job);
 }
 
 void settle_rejected(struct settler *s, struct job *job, const char *code, const char *reason) {
     metric_add(&s->metrics[METRIC_REJECTED], 1);
     log_rejected(job, code, reason);
-    settle(s, job, STATUS_REJECTED, s->common->names.topics[TOPIC_REJECTED], code, reason);
+    settle(s, job, STATUS_REJECTED, s->kafka->names.topics[TOPIC_REJECTED], code, reason);
     send_what_is_left(job);
 }
 
@@ -297,7 +297,7 @@ void settle_mismatch(struct settler *s, struct job *job, const char *code, const
     log_info("rejected: its userId and queryId are those of another query: queryId=%s",
              job->id.query_id);
     log_rejected(job, code, reason);
-    settle(s, job, STATUS_REJECTED, s->common->names.topics[TOPIC_REJECTED], code, reason);
+    settle(s, job, STATUS_REJECTED, s->kafka->names.topics[TOPIC_REJECTED], code, reason);
     job->status.wanted = false;
     send_what_is_left(job);
 }

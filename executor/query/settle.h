@@ -18,7 +18,7 @@
 /* All borrowed. */
 struct settler {
     struct loop *loop;
-    const struct options_common *common; /* for the names of the topics */
+    const struct kafka_options *kafka; /* for the names of the topics */
     struct producer *producer;
     struct status_view *view;
     struct status_reader *reader; /* which fills the view */

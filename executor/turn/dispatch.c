@@ -155,7 +155,7 @@ void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message
     struct job *job = job_new(d->parts.jobs, p);
     char why[512];
     metric_add(&d->parts.metrics[METRIC_RECEIVED], 1);
-    if (!job_read(job, message, d->parts.config->common.names.stage, why, sizeof why)) {
+    if (!job_read(job, message, d->parts.config->kafka.names.stage, why, sizeof why)) {
         settle_rejected(d->parts.settler, job, "InvalidRequest", why);
         return;
     }

@@ -158,7 +158,7 @@ size_t post_query_waiting(const struct post_query *p) {
 
 struct post_query *post_query_open(const struct post_query_parts *parts) {
     struct post_query *p = mem_zero(sizeof *p);
-    const struct names *names = &parts->config->common.names;
+    const struct names *names = &parts->config->kafka.names;
     p->queued = parts->queued;
     p->metrics = parts->metrics;
     p->query_topic = names->topics[TOPIC_QUERY];

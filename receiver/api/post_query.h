@@ -25,7 +25,7 @@ struct post_query;
 /* All of it stays the caller's. */
 struct post_query_parts {
     struct loop *loop;
-    const struct config *config;
+    const struct receiver_config *config;
     struct producer *producer;
     struct queued *queued;
     struct metric *metrics; /* RECEIVER_METRICS rows */

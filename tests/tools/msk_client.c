@@ -27,7 +27,7 @@ enum {
 
 struct msk_client_config {
     struct process_options process;
-    struct options_common kafka;
+    struct kafka_options kafka;
 };
 
 static const struct option_part parts[] = {
@@ -71,7 +71,7 @@ static void serve(void *rk) {
 
 static int work(void *arg) {
     struct msk_client_config *config = arg;
-    struct options_common *common = &config->kafka;
+    struct kafka_options *kafka = &config->kafka;
     char error[512];
     int count = 0;
     struct loop *loop = program_loop();
@@ -83,9 +83,9 @@ static int work(void *arg) {
     struct kafka_owner owner = {0};
     await_full_second();
     int64_t began_ms = loop_wall();
-    common->iam = kafka_iam_open(loop, provider, &aws);
+    kafka->iam = kafka_iam_open(loop, provider, &aws);
     rd_kafka_t *rk =
-        kafka_open(RD_KAFKA_PRODUCER, kafka_conf(common), common, &owner, error, sizeof error);
+        kafka_open(RD_KAFKA_PRODUCER, kafka_conf(kafka), kafka, &owner, error, sizeof error);
     if (rk == NULL) {
         log_error("%s", error);
         return EXIT_CANNOT_GO_ON;
@@ -99,7 +99,7 @@ static int work(void *arg) {
     kafka_wakeup_close(wakeup);
     rd_kafka_queue_destroy(queue);
     kafka_close(&owner, rk, 0);
-    kafka_iam_close(common->iam);
+    kafka_iam_close(kafka->iam);
     credentials_close(provider);
     loop_close(loop);
     return EXIT_STOPPED;

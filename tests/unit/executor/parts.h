@@ -104,11 +104,11 @@ static inline struct executor_config parts_config(void) {
         .throttle_patience_ms = 60000,
         .aws = {.database = "db", .work_group = "primary"},
     };
-    c.common.names.stage = "";
-    c.common.names.topics[TOPIC_QUERY] = PARTS_QUERY;
-    c.common.names.topics[TOPIC_DEADLETTER] = PARTS_DEADLETTER;
-    c.common.names.topics[TOPIC_REJECTED] = PARTS_REJECTED;
-    c.common.names.topics[TOPIC_STATUS] = PARTS_STATUS;
+    c.kafka.names.stage = "";
+    c.kafka.names.topics[TOPIC_QUERY] = PARTS_QUERY;
+    c.kafka.names.topics[TOPIC_DEADLETTER] = PARTS_DEADLETTER;
+    c.kafka.names.topics[TOPIC_REJECTED] = PARTS_REJECTED;
+    c.kafka.names.topics[TOPIC_STATUS] = PARTS_STATUS;
     return c;
 }
 
@@ -142,7 +142,7 @@ static void parts_wire_query(void) {
     jobs_init(&t.jobs, t.loop, &t.slots, &jobs_events);
     gate_init(&t.gate, t.loop, NULL, &gate_events);
     t.settler = (struct settler){
-        .loop = t.loop, .common = &t.config.common, .view = t.view, .metrics = t.metrics};
+        .loop = t.loop, .kafka = &t.config.kafka, .view = t.view, .metrics = t.metrics};
     tracker_init(&t.tracker, &tracker);
     answers_init(&t.answers, &answers);
 }

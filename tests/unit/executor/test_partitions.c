@@ -25,7 +25,7 @@ enum {
 
 struct executor_part {
     struct loop *loop;
-    struct options_common common;
+    struct kafka_options kafka;
     struct partitions *ps;
     int records, revoking, gone;
     int64_t last_offset;
@@ -111,10 +111,10 @@ static void on_only_record(void *arg, struct partition *p, rd_kafka_message_t *m
 static void open_with(struct executor_part *e, int64_t first, int records) {
     char error[256];
     fake_reset();
-    *e = (struct executor_part){.loop = loop_open(), .common = fake_options()};
+    *e = (struct executor_part){.loop = loop_open(), .kafka = fake_options()};
     const struct partitions_limits limits = {WINDOW, WINDOW_BYTES, REVOKE_MS};
     const struct partitions_events events = {on_only_record, on_revoking, on_gone, e};
-    e->ps = partitions_open(e->loop, &e->common, &limits, &events, error, sizeof error);
+    e->ps = partitions_open(e->loop, &e->kafka, &limits, &events, error, sizeof error);
     assert_non_null(e->ps);
     assert_true(partitions_join(e->ps, error, sizeof error));
     fake_assign(1);
@@ -610,12 +610,12 @@ static void test_no_order_of_events_forgets_a_record(void **state) {
         fake_reset();
         fake_on_commit = check_commit;
         walk.e.loop = loop_open();
-        walk.e.common = fake_options();
+        walk.e.kafka = fake_options();
         const struct partitions_limits limits = {WINDOW, WINDOW_BYTES, REVOKE_MS};
         const struct partitions_events events = {on_walk_record, on_walk_revoking, on_walk_gone,
                                                  &walk.e};
         walk.e.ps =
-            partitions_open(walk.e.loop, &walk.e.common, &limits, &events, error, sizeof error);
+            partitions_open(walk.e.loop, &walk.e.kafka, &limits, &events, error, sizeof error);
         assert_non_null(walk.e.ps);
         assert_true(partitions_join(walk.e.ps, error, sizeof error));
         for (int i = 0; i < STEPS; i++)

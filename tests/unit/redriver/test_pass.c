@@ -128,7 +128,7 @@ static void report(size_t i, rd_kafka_resp_err_t err) {
 
 struct redrive {
     struct loop *loop;
-    struct options_common common;
+    struct kafka_options kafka;
     struct kafka_group *group;
     struct pass *pass;
     int done, moved, failed;
@@ -175,14 +175,14 @@ static void begin(struct redrive *r, int64_t records, int64_t limit) {
     fake_reset();
     memset(&sends, 0, sizeof sends);
     source = (struct source){.end = records};
-    *r = (struct redrive){.loop = loop_open(), .common = fake_options()};
+    *r = (struct redrive){.loop = loop_open(), .kafka = fake_options()};
     const struct kafka_group_settings group = {
         .topic = FAKE_TOPIC,
         .revoke_ms = 5000,
         .events = {
             .assigned = on_assigned, .revoked = on_revoked, .overdue = on_overdue, .arg = r}};
-    r->group = kafka_group_open(r->loop, &r->common, kafka_group_conf(&r->common, FAKE_GROUP),
-                                &group, error, sizeof error);
+    r->group = kafka_group_open(r->loop, &r->kafka, kafka_group_conf(&r->kafka, FAKE_GROUP), &group,
+                                error, sizeof error);
     assert_non_null(r->group);
     assert_true(kafka_group_join(r->group, error, sizeof error));
     const struct pass_settings settings = {.loop = r->loop,

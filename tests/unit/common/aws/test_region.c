@@ -26,7 +26,7 @@ static void open_with(struct fetch_fixture *f, const struct stub_reply *script, 
 static void test_endpoints(void **state) {
     (void)state;
     static const struct {
-        const char *own, *common, *profile, *id, *url;
+        const char *own, *kafka, *profile, *id, *url;
     } cases[] = {
         {"http://own/", "http://common/", NULL, "athena", "http://own/"},
         {NULL, "http://common/", NULL, "athena", "http://common/"},
@@ -39,7 +39,7 @@ static void test_endpoints(void **state) {
         struct fetch_fixture f;
         open_with(&f, NULL, 0, cases[i].profile);
         f.options.region = "eu-central-1";
-        f.options.endpoint = cases[i].common;
+        f.options.endpoint = cases[i].kafka;
         fixture_ready(&f);
         struct aws_endpoint e;
         const char *region;

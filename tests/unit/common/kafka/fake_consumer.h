@@ -391,11 +391,11 @@ static inline void fake_reset(void) {
     log_init("test", LOG_ERROR, LOG_TEXT);
 }
 
-static inline struct options_common fake_options(void) {
-    struct options_common common = {.bootstrap_servers = "localhost:9"};
-    common.names.topics[TOPIC_QUERY] = common.names.topics[TOPIC_DEADLETTER] = FAKE_TOPIC;
-    common.names.groups[GROUP_EXECUTOR] = common.names.groups[GROUP_REDRIVER] = FAKE_GROUP;
-    return common;
+static inline struct kafka_options fake_options(void) {
+    struct kafka_options kafka = {.bootstrap_servers = "localhost:9"};
+    kafka.names.topics[TOPIC_QUERY] = kafka.names.topics[TOPIC_DEADLETTER] = FAKE_TOPIC;
+    kafka.names.groups[GROUP_EXECUTOR] = kafka.names.groups[GROUP_REDRIVER] = FAKE_GROUP;
+    return kafka;
 }
 
 /* After the member is closed: nothing is left of what it was given. */

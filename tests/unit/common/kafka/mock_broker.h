@@ -17,7 +17,7 @@ struct mock_broker {
     rd_kafka_t *rk; /* that the cluster hangs on */
     rd_kafka_mock_cluster_t *cluster;
     struct loop *loop;
-    struct options_common common;
+    struct kafka_options kafka;
 };
 
 static inline void mock_broker_open(struct mock_broker *b) {
@@ -31,7 +31,7 @@ static inline void mock_broker_open(struct mock_broker *b) {
     assert_non_null(b->cluster);
     b->loop = loop_open();
     assert_non_null(b->loop);
-    b->common.bootstrap_servers = rd_kafka_mock_cluster_bootstraps(b->cluster);
+    b->kafka.bootstrap_servers = rd_kafka_mock_cluster_bootstraps(b->cluster);
 }
 
 static inline void mock_broker_close(struct mock_broker *b) {

@@ -17,7 +17,7 @@ enum {
 
 struct member {
     struct loop *loop;
-    struct options_common common;
+    struct kafka_options kafka;
     struct kafka_group *group;
     struct kafka_commits *commits;
     struct kafka_tracker trackers[FAKE_PARTITIONS];
@@ -79,12 +79,12 @@ static void on_record(void *arg, rd_kafka_message_t *message) {
 static void open_member(struct member *m, bool reads) {
     char error[256];
     fake_reset();
-    *m = (struct member){.loop = loop_open(), .common = fake_options()};
+    *m = (struct member){.loop = loop_open(), .kafka = fake_options()};
     const struct kafka_group_settings settings = {
         .topic = FAKE_TOPIC,
         .revoke_ms = REVOKE_MS,
         .events = {on_assigned, on_revoked, on_overdue, on_answer, reads ? on_record : NULL, m}};
-    m->group = kafka_group_open(m->loop, &m->common, kafka_group_conf(&m->common, FAKE_GROUP),
+    m->group = kafka_group_open(m->loop, &m->kafka, kafka_group_conf(&m->kafka, FAKE_GROUP),
                                 &settings, error, sizeof error);
     assert_non_null(m->group);
     m->commits = kafka_group_commits(m->group);

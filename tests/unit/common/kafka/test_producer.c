@@ -55,7 +55,7 @@ static void report(void *arg, rd_kafka_resp_err_t err, int32_t partition, int64_
 
 static struct producer *open_producer(struct mock_broker *b) {
     char error[512] = "";
-    struct producer *p = producer_open(b->loop, &b->common, TIMEOUT_MS, error, sizeof error);
+    struct producer *p = producer_open(b->loop, &b->kafka, TIMEOUT_MS, error, sizeof error);
     if (p == NULL)
         fail_msg("%s", error);
     return p;
