@@ -213,7 +213,7 @@ static void test_endpoints(void **state) {
 #define FIPS       AWS_ENDPOINT_FIPS
 #define DUAL_STACK AWS_ENDPOINT_DUAL_STACK
 
-/* tests/system/test_aws_endpoint.py holds more of them against botocore. */
+/* tests/system/common/test_aws_endpoint.py holds more of them against botocore. */
 static void test_endpoints_of_regions(void **state) {
     (void)state;
     static const struct {
