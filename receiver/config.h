@@ -17,7 +17,7 @@ struct receiver_config {
     bool allow_anonymous;
     const char *tls_cert_file, *tls_key_file, *tls_client_ca_file;
     int64_t max_body_bytes;
-    int64_t ack_timeout_ms, request_timeout_ms;
+    int64_t ack_timeout_ms, request_timeout_ms, idle_timeout_ms;
     int64_t max_connections;
     int64_t status_cache_max; /* entries */
 };

@@ -15,7 +15,10 @@
 #include "receiver/service.h"
 
 enum {
-    LISTENERS_AND_LOGS = 256 /* descriptors beside the connections */
+    /* Descriptors beside the public connections: brokers (three handles, each with a connection to
+       each), the admin port's connections, files of credentials and keys, wake-ups. */
+    DESCRIPTORS_KEPT = 160,
+    CONNECTIONS_LEAST = 8
 };
 
 struct receiver {
@@ -60,16 +63,28 @@ static void receiver_write_metrics(void *arg, struct buffer *out) {
 
 /* --- opening ---------------------------------------------------------------------------------- */
 
-/* A connection is a descriptor, and 1024 are soon used up. */
-static void allow_descriptors(int64_t connections) {
+/*
+ * A connection is a descriptor. With all of them used up no broker could be reached and no file be
+ * read, so where the limit is too low for MAX_CONNECTIONS there are fewer connections. Returns how
+ * many.
+ */
+static int64_t allow_descriptors(int64_t connections) {
     struct rlimit limit;
-    rlim_t wanted = (rlim_t)connections + LISTENERS_AND_LOGS;
+    rlim_t wanted = (rlim_t)connections + DESCRIPTORS_KEPT;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
-        return;
+        return connections;
+    rlim_t had = limit.rlim_cur;
     limit.rlim_cur = wanted < limit.rlim_max ? wanted : limit.rlim_max;
-    if (setrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur < wanted)
-        log_warn("only %llu descriptors for MAX_CONNECTIONS=%lld",
-                 (unsigned long long)limit.rlim_cur, (long long)connections);
+    if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+        limit.rlim_cur = had;
+    if (limit.rlim_cur >= wanted)
+        return connections;
+    int64_t room = (int64_t)limit.rlim_cur - DESCRIPTORS_KEPT;
+    int64_t fewer = room > CONNECTIONS_LEAST ? room : CONNECTIONS_LEAST;
+    log_warn("MAX_CONNECTIONS is lowered from %lld to %lld: the process may have only %llu "
+             "descriptors (ulimit -n)",
+             (long long)connections, (long long)fewer, (unsigned long long)limit.rlim_cur);
+    return fewer;
 }
 
 static bool open_service(struct receiver *r, char *error, size_t size) {
@@ -99,6 +114,7 @@ static bool open_server(struct receiver *r, char *error, size_t size) {
                                             .connections_max = (unsigned)c->max_connections,
                                             .body_max = (size_t)c->max_body_bytes,
                                             .request_timeout_ms = c->request_timeout_ms,
+                                            .idle_timeout_ms = c->idle_timeout_ms,
                                             .tls = r->tls.cert != NULL ? &r->tls : NULL};
     struct http_handler handler = service_handler(r->service);
     r->server = http_server_open(r->loop, &settings, &handler);
@@ -132,7 +148,7 @@ static void open_iam(struct receiver *r) {
 
 static bool open_all(struct receiver *r, char *error, size_t size) {
     struct receiver_config *c = r->config;
-    allow_descriptors(c->max_connections);
+    c->max_connections = allow_descriptors(c->max_connections);
     open_iam(r);
     r->view = status_view_open((size_t)c->status_cache_max);
     r->producer = producer_open(r->loop, &c->kafka, c->ack_timeout_ms, error, size);

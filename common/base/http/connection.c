@@ -27,6 +27,8 @@ struct http_connections {
 };
 
 void http_connection_enter(struct http_connection *c, enum connection_phase phase) {
+    TAILQ_REMOVE(&c->all->open, c, entry);
+    TAILQ_INSERT_TAIL(&c->all->open, c, entry);
     c->phase = phase;
     c->since_ms = loop_now(c->all->loop);
     c->ended = false;
@@ -95,7 +97,8 @@ static void connection_check(struct http_connection *c) {
                                    .lasted_ms = loop_now(all->loop) - c->since_ms,
                                    .has_begun = connection_has_begun(c),
                                    .quiesced = all->quiesced,
-                                   .request_timeout_ms = all->settings.request_timeout_ms};
+                                   .request_timeout_ms = all->settings.request_timeout_ms,
+                                   .idle_timeout_ms = all->settings.idle_timeout_ms};
     switch (deadline_judge(&facts)) {
     case DEADLINE_KEEP:
         break;
@@ -120,6 +123,18 @@ static void connections_sweep(void *arg) {
     loop_timer_set(all->loop, &all->sweep, all->sweep_ms, connections_sweep, all);
 }
 
+/* libmicrohttpd takes some more than connections_max, so that a new one is seen here at all. */
+static void connections_make_room(struct http_connections *all) {
+    struct http_connection *c;
+    if (all->count <= all->settings.connections_max)
+        return;
+    TAILQ_FOREACH(c, &all->open, entry)
+    if (!c->shut && c->phase < CONNECTION_RESPONDING) {
+        connection_shut(c);
+        return;
+    }
+}
+
 /* --- all of them ------------------------------------------------------------------------------ */
 
 struct http_connection *http_connection_open(struct http_connections *all,
@@ -130,8 +145,9 @@ struct http_connection *http_connection_open(struct http_connections *all,
     c->all = all;
     c->mhd = mhd;
     c->fd = info != NULL ? info->connect_fd : -1;
-    TAILQ_INSERT_TAIL(&all->open, c, entry);
     all->count++;
+    connections_make_room(all);
+    TAILQ_INSERT_TAIL(&all->open, c, entry);
     http_connection_enter(c, CONNECTION_FRESH);
     return c;
 }

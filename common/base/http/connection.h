@@ -22,7 +22,7 @@ struct http_connections;
 
 struct http_connection {
     struct http_connections *all;
-    TAILQ_ENTRY(http_connection) entry;
+    TAILQ_ENTRY(http_connection) entry; /* the one that entered its phase first is the first */
     struct MHD_Connection *mhd;
     int fd;                      /* libmicrohttpd's */
     enum connection_phase phase; /* set by http_connection_enter() only */
@@ -36,6 +36,12 @@ struct http_connection {
 
 struct http_connections_settings {
     int64_t request_timeout_ms;
+    int64_t idle_timeout_ms;
+    /*
+     * With one more, the connection that has waited longest for its client is shut, so that clients
+     * that only hold connections do not keep others out. One whose request is whole is not shut.
+     */
+    size_t connections_max;
     /* The watchdog has sent a response by itself. */
     void (*responded)(void *arg, int status, int64_t took_ms);
     void *arg;

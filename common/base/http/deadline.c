@@ -1,12 +1,11 @@
 #include "common/base/http/deadline.h"
 
 enum {
-    IDLE_TIMEOUT_MS = 60000,
     SENDING_TIMEOUT_MS = 60000 /* a client that does not read its response */
 };
 
 static enum deadline_verdict judge_quiet(const struct deadline_facts *f) {
-    int64_t most_ms = f->phase == CONNECTION_FRESH ? f->request_timeout_ms : IDLE_TIMEOUT_MS;
+    int64_t most_ms = f->phase == CONNECTION_FRESH ? f->request_timeout_ms : f->idle_timeout_ms;
     if (f->has_begun)
         return DEADLINE_BEGUN;
     return f->quiesced || f->lasted_ms >= most_ms ? DEADLINE_SHUT : DEADLINE_KEEP;

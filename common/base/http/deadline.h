@@ -29,6 +29,7 @@ struct deadline_facts {
     bool has_begun;    /* FRESH and IDLE: bytes of the next request have come */
     bool quiesced;     /* the server stops: what is idle ends at once */
     int64_t request_timeout_ms;
+    int64_t idle_timeout_ms; /* between two requests */
 };
 
 enum deadline_verdict deadline_judge(const struct deadline_facts *f);

@@ -32,6 +32,8 @@ struct http_exchange {
 };
 
 static const char too_large[] = "The body is larger than MAX_BODY_BYTES allows.";
+static const char head_too_large[] =
+    "The head of the request is larger than 16 KB, or has too many headers.";
 
 /* --- responses -------------------------------------------------------------------------------- */
 
@@ -56,6 +58,14 @@ static enum MHD_Result exchange_send(struct http_exchange *x) {
     }
     http_response_free(r);
     return result;
+}
+
+/* Where libmicrohttpd takes no response, as in the middle of a body. */
+static enum MHD_Result exchange_break_off(struct http_exchange *x) {
+    http_reply_raw(x->connection->mhd, &x->response);
+    exchange_count_response(x, x->response.status);
+    x->connection->linger = true;
+    return MHD_NO;
 }
 
 void http_respond(struct server_request *request, struct http_response *response) {
@@ -96,14 +106,30 @@ static enum MHD_Result exchange_refuse(struct http_exchange *x, const struct htt
     return exchange_send(x);
 }
 
+/*
+ * libmicrohttpd puts the response's head into the memory that the request's head is in, and closes
+ * without a word where it finds no room. So this refusal goes to the socket.
+ */
+static enum MHD_Result exchange_refuse_head(struct http_exchange *x) {
+    http_response_problem(&x->response, 431, head_too_large);
+    return exchange_break_off(x);
+}
+
+static size_t exchange_line_bytes(const struct http_exchange *x, const char *version) {
+    return strlen(x->request.method) + 1 + strlen(x->request.target) + 1 + strlen(version);
+}
+
 static enum MHD_Result exchange_on_head(struct http_exchange *x, const char *method,
                                         const char *version) {
     const struct http_handler *handler = &x->all->handler;
     struct server_request *r = &x->request;
     struct exchange_head h = {.exchange = x};
-    http_head_begin(&h.head, handler->header_names, handler->header_count);
-    MHD_get_connection_values_n(x->connection->mhd, MHD_HEADER_KIND, exchange_on_header, &h);
     r->method = method;
+    http_head_begin(&h.head, handler->header_names, handler->header_count,
+                    exchange_line_bytes(x, version));
+    MHD_get_connection_values_n(x->connection->mhd, MHD_HEADER_KIND, exchange_on_header, &h);
+    if (!http_head_fits(&h.head))
+        return exchange_refuse_head(x);
     r->client_trusted = http_connection_trusted(x->connection, x->all->tls);
     x->stage = EXCHANGE_BODY;
     const char *fault = framing_fault(&h.head.framing, strcmp(version, "HTTP/1.0") == 0);
@@ -122,14 +148,6 @@ static enum MHD_Result exchange_on_head(struct http_exchange *x, const char *met
 }
 
 /* --- the body --------------------------------------------------------------------------------- */
-
-/* In the middle of a body, where libmicrohttpd takes no response. */
-static enum MHD_Result exchange_break_off(struct http_exchange *x) {
-    http_reply_raw(x->connection->mhd, &x->response);
-    exchange_count_response(x, x->response.status);
-    x->connection->linger = true;
-    return MHD_NO;
-}
 
 static enum MHD_Result exchange_on_piece(struct http_exchange *x, const char *bytes, size_t *n) {
     if (x->stage == EXCHANGE_BODY)

@@ -32,6 +32,8 @@ struct MHD_Response *http_reply(struct http_response *r) {
         snprintf(seconds, sizeof seconds, "%lld", (long long)r->retry_after_s);
         reply_add(reply, "Retry-After", seconds);
     }
+    if (r->no_store)
+        reply_add(reply, "Cache-Control", "no-store");
     if (r->close)
         reply_add(reply, "Connection", "close");
     return reply;

@@ -28,6 +28,8 @@ const char *http_response_reason(int status) {
         {408, "Request Timeout"},
         {413, "Content Too Large"},
         {429, "Too Many Requests"},
+        {431, "Request Header Fields Too Large"},
+        {500, "Internal Server Error"},
         {503, "Service Unavailable"},
     };
     for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)

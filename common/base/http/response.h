@@ -20,6 +20,7 @@ struct http_response {
     const char *allow;        /* static, NULL: none */
     const char *authenticate; /* WWW-Authenticate; static, NULL: none */
     int64_t retry_after_s;    /* 0: none */
+    bool no_store;            /* Cache-Control: no-store */
     bool close;               /* the connection ends with it */
 };
 

@@ -17,7 +17,10 @@
 #endif
 
 enum {
-    POOL_BYTES = 8192,              /* heads must fit; bodies come in pieces */
+    /* What is kept of a head, and 4 KB for the response's head and for what libmicrohttpd rounds
+       up. It clears the pool at each request, and gets a larger one by mmap. */
+    POOL_BYTES = HTTP_HEAD_MEMORY_MAX + 4096,
+    CONNECTIONS_SPARE = 16, /* more than connections_max, until the longest idle ones are shut */
     BODIES_MAX = 256 * 1024 * 1024, /* of all requests together */
     LAST_RUNS = 16,                 /* for the responses that were given just now */
     OPTIONS_MAX = 9
@@ -87,14 +90,14 @@ static struct http_daemon *server_start(struct http_server *s, struct loop *loop
             options[n++] = (struct MHD_OptionItem){MHD_OPTION_HTTPS_MEM_TRUST, 0, tls->client_ca};
     }
     options[n] = (struct MHD_OptionItem){MHD_OPTION_END, 0, NULL};
-    struct http_daemon_settings daemon = {.listen_fd = settings->listen_fd,
-                                          .connections_max = settings->connections_max,
-                                          .pool_bytes = POOL_BYTES,
-                                          .flags = MHD_ALLOW_SUSPEND_RESUME |
-                                                   (tls != NULL ? (unsigned)MHD_USE_TLS : 0u),
-                                          .on_call = server_on_call,
-                                          .arg = s,
-                                          .options = options};
+    struct http_daemon_settings daemon = {
+        .listen_fd = settings->listen_fd,
+        .connections_max = settings->connections_max + CONNECTIONS_SPARE,
+        .pool_bytes = POOL_BYTES,
+        .flags = MHD_ALLOW_SUSPEND_RESUME | (tls != NULL ? (unsigned)MHD_USE_TLS : 0u),
+        .on_call = server_on_call,
+        .arg = s,
+        .options = options};
     return http_daemon_open(loop, &daemon);
 }
 
@@ -103,6 +106,8 @@ struct http_server *http_server_open(struct loop *loop, const struct http_server
     struct http_server *s = mem_zero(sizeof *s);
     struct http_connections_settings connections = {.request_timeout_ms =
                                                         settings->request_timeout_ms,
+                                                    .idle_timeout_ms = settings->idle_timeout_ms,
+                                                    .connections_max = settings->connections_max,
                                                     .responded = handler->responded,
                                                     .arg = handler->arg};
     s->connections = http_connections_open(loop, &connections);

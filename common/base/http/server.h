@@ -4,8 +4,8 @@
  *
  * It holds what libmicrohttpd leaves open: framing that can be read in two ways is refused
  * (framing.h), bodies are bounded (body.h), a request must be whole within a deadline that no
- * trickle of bytes extends (deadline.h), and a refused client gets to read why before its
- * connection is closed (linger.h).
+ * trickle of bytes extends (deadline.h), room for the response is sure before the handler is
+ * called, and a refused client gets to read why before its connection is closed (linger.h).
  */
 #ifndef COMMON_BASE_HTTP_SERVER_H
 #define COMMON_BASE_HTTP_SERVER_H
@@ -25,6 +25,7 @@ struct http_server_settings {
     unsigned connections_max;
     size_t body_max;
     int64_t request_timeout_ms;
+    int64_t idle_timeout_ms;    /* between two requests of a connection */
     const struct http_tls *tls; /* NULL: plain HTTP; must stay */
 };
 

@@ -170,7 +170,7 @@ static void test_large_metrics(void **state) {
 }
 
 /* No thread of its own: who waits for its own time-out must be woken by the loop alone. */
-static void test_idle_connection_is_closed(void **state) {
+static void test_half_a_request_is_timed_out(void **state) {
     (void)state;
     struct server s;
     start(&s, "127.0.0.1:0", NULL);
@@ -178,13 +178,16 @@ static void test_idle_connection_is_closed(void **state) {
     int fd = dial(admin_address(s.admin));
     assert_int_equal(send(fd, "GET /heal", 9, 0), 9);
     int64_t begin = loop_wall();
-    char byte;
+    char got[512] = "";
+    size_t len = 0;
     ssize_t n;
     do {
         assert_true(loop_run_once(s.loop));
-        n = recv(fd, &byte, 1, 0);
-    } while (n < 0 && errno == EAGAIN && loop_wall() < begin + 2 * PATIENCE_MS);
+        n = recv(fd, got + len, sizeof got - 1 - len, 0);
+        len += n > 0 ? (size_t)n : 0;
+    } while (n != 0 && loop_wall() < begin + 2 * PATIENCE_MS);
     assert_int_equal(n, 0);
+    assert_int_equal(strncmp(got, "HTTP/1.1 408 ", 13), 0);
     assert_in_range(loop_wall() - begin, 3000, PATIENCE_MS);
     close(fd);
     stop(&s);
@@ -236,6 +239,28 @@ static void test_accepts_again_after_the_limit(void **state) {
     stop(&s);
 }
 
+/* All connections are held by clients that send a byte now and then. */
+static void test_trickling_clients_do_not_keep_others_out(void **state) {
+    (void)state;
+    enum {
+        CONNECTIONS = 200 /* more than CONNECTIONS_MAX of admin.c */
+    };
+    struct server s;
+    int fds[CONNECTIONS];
+    char got[2048];
+    start(&s, "127.0.0.1:0", NULL);
+    for (size_t i = 0; i < CONNECTIONS; i++) {
+        fds[i] = dial(admin_address(s.admin));
+        send_text(fds[i], "G");
+        assert_true(loop_run_once(s.loop));
+    }
+    ask(&s, "GET", "/healthz", got, sizeof got);
+    check_response("beside them", got, 200, "", "ok\n");
+    for (size_t i = 0; i < CONNECTIONS; i++)
+        close(fds[i]);
+    stop(&s);
+}
+
 static void test_taken_port(void **state) {
     (void)state;
     struct server s;
@@ -254,9 +279,10 @@ int main(void) {
         cmocka_unit_test(test_stage),
         cmocka_unit_test(test_connection_is_kept),
         cmocka_unit_test(test_large_metrics),
-        cmocka_unit_test(test_idle_connection_is_closed),
+        cmocka_unit_test(test_half_a_request_is_timed_out),
         cmocka_unit_test(test_closed_under_way),
         cmocka_unit_test(test_accepts_again_after_the_limit),
+        cmocka_unit_test(test_trickling_clients_do_not_keep_others_out),
         cmocka_unit_test(test_taken_port),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

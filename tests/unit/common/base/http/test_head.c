@@ -36,7 +36,7 @@ static void test_heads(void **state) {
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct http_head h;
         const char *values[NAMES] = {NULL};
-        http_head_begin(&h, names, NAMES);
+        http_head_begin(&h, names, NAMES, strlen("GET / HTTP/1.1"));
         for (size_t j = 0; j < LINES_MAX && cases[i].lines[j][0] != NULL; j++) {
             const char *name = cases[i].lines[j][0], *value = cases[i].lines[j][1];
             http_head_header(&h, name, strlen(name), value, strlen(value), values);
@@ -51,9 +51,21 @@ static void test_heads(void **state) {
     }
 }
 
+static void test_bytes(void **state) {
+    (void)state;
+    static const char head[] = "GET / HTTP/1.1\r\nHost: x\r\nx-api-key: secret\r\n\r\n";
+    struct http_head h;
+    const char *values[NAMES] = {NULL};
+    http_head_begin(&h, names, NAMES, strlen("GET / HTTP/1.1"));
+    http_head_header(&h, "Host", 4, "x", 1, values);
+    http_head_header(&h, "x-api-key", 9, "secret", 6, values);
+    assert_int_equal(h.bytes, strlen(head));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_heads),
+        cmocka_unit_test(test_bytes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -7,7 +7,8 @@
 
 enum {
     BODY_MAX = 100,
-    REQUEST_TIMEOUT_MS = 300
+    REQUEST_TIMEOUT_MS = 300,
+    IDLE_TIMEOUT_MS = 60000
 };
 
 static const char *const header_names[] = {"x-api-key"};
@@ -63,7 +64,8 @@ static void open_fixture(struct fixture *f, unsigned connections_max) {
         .listen_fd = http_listen("127.0.0.1:0", f->bound, sizeof f->bound, error, sizeof error),
         .connections_max = connections_max,
         .body_max = BODY_MAX,
-        .request_timeout_ms = REQUEST_TIMEOUT_MS};
+        .request_timeout_ms = REQUEST_TIMEOUT_MS,
+        .idle_timeout_ms = IDLE_TIMEOUT_MS};
     struct http_handler handler = {.header_names = header_names,
                                    .header_count = 1,
                                    .state_size = sizeof(struct own),
@@ -277,6 +279,99 @@ static void test_accepts_again_after_the_limit(void **state) {
     close_fixture(&f);
 }
 
+/* --- heads ------------------------------------------------------------------------------------ */
+
+/* A request whose head has `bytes` bytes, in headers whose values have `value` bytes each. */
+static char *make_head(size_t bytes, size_t value) {
+    static const char begin[] = "GET /a HTTP/1.1\r\nHost: x\r\nConnection: close\r\n",
+                      name[] = "x-filler-: ";
+    size_t line = strlen(name) + value + 2, end = bytes - 2;
+    char *head = malloc(bytes + 1);
+    assert_non_null(head);
+    size_t len = strlen(strcpy(head, begin));
+    while (len < end) {
+        /* The last one takes what is left, where another one would not fit behind it. */
+        size_t size = end - len < 2 * line ? end - len : line;
+        assert_true(size > strlen(name) + 2);
+        memcpy(head + len, name, strlen(name));
+        memset(head + len + strlen(name), 'v', size - strlen(name) - 2);
+        memcpy(head + len + size - 2, "\r\n", 2);
+        len += size;
+    }
+    memcpy(head + len, "\r\n", 3);
+    return head;
+}
+
+static int status_for(const char *head) {
+    struct http_head h;
+    http_head_begin(&h, header_names, 1, 0);
+    h.bytes = strlen(head);
+    for (const char *at = strchr(head, '\n'); at != NULL; at = strchr(at + 1, '\n'))
+        h.lines++;
+    h.lines -= 2; /* the request line and the empty one */
+    return http_head_fits(&h) ? 404 : 431;
+}
+
+/* A head that fits is taken, another one is refused, and nowhere is there no response. */
+static void test_every_head_is_responded_to(void **state) {
+    (void)state;
+    static const size_t values[] = {1, 30, 100, 1000, 20000};
+    enum {
+        FROM = 7000,
+        TO = 20000,
+        STEP = 61
+    };
+    struct fixture f;
+    char got[2048];
+    open_fixture(&f, 8);
+    for (size_t v = 0; v < sizeof values / sizeof *values; v++)
+        for (size_t bytes = FROM; bytes < TO; bytes += STEP) {
+            char *head = make_head(bytes, values[v]);
+            int fd = dial(f.bound), status = status_for(head);
+            send_text(fd, head);
+            receive(f.ticking.loop, fd, NULL, got, sizeof got);
+            if (atoi(got + strlen("HTTP/1.1 ")) != status)
+                fail_msg("%zu bytes, values of %zu: responded \"%s\"", bytes, values[v], got);
+            close(fd);
+            free(head);
+        }
+    close_fixture(&f);
+}
+
+/* --- clients that only hold their connections ------------------------------------------------- */
+
+static void test_one_more_takes_the_place_of_the_idlest(void **state) {
+    (void)state;
+    enum {
+        MOST = 4,
+        HELD = 40
+    };
+    struct fixture f;
+    int busy, held[HELD];
+    char got[2048];
+    open_fixture(&f, MOST);
+    busy = dial(f.bound);
+    send_text(busy, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
+    run_until_waiting(&f);
+    for (size_t i = 0; i < HELD; i++) {
+        held[i] = dial(f.bound);
+        send_text(held[i], i % 2 == 0 ? "" : "GET /a HT");
+        assert_true(loop_run_once(f.ticking.loop));
+    }
+    int fd = dial(f.bound);
+    send_text(fd, "GET /a HTTP/1.1\r\nHost: x\r\n\r\n");
+    receive(f.ticking.loop, fd, "}\n", got, sizeof got);
+    assert_int_equal(strncmp(got, "HTTP/1.1 404 ", 13), 0);
+    assert_in_range(http_server_connections(f.server), 2, MOST + 1);
+    respond_to_waiting(&f); /* a request that is whole is not given up */
+    receive(f.ticking.loop, busy, "\"later\"}\n", got, sizeof got);
+    for (size_t i = 0; i < HELD; i++)
+        close(held[i]);
+    close(busy);
+    close(fd);
+    close_fixture(&f);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_responses),
@@ -287,6 +382,8 @@ int main(void) {
         cmocka_unit_test(test_quiesced_server_ends_connections),
         cmocka_unit_test(test_closed_with_a_response_just_given),
         cmocka_unit_test(test_accepts_again_after_the_limit),
+        cmocka_unit_test(test_every_head_is_responded_to),
+        cmocka_unit_test(test_one_more_takes_the_place_of_the_idlest),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
