@@ -96,7 +96,8 @@ static void check(const void *config, struct buffer *faults) {
 
 const struct program receiver_program = {
     .name = "athena-query-receiver",
-    .summary = "takes queries for Amazon Athena by HTTP into Kafka, and tells what became of them",
+    .summary =
+        "takes queries for Amazon Athena by HTTP into Kafka, and answers what became of them",
     .parts = parts,
     .check = check,
 };

@@ -10,8 +10,8 @@
  * Namespace AthenaQuery, dimension DATABASE. Limits from the API reference (PutMetricData,
  * MetricDatum, Dimension): 1,000 metrics and 1 MB a call; a dimension's value has 1 to 1,024 ASCII
  * characters, no control character, not only blanks, no colon first. Any other character becomes a
- * '?', and a value is cut at 255. At most 500 databases are told apart between two intervals; the
- * counters of all others are sent as CLOUDWATCH_OTHER.
+ * '?', and a value is cut at 255. At most 500 databases are counted apart between two intervals;
+ * the counters of all others are sent as CLOUDWATCH_OTHER.
  *
  * A NULL `struct cloudwatch *` is CloudWatch switched off: all functions do nothing then. All of
  * this belongs to the thread of the loop.

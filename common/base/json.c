@@ -207,7 +207,7 @@ static void end_member(struct reader *r) {
     value->n = (size_t)(r->p - value->at);
 }
 
-/* The cursor is on the closing bracket. The outer object's keys stay: they will be told. */
+/* The cursor is on the closing bracket. The outer object's keys stay: they will be reported. */
 static bool close_container(struct reader *r) {
     r->p++;
     struct frame *frame = &r->frames[--r->depth];
@@ -344,7 +344,7 @@ static bool read_document(struct reader *r) {
     return r->p == r->end || fail(r, "something follows the object, at byte %zu", offset(r));
 }
 
-static bool tell(struct reader *r, json_member_fn *fn, void *arg) {
+static bool report_members(struct reader *r, json_member_fn *fn, void *arg) {
     if (r->key_count > FEW_KEYS) /* these were sorted by name */
         qsort(r->keys, r->key_count, sizeof *r->keys, by_offset);
     for (size_t i = 0; i < r->key_count; i++)
@@ -370,7 +370,7 @@ bool json_read_object(const char *bytes, size_t n, int depth_max, json_member_fn
     r.depth_max = depth_max < JSON_DEPTH_MAX ? depth_max : JSON_DEPTH_MAX;
     r.detail = detail;
     r.detail_size = detail_size;
-    bool ok = read_document(&r) && tell(&r, fn, arg);
+    bool ok = read_document(&r) && report_members(&r, fn, arg);
     if (r.keys != r.few)
         free(r.keys);
     free(r.scratch);

@@ -73,7 +73,7 @@ void sim_get_query_execution(const struct sim_call *call);
 void sim_batch_get_query_execution(const struct sim_call *call);
 void sim_stop_query_execution(const struct sim_call *call);
 void sim_put_metric_data(const struct sim_call *call);
-/* STS, in XML. An Action that needs no signature is told by sim_sts_is_unsigned(). */
+/* STS, in XML. An Action that needs no signature is known by sim_sts_is_unsigned(). */
 void sim_sts(const struct sim_call *call);
 bool sim_sts_is_unsigned(const struct sim_request *r);
 void sim_sts_error(struct sim_answer *answer, unsigned status, const char *code,

@@ -116,11 +116,11 @@ static bool announce(const struct broker_config *config, const char *bootstrap) 
     return true;
 }
 
-/* The broker runs in threads of librdkafka; this one only waits to be told to stop. */
+/* The broker runs in threads of librdkafka; this one only waits for the signal to stop. */
 static int work(void *arg) {
     const struct broker_config *config = arg;
     sigset_t stop;
-    int told;
+    int caught;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
@@ -142,7 +142,7 @@ static int work(void *arg) {
         disable_nagle();
         if (create_topics(cluster, config) &&
             announce(config, rd_kafka_mock_cluster_bootstraps(cluster))) {
-            status = sigwait(&stop, &told) == 0 ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
+            status = sigwait(&stop, &caught) == 0 ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
             pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* a second one ends it at once */
         }
         rd_kafka_mock_cluster_destroy(cluster);

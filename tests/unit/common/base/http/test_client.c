@@ -12,17 +12,17 @@
 #include "common/base/http/client.h"
 #include "tests/unit/common/base/http/stub_http.h"
 
-struct told {
+struct report {
     int times;
     enum http_result result;
     int status;
     int64_t date;
     double seconds;
     char body[256], error[256], kind[64];
-    struct http_call *to_cancel; /* when told */
-    struct http_client *client;  /* to start another call with when told, `next` to tell */
+    struct http_call *to_cancel; /* when report */
+    struct http_client *client;  /* to start another call with when report, `next` to tell */
     const char *url;
-    struct told *next;
+    struct report *next;
 };
 
 struct fixture {
@@ -43,16 +43,16 @@ static struct http_request post(const char *url, const char *body) {
                                  .answer_max = 65536};
 }
 
-static struct http_call *start(struct http_client *client, const char *url, struct told *told) {
+static struct http_call *start(struct http_client *client, const char *url, struct report *report) {
     struct http_request r = post(url, "hello");
-    struct http_call *call = http_start(client, &r, on_answer, told);
+    struct http_call *call = http_start(client, &r, on_answer, report);
     assert_non_null(call);
-    assert_int_equal(told->times, 0);
+    assert_int_equal(report->times, 0);
     return call;
 }
 
 static void on_answer(void *arg, const struct http_answer *a) {
-    struct told *t = arg;
+    struct report *t = arg;
     t->times++;
     t->result = a->result;
     t->status = a->status;
@@ -86,12 +86,12 @@ static void tear_down(struct fixture *f) {
 #define SET_UP(f, script) set_up(&(f), script, sizeof(script) / sizeof *(script))
 
 static bool is_told(void *arg) {
-    return ((struct told *)arg)->times > 0;
+    return ((struct report *)arg)->times > 0;
 }
 
-static void wait_for(struct fixture *f, struct told *told) {
-    assert_true(stub_run_until(f->loop, is_told, told));
-    assert_int_equal(told->times, 1);
+static void wait_for(struct fixture *f, struct report *report) {
+    assert_true(stub_run_until(f->loop, is_told, report));
+    assert_int_equal(report->times, 1);
 }
 
 static void assert_header(const struct stub_request *r, const char *name, const char *value) {
@@ -112,21 +112,21 @@ static void test_a_request_and_its_answer(void **state) {
          .headers = "Date: Thu, 01 Jan 2026 00:00:10 GMT\r\nx-kind: teapot\r\n",
          .body = "short and stout"}};
     struct fixture f;
-    struct told told = {0};
+    struct report report = {0};
     SET_UP(f, script);
     struct http_header headers[] = {{"X-One", "1"}, {"X-Empty", ""}, {"Content-Type", "a/b"}};
     struct http_request r = post(f.stub.url, "{}");
     r.headers = headers;
     r.header_count = 3;
-    assert_non_null(http_start(f.client, &r, on_answer, &told));
-    wait_for(&f, &told);
-    assert_int_equal(told.result, HTTP_ANSWERED);
-    assert_int_equal(told.status, 418);
-    assert_int_equal(told.date, 1767225610);
-    assert_string_equal(told.body, "short and stout");
-    assert_string_equal(told.error, "");
-    assert_string_equal(told.kind, "teapot");
-    assert_true(told.seconds > 0 && told.seconds < 8);
+    assert_non_null(http_start(f.client, &r, on_answer, &report));
+    wait_for(&f, &report);
+    assert_int_equal(report.result, HTTP_ANSWERED);
+    assert_int_equal(report.status, 418);
+    assert_int_equal(report.date, 1767225610);
+    assert_string_equal(report.body, "short and stout");
+    assert_string_equal(report.error, "");
+    assert_string_equal(report.kind, "teapot");
+    assert_true(report.seconds > 0 && report.seconds < 8);
 
     const struct stub_request *seen = &f.stub.requests[0];
     assert_int_equal(f.stub.request_count, 1);
@@ -155,12 +155,12 @@ static void test_methods(void **state) {
     char url[128];
     snprintf(url, sizeof url, "%sx?a=b", f.stub.url);
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct told told = {0};
+        struct report report = {0};
         struct http_request r = post(url, cases[i].body);
         r.method = cases[i].method;
-        assert_non_null(http_start(f.client, &r, on_answer, &told));
-        wait_for(&f, &told);
-        assert_int_equal(told.result, HTTP_ANSWERED);
+        assert_non_null(http_start(f.client, &r, on_answer, &report));
+        wait_for(&f, &report);
+        assert_int_equal(report.result, HTTP_ANSWERED);
         const struct stub_request *seen = &f.stub.requests[i];
         assert_memory_equal(seen->head, cases[i].line, strlen(cases[i].line));
         assert_string_equal(seen->body, cases[i].body);
@@ -177,16 +177,16 @@ static void test_a_large_body_goes_at_once(void **state) {
         LARGE = 2 << 20
     };
     struct fixture f;
-    struct told told = {0};
+    struct report report = {0};
     SET_UP(f, script);
     char *large = mem_alloc(LARGE + 1);
     memset(large, 'x', LARGE);
     large[LARGE] = '\0';
     struct http_request r = post(f.stub.url, large);
-    assert_non_null(http_start(f.client, &r, on_answer, &told));
+    assert_non_null(http_start(f.client, &r, on_answer, &report));
     memset(large, 'y', LARGE); /* it was copied */
-    wait_for(&f, &told);
-    assert_int_equal(told.result, HTTP_ANSWERED);
+    wait_for(&f, &report);
+    assert_int_equal(report.result, HTTP_ANSWERED);
     assert_int_equal(f.stub.requests[0].body_len, LARGE);
     assert_int_equal(strspn(f.stub.requests[0].body, "x"), LARGE);
     assert_header(&f.stub.requests[0], "Expect", NULL);
@@ -198,12 +198,12 @@ static void test_no_redirects(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.status = 307, .headers = "Location: /else\r\n"}};
     struct fixture f;
-    struct told told = {0};
+    struct report report = {0};
     SET_UP(f, script);
-    start(f.client, f.stub.url, &told);
-    wait_for(&f, &told);
-    assert_int_equal(told.result, HTTP_ANSWERED);
-    assert_int_equal(told.status, 307);
+    start(f.client, f.stub.url, &report);
+    wait_for(&f, &report);
+    assert_int_equal(report.result, HTTP_ANSWERED);
+    assert_int_equal(report.status, 307);
     assert_int_equal(f.stub.request_count, 1);
     tear_down(&f);
 }
@@ -221,36 +221,36 @@ static void test_what_cannot_be_a_request(void **state) {
     static const struct http_header headers[] = {
         {"", "x"}, {"A:", "x"}, {"A", "x\r\nB: y"}, {"A\n", "x"}, {"A", "\x7f"}};
     struct fixture f;
-    struct told told = {0};
+    struct report report = {0};
     SET_UP(f, script);
     for (size_t i = 0; i < sizeof urls / sizeof *urls; i++) {
         struct http_request r = post(urls[i], "");
-        assert_null(http_start(f.client, &r, on_answer, &told));
+        assert_null(http_start(f.client, &r, on_answer, &report));
     }
     for (size_t i = 0; i < sizeof headers / sizeof *headers; i++) {
         struct http_request r = post(f.stub.url, "");
         r.headers = &headers[i];
         r.header_count = 1;
-        assert_null(http_start(f.client, &r, on_answer, &told));
+        assert_null(http_start(f.client, &r, on_answer, &report));
     }
     tear_down(&f);
-    assert_int_equal(told.times, 0);
+    assert_int_equal(report.times, 0);
 }
 
 static void test_the_proxy_of_the_environment(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.status = 200}};
     struct fixture f;
-    struct told told = {0}, direct = {0};
+    struct report report = {0}, direct = {0};
     SET_UP(f, script);
     setenv("http_proxy", f.stub.url, 1);
     setenv("no_proxy", "127.0.0.1", 1);
-    start(f.client, "http://athena.invalid/", &told);
-    wait_for(&f, &told);
+    start(f.client, "http://athena.invalid/", &report);
+    wait_for(&f, &report);
     start(f.client, f.stub.url, &direct);
     wait_for(&f, &direct);
     stub_no_proxies();
-    assert_int_equal(told.result, HTTP_ANSWERED);
+    assert_int_equal(report.result, HTTP_ANSWERED);
     assert_memory_equal(f.stub.requests[0].head, "POST http://athena.invalid/ HTTP/1.1", 36);
     assert_memory_equal(f.stub.requests[1].head, "POST / HTTP/1.1", 15);
     tear_down(&f);
@@ -287,14 +287,14 @@ static void test_lost(void **state) {
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct fixture f;
-        struct told told = {0};
+        struct report report = {0};
         set_up(&f, &cases[i].reply, 1);
         struct http_request r = post(f.stub.url, "hello");
         r.timeout_ms = cases[i].timeout_ms;
-        assert_non_null(http_start(f.client, &r, on_answer, &told));
-        wait_for(&f, &told);
-        if (told.result != HTTP_LOST || told.error[0] == '\0')
-            fail_msg("case %zu: result %d, error \"%s\"", i, told.result, told.error);
+        assert_non_null(http_start(f.client, &r, on_answer, &report));
+        wait_for(&f, &report);
+        if (report.result != HTTP_LOST || report.error[0] == '\0')
+            fail_msg("case %zu: result %d, error \"%s\"", i, report.result, report.error);
         assert_int_equal(f.stub.request_count, 1);
         tear_down(&f);
     }
@@ -306,26 +306,26 @@ static void test_as_long_as_may_be_is_an_answer(void **state) {
     char *long_enough = long_answer(65536);
     const struct stub_reply script[] = {{.body = long_enough}};
     struct fixture f;
-    struct told told = {0};
+    struct report report = {0};
     SET_UP(f, script);
-    start(f.client, f.stub.url, &told);
-    wait_for(&f, &told);
-    assert_int_equal(told.result, HTTP_ANSWERED);
+    start(f.client, f.stub.url, &report);
+    wait_for(&f, &report);
+    assert_int_equal(report.result, HTTP_ANSWERED);
     free(long_enough);
     tear_down(&f);
 }
 
 static void assert_unsent(struct fixture *f, const char *url, int64_t connect_timeout_ms) {
-    struct told told = {0};
+    struct report report = {0};
     struct http_request r = post(url, "hello");
     r.connect_timeout_ms = connect_timeout_ms;
-    assert_non_null(http_start(f->client, &r, on_answer, &told));
-    assert_int_equal(told.times, 0);
-    wait_for(f, &told);
-    if (told.result != HTTP_UNSENT || told.error[0] == '\0')
-        fail_msg("%s: result %d, error \"%s\"", url, told.result, told.error);
-    assert_int_equal(told.date, -1);
-    assert_string_equal(told.body, "");
+    assert_non_null(http_start(f->client, &r, on_answer, &report));
+    assert_int_equal(report.times, 0);
+    wait_for(f, &report);
+    if (report.result != HTTP_UNSENT || report.error[0] == '\0')
+        fail_msg("%s: result %d, error \"%s\"", url, report.result, report.error);
+    assert_int_equal(report.date, -1);
+    assert_string_equal(report.body, "");
 }
 
 static void test_unsent(void **state) {
@@ -379,10 +379,10 @@ static void test_connections_are_used_again(void **state) {
     struct fixture f;
     SET_UP(f, script);
     for (int i = 0; i < 5; i++) {
-        struct told told = {0};
-        start(f.client, f.stub.url, &told);
-        wait_for(&f, &told);
-        assert_int_equal(told.result, HTTP_ANSWERED);
+        struct report report = {0};
+        start(f.client, f.stub.url, &report);
+        wait_for(&f, &report);
+        assert_int_equal(report.result, HTTP_ANSWERED);
     }
     assert_int_equal(f.stub.request_count, 5);
     assert_int_equal(f.stub.connection_count, 1);
@@ -395,7 +395,7 @@ static void test_a_reused_connection_that_dies(void **state) {
     static const struct stub_reply script[] = {
         {.status = 200}, {.what = STUB_CUT}, {.body = "the second time"}};
     struct fixture f;
-    struct told first = {0}, second = {0};
+    struct report first = {0}, second = {0};
     SET_UP(f, script);
     start(f.client, f.stub.url, &first);
     wait_for(&f, &first);
@@ -415,7 +415,7 @@ static void test_a_reused_connection_that_dies_with_its_server(void **state) {
     static const struct stub_reply script[] = {{.status = 200},
                                                {.what = STUB_CUT, .stop_listening = true}};
     struct fixture f;
-    struct told first = {0}, second = {0};
+    struct report first = {0}, second = {0};
     SET_UP(f, script);
     start(f.client, f.stub.url, &first);
     wait_for(&f, &first);
@@ -427,7 +427,7 @@ static void test_a_reused_connection_that_dies_with_its_server(void **state) {
 }
 
 static bool are_told(void *arg) {
-    for (struct told *t = arg; t->url != NULL; t++)
+    for (struct report *t = arg; t->url != NULL; t++)
         if (t->times == 0)
             return false;
     return true;
@@ -441,16 +441,16 @@ static void test_many_at_once(void **state) {
     };
     struct fixture f;
     SET_UP(f, script);
-    static struct told told[MANY + 1];
-    memset(told, 0, sizeof told);
+    static struct report report[MANY + 1];
+    memset(report, 0, sizeof report);
     for (int i = 0; i < MANY; i++) {
-        start(f.client, f.stub.url, &told[i]);
-        told[i].url = "one of many";
+        start(f.client, f.stub.url, &report[i]);
+        report[i].url = "one of many";
     }
-    assert_true(stub_run_until(f.loop, are_told, told));
+    assert_true(stub_run_until(f.loop, are_told, report));
     for (int i = 0; i < MANY; i++) {
-        assert_int_equal(told[i].times, 1);
-        assert_int_equal(told[i].result, HTTP_ANSWERED);
+        assert_int_equal(report[i].times, 1);
+        assert_int_equal(report[i].result, HTTP_ANSWERED);
     }
     assert_int_equal(f.stub.connection_count, MANY);
     tear_down(&f);
@@ -462,7 +462,7 @@ static void test_cancel(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.what = STUB_SILENT}, {.status = 200}};
     struct fixture f;
-    struct told at_once = {0}, under_way = {0}, later = {0};
+    struct report at_once = {0}, under_way = {0}, later = {0};
     SET_UP(f, script);
     http_cancel(start(f.client, f.stub.url, &at_once));
     struct http_call *call = start(f.client, f.stub.url, &under_way);
@@ -482,7 +482,7 @@ static void test_cancel_one_that_has_ended_from_within_another(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.status = 200}};
     struct fixture f;
-    struct told a = {0}, b = {0}, last = {0};
+    struct report a = {0}, b = {0}, last = {0};
     SET_UP(f, script);
     char dead[64];
     uint16_t port;
@@ -504,7 +504,7 @@ static void test_cancel_and_start_from_within(void **state) {
     static const struct stub_reply script[] = {
         {.what = STUB_SILENT}, {.status = 200}, {.body = "the next"}};
     struct fixture f;
-    struct told silent = {0}, first = {0}, next = {0};
+    struct report silent = {0}, first = {0}, next = {0};
     SET_UP(f, script);
     struct http_call *call = start(f.client, f.stub.url, &silent);
     while (f.stub.request_count == 0)
@@ -525,10 +525,10 @@ static void test_a_call_may_cancel_itself(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.status = 200}};
     struct fixture f;
-    struct told told = {0};
+    struct report report = {0};
     SET_UP(f, script);
-    told.to_cancel = start(f.client, f.stub.url, &told);
-    wait_for(&f, &told);
+    report.to_cancel = start(f.client, f.stub.url, &report);
+    wait_for(&f, &report);
     tear_down(&f);
 }
 
@@ -536,16 +536,16 @@ static void test_close_with_calls_under_way(void **state) {
     (void)state;
     static const struct stub_reply script[] = {{.what = STUB_SILENT}};
     struct fixture f;
-    struct told told[3] = {0};
+    struct report report[3] = {0};
     SET_UP(f, script);
-    start(f.client, f.stub.url, &told[0]);
-    start(f.client, f.stub.url, &told[1]);
+    start(f.client, f.stub.url, &report[0]);
+    start(f.client, f.stub.url, &report[1]);
     while (f.stub.request_count < 2)
         assert_true(loop_run_once(f.loop));
-    start(f.client, f.stub.url, &told[2]);
+    start(f.client, f.stub.url, &report[2]);
     tear_down(&f);
     for (int i = 0; i < 3; i++)
-        assert_int_equal(told[i].times, 0);
+        assert_int_equal(report[i].times, 0);
     http_client_close(NULL);
 }
 
