@@ -82,6 +82,40 @@ static void executor_on_finished(void *arg, struct partition *p, int64_t offset)
 static void executor_on_fewer_jobs(void *arg) {
     struct executor *x = arg;
     partitions_settled(x->partitions);
+    if (!TAILQ_EMPTY(&x->jobs.received)) /* what was behind another one */
+        dispatch_soon(&x->dispatch);
+}
+
+/* What the last owners have written of states is read before anything is started. */
+static void executor_on_taken(void *arg) {
+    struct executor *x = arg;
+    status_reader_renew(x->reader);
+}
+
+static void executor_on_record(void *arg, struct partition *p, rd_kafka_message_t *message) {
+    struct executor *x = arg;
+    dispatch_record(&x->dispatch, p, message);
+}
+
+static void executor_on_revoking(void *arg, struct partition *p) {
+    struct executor *x = arg;
+    dispatch_revoking(&x->dispatch, p);
+}
+
+static void executor_on_gone(void *arg, struct partition *p) {
+    struct executor *x = arg;
+    dispatch_gone(&x->dispatch, p);
+}
+
+/* The next owner reads of what runs. */
+static bool executor_unsettled(void *arg) {
+    const struct executor *x = arg;
+    return x->settler.starts_in_flight > 0;
+}
+
+static void executor_on_start_published(void *arg) {
+    struct executor *x = arg;
+    partitions_settled(x->partitions);
 }
 
 static void executor_on_sweep_begins(void *arg) {
@@ -179,8 +213,14 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
         .bytes_waiting = (size_t)x->config->window_bytes,
         .revoke_ms = REVOKE_TIMEOUT_MS,
     };
-    const struct partitions_events events = {dispatch_record, dispatch_revoking, dispatch_gone,
-                                             &x->dispatch};
+    const struct partitions_events events = {
+        .taken = executor_on_taken,
+        .record = executor_on_record,
+        .revoking = executor_on_revoking,
+        .gone = executor_on_gone,
+        .unsettled = executor_unsettled,
+        .arg = x,
+    };
     x->view = status_view_open((size_t)x->config->status_cache_max);
     return (x->producer = producer_open(x->loop, kafka, SEND_TIMEOUT_MS, error, size)) != NULL &&
            (x->reader = status_reader_open(x->loop, kafka, x->view, NULL, NULL, error, size)) !=
@@ -241,8 +281,16 @@ static void wire_query(struct executor *x) {
         .arg = x,
     };
     jobs_init(&x->jobs, x->loop, &x->slots, &jobs_events);
-    x->settler =
-        (struct settler){x->loop, &x->config->kafka, x->producer, x->view, x->reader, x->metrics};
+    x->settler = (struct settler){
+        .loop = x->loop,
+        .kafka = &x->config->kafka,
+        .producer = x->producer,
+        .view = x->view,
+        .reader = x->reader,
+        .metrics = x->metrics,
+        .start_published = executor_on_start_published,
+        .arg = x,
+    };
     tracker_init(&x->tracker, &tracker);
     answers_init(&x->answers, &answers);
     repair_init(&x->repairs, x->loop, x->view, &x->settler);
@@ -315,7 +363,8 @@ void executor_write_metrics(void *arg, struct buffer *out) {
     struct metric *m = x->metrics;
     int64_t oldest_ms = partitions_oldest_ms(x->partitions);
     metric_set(&m[METRIC_RUNNING], (double)jobs_followed(&x->jobs));
-    metric_set(&m[METRIC_WAITING], (double)x->jobs.count[JOB_WAITING]);
+    metric_set(&m[METRIC_WAITING],
+               (double)(x->jobs.count[JOB_RECEIVED] + x->jobs.count[JOB_WAITING]));
     metric_set(&m[METRIC_CALLS], (double)jobs_starting(&x->jobs));
     for (int lane = 0; lane < LANES; lane++) {
         const struct admission *a = &x->slots.admission[lane];

@@ -88,7 +88,7 @@ static bool anything_under_way(const struct partitions *ps) {
     TAILQ_FOREACH(p, &ps->owned, link)
     if (!TAILQ_EMPTY(&p->jobs))
         return true;
-    return false;
+    return ps->events.unsettled(ps->events.arg);
 }
 
 static void partitions_let_go_now(struct partitions *ps) {
@@ -147,6 +147,7 @@ static void partitions_on_assigned(void *arg, const rd_kafka_topic_partition_lis
     for (int i = 0; i < assigned->cnt; i++)
         partitions_add(ps, &assigned->elems[i]);
     ps->joined = true;
+    ps->events.taken(ps->events.arg);
     log_info("partitions taken count=%d", assigned->cnt);
 }
 

@@ -24,12 +24,19 @@
 struct partitions;
 
 struct partitions_events {
+    /* Partitions are assigned: from now on their records come. */
+    void (*taken)(void *arg);
     /* A record to be processed; `message` becomes the callee's. */
     void (*record)(void *arg, struct partition *p, rd_kafka_message_t *message);
     /* It is revoked (`revoking` is set): drop all jobs that have nothing under way. */
     void (*revoking)(void *arg, struct partition *p);
     /* It is let go, or begins again at another offset: forget every job that is left. */
     void (*gone)(void *arg, struct partition *p);
+    /*
+     * Whether the next owner must wait for something that belongs to no job here any more. While it
+     * is so, what was revoked is not let go; call partitions_settled() when it may have changed.
+     */
+    bool (*unsettled)(void *arg);
     void *arg;
 };
 

@@ -76,6 +76,10 @@ bool status_reader_start(struct status_reader *r, int32_t partitions) {
     return topic_reader_start(r->topic, partitions);
 }
 
+void status_reader_renew(struct status_reader *r) {
+    topic_reader_renew(r->topic);
+}
+
 bool status_reader_caught_up(const struct status_reader *r) {
     return topic_reader_caught_up(r->topic);
 }

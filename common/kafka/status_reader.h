@@ -29,7 +29,12 @@ typedef void status_covered_fn(void *arg, const struct status *late);
 void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg);
 /* Begins, once the topic is known to have `partitions`. */
 bool status_reader_start(struct status_reader *r, int32_t partitions);
-bool status_reader_caught_up(const struct status_reader *r); /* stays true once it was */
+/*
+ * From now on it has not caught up until all is read that was acknowledged to any writer before
+ * this call (topic_reader.h).
+ */
+void status_reader_renew(struct status_reader *r);
+bool status_reader_caught_up(const struct status_reader *r); /* true until the next renewal */
 void status_reader_close(struct status_reader *r);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
@@ -12,7 +13,17 @@
 
 enum {
     RECORDS_A_TURN = 1000,
-    METADATA_TIMEOUT_MS = 500
+    METADATA_TIMEOUT_MS = 500,
+    ENDS_TIMEOUT_MS = 1000,
+    ENDS_AGAIN_LEAST_MS = 250,
+    ENDS_AGAIN_MOST_MS = 5000,
+};
+
+/* One partition of the topic. */
+struct reader_partition {
+    bool at_end;  /* its end was seen once */
+    int64_t next; /* the offset behind what was read; 0: nothing was */
+    int64_t end;  /* that the barrier asks for; 0: none */
 };
 
 struct topic_reader {
@@ -26,24 +37,37 @@ struct topic_reader {
     struct kafka_wakeup *main_wakeup, *records_wakeup;
     rd_kafka_topic_t *topic;
     int32_t partitions; /* being read */
-    bool *at_end;       /* by partition: its end was seen once */
-    int32_t behind;     /* partitions whose end was not yet seen */
+    struct reader_partition *each;
+    int32_t behind;               /* partitions that were not yet read to their ends */
+    bool renewing;                /* the ends of a barrier are not known yet */
+    struct loop_timer ends_timer; /* asks for them */
+    int64_t ends_again_ms;
 };
 
-static void topic_reader_take_end(struct topic_reader *r, int32_t partition) {
-    if (partition < 0 || partition >= r->partitions || r->at_end[partition])
+static bool is_behind(const struct reader_partition *p) {
+    return !p->at_end || p->next < p->end;
+}
+
+/* All of it before `next` was read. */
+static void topic_reader_advance(struct topic_reader *r, int32_t partition, int64_t next,
+                                 bool at_end) {
+    if (partition < 0 || partition >= r->partitions)
         return;
-    r->at_end[partition] = true;
-    r->behind--;
+    struct reader_partition *p = &r->each[partition];
+    bool was_behind = is_behind(p);
+    p->next = next;
+    p->at_end |= at_end;
+    r->behind -= was_behind && !is_behind(p);
 }
 
 static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *message) {
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         r->events.record(r->events.arg, message);
+        topic_reader_advance(r, message->partition, message->offset + 1, false);
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        topic_reader_take_end(r, message->partition);
+        topic_reader_advance(r, message->partition, message->offset, true);
         break;
     default: /* librdkafka goes on by itself */
         log_warn("topic %s: %s", r->name, rd_kafka_message_errstr(message));
@@ -52,7 +76,7 @@ static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *
 
 static void topic_reader_on_records(void *arg) {
     struct topic_reader *r = arg;
-    int32_t behind = r->behind;
+    bool had_caught_up = topic_reader_caught_up(r);
     int taken = 0;
     rd_kafka_message_t *message;
     while (taken < RECORDS_A_TURN && (message = rd_kafka_consume_queue(r->records, 0)) != NULL) {
@@ -62,7 +86,7 @@ static void topic_reader_on_records(void *arg) {
     }
     if (taken == RECORDS_A_TURN || rd_kafka_queue_length(r->records) > 0)
         kafka_wakeup_again(r->records_wakeup);
-    if (taken > 0 || behind != r->behind)
+    if (taken > 0 || had_caught_up != topic_reader_caught_up(r))
         r->events.batch(r->events.arg);
 }
 
@@ -116,7 +140,7 @@ static void topic_reader_refresh_metadata(struct topic_reader *r) {
 
 bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
     topic_reader_refresh_metadata(r);
-    r->at_end = mem_zero((size_t)partitions * sizeof *r->at_end);
+    r->each = mem_zero((size_t)partitions * sizeof *r->each);
     r->behind = partitions;
     for (; r->partitions < partitions; r->partitions++)
         if (rd_kafka_consume_start_queue(r->topic, r->partitions, RD_KAFKA_OFFSET_BEGINNING,
@@ -128,13 +152,64 @@ bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
     return true;
 }
 
-bool topic_reader_caught_up(const struct topic_reader *r) {
-    return r->partitions > 0 && r->behind == 0;
+/* --- barriers --------------------------------------------------------------------------------- */
+
+static bool ask_ends(struct topic_reader *r, rd_kafka_topic_partition_list_t *list) {
+    for (int32_t p = 0; p < r->partitions; p++)
+        rd_kafka_topic_partition_list_add(list, r->name, p)->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(r->rk, list, ENDS_TIMEOUT_MS);
+    for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+        err = list->elems[i].offset >= 0 ? list->elems[i].err : RD_KAFKA_RESP_ERR__NO_OFFSET;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && r->ends_again_ms == 0)
+        log_warn("topic %s: its ends are not known yet: %s", r->name, rd_kafka_err2str(err));
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
+
+static void take_ends(struct topic_reader *r, const rd_kafka_topic_partition_list_t *list) {
+    for (int i = 0; i < list->cnt; i++) {
+        struct reader_partition *p = &r->each[list->elems[i].partition];
+        bool was_behind = is_behind(p);
+        p->end = list->elems[i].offset;
+        r->behind += !was_behind && is_behind(p);
+    }
+    r->renewing = false;
+    if (topic_reader_caught_up(r))
+        r->events.batch(r->events.arg);
+}
+
+static void topic_reader_on_ends_timer(void *arg) {
+    struct topic_reader *r = arg;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
+    if (ask_ends(r, list)) {
+        if (r->ends_again_ms > 0)
+            log_info("topic %s: its ends are known again", r->name);
+        take_ends(r, list);
+    } else {
+        r->ends_again_ms =
+            backoff_next_ms(r->ends_again_ms, ENDS_AGAIN_LEAST_MS, ENDS_AGAIN_MOST_MS);
+        loop_timer_set(r->loop, &r->ends_timer, r->ends_again_ms, topic_reader_on_ends_timer, r);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+void topic_reader_renew(struct topic_reader *r) {
+    if (r->partitions == 0) /* all that it reads is read later */
+        return;
+    r->renewing = true;
+    r->ends_again_ms = 0;
+    loop_timer_set(r->loop, &r->ends_timer, 0, topic_reader_on_ends_timer, r);
+}
+
+bool topic_reader_caught_up(const struct topic_reader *r) {
+    return r->partitions > 0 && r->behind == 0 && !r->renewing;
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
 
 void topic_reader_close(struct topic_reader *r) {
     if (r == NULL)
         return;
+    loop_timer_cancel(r->loop, &r->ends_timer);
     for (int32_t p = 0; p < r->partitions; p++)
         rd_kafka_consume_stop(r->topic, p);
     kafka_wakeup_close(r->records_wakeup);
@@ -144,6 +219,6 @@ void topic_reader_close(struct topic_reader *r) {
     if (r->topic != NULL)
         rd_kafka_topic_destroy(r->topic);
     kafka_close(&r->owner, r->rk, 0);
-    free(r->at_end);
+    free(r->each);
     free(r);
 }

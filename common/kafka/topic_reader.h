@@ -28,7 +28,15 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
                                        char *error, size_t error_size);
 /* Starts to read; `partitions`: how many the topic has. False, logged, where one cannot be read. */
 bool topic_reader_start(struct topic_reader *r, int32_t partitions);
-/* True once every partition was read to an end that it had after the start; then for ever. */
+/*
+ * A barrier: from now on topic_reader_caught_up() is false until every partition was read to an end
+ * that it had after this call. So what was acknowledged to its writer before this call is read.
+ *
+ * The brokers are asked for the ends (ListOffsets) from the loop, in one call that blocks for 1 s
+ * at most, and again after a pause until they answer.
+ */
+void topic_reader_renew(struct topic_reader *r);
+/* True once every partition was read to an end that it had after the start, or the last barrier. */
 bool topic_reader_caught_up(const struct topic_reader *r);
 void topic_reader_close(struct topic_reader *r);
 

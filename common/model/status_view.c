@@ -204,6 +204,12 @@ bool status_view_find_covered(const struct status_view *v, const char *user_id,
     return true;
 }
 
+bool status_view_is_covered(const struct status_view *v, const char *user_id,
+                            const char *query_id) {
+    const struct entry *e = view_find(v, user_id, query_id);
+    return e != NULL && e->covered;
+}
+
 size_t status_view_count(const struct status_view *v) {
     return HASH_COUNT(v->by_pair);
 }

@@ -39,6 +39,8 @@ bool status_view_find(const struct status_view *v, const char *user_id, const ch
  */
 bool status_view_find_covered(const struct status_view *v, const char *user_id,
                               const char *query_id, struct status *out);
+/* Whether the pair's last record was ignored, so that the topic's last record is another state. */
+bool status_view_is_covered(const struct status_view *v, const char *user_id, const char *query_id);
 size_t status_view_count(const struct status_view *v);
 
 #endif

@@ -10,6 +10,7 @@
 #include "common/base/memory.h"
 #include "executor/metrics.h"
 #include "executor/query/job_state.h"
+#include "executor/query/known.h"
 #include "executor/query/outcome.h"
 
 enum {
@@ -149,42 +150,21 @@ static void act_credentials(struct answers *a, struct job *job, const struct aws
     wait_again(a, job);
 }
 
-static bool is_of_its_text(const struct status *known, const struct job *job) {
-    return known->has_sha256 && memcmp(known->sha256, job->sha256, sizeof known->sha256) == 0;
-}
-
-/* It was started before with other defaults, and the status topic knows as what. */
-static void follow_known(struct answers *a, struct job *job, const struct status *known) {
-    log_info("started before with other defaults, followed: queryId=%s queryExecutionId=%s",
-             job->id.query_id, known->query_execution_id);
-    if (status_is_final(known->state)) { /* and ended, and that is published */
-        job_transition(job, JOB_FINISHED);
-        return;
-    }
-    job->execution_id = mem_string(known->query_execution_id);
-    hold_slot(a, job);
-    follow(a, job);
-}
-
 /*
- * Another text of this pair has started, or this one with other defaults. The status topic knows
- * which; what another executor wrote there may lag behind, so it is asked twice.
+ * Another text of this pair has started, or this one with other defaults: then the status topic
+ * knows it, or will soon, where another executor has written it. So it is looked at twice.
  */
 static void act_mismatch(struct answers *a, struct job *job, const struct aws_answer *answer) {
     struct status known;
     bool is_known = status_view_find(a->parts.view, job->id.user_id, job->id.query_id, &known);
     bool has_owner = is_known && known.query_execution_id != NULL;
-    if (has_owner && is_of_its_text(&known, job)) {
-        follow_known(a, job, &known);
-        return;
-    }
     release_slot(a, job);
     if (!has_owner && ++job->mismatches < MISMATCHES_MOST) {
         wait_again_in(a, job, MISMATCH_AGAIN_MS);
         return;
     }
     /* This very text's own QUEUED or THROTTLED would be its last state otherwise. */
-    if (is_known && !has_owner && is_of_its_text(&known, job))
+    if (is_known && !has_owner && known_is_same_text(&known, job))
         settle_rejected(a->parts.settler, job, answer->code, answer->message);
     else
         settle_mismatch(a->parts.settler, job, answer->code, answer->message);
@@ -208,6 +188,66 @@ static act_fn *const acts[] = {
     [OUTCOME_REJECTED] = act_rejected,
 };
 _Static_assert(sizeof acts / sizeof *acts == OUTCOMES, "an action for each outcome");
+
+/* --- what is known already -------------------------------------------------------------------- */
+
+/* It runs, for all that is known, and nothing more is known of it here. */
+static void follow_execution(struct answers *a, struct job *job, const char *execution_id,
+                             const char *output_location) {
+    log_debug("started before, followed: queryId=%s queryExecutionId=%s", job->id.query_id,
+              execution_id);
+    char *id = mem_string(execution_id), *location = mem_string(output_location);
+    free(job->execution_id);
+    free(job->output_location);
+    job->execution_id = id;
+    job->output_location = location;
+    loop_timer_cancel(a->parts.loop, &job->timer);
+    if (!a->parts.config->track_queries) { /* nobody looks at its end */
+        job_transition(job, JOB_FINISHED);
+        return;
+    }
+    hold_slot(a, job);
+    job_message_done(job);
+    tracker_add(a->parts.tracker, job);
+}
+
+/* What runs is left to the next owner where the partition goes away. */
+static bool follow_known(struct answers *a, struct job *job) {
+    struct status known;
+    bool is_covered;
+    switch (known_look(a->parts.view, job, &known)) {
+    case KNOWN_ENDED:
+        settle_known(a->parts.settler, job, &known);
+        return true;
+    case KNOWN_STARTED:
+        if (job->partition->revoking) {
+            job_drop(job);
+            return true;
+        }
+        is_covered = status_view_is_covered(a->parts.view, job->id.user_id, job->id.query_id);
+        follow_execution(a, job, known.query_execution_id, known.output_location);
+        if (is_covered)
+            settle_running(a->parts.settler, job);
+        return true;
+    case KNOWN_NOTHING:
+    case KNOWN_ANOTHER:
+        break;
+    }
+    return false;
+}
+
+bool answer_is_known(struct answers *a, struct job *job) {
+    if (job->pair_ended) {
+        job_transition(job, JOB_FINISHED);
+        return true;
+    }
+    if (follow_known(a, job))
+        return true;
+    if (job->execution_id == NULL)
+        return false;
+    follow_execution(a, job, job->execution_id, job->output_location);
+    return true;
+}
 
 /* --- answers ---------------------------------------------------------------------------------- */
 
@@ -281,7 +321,7 @@ void answer_take(void *arg, const struct aws_answer *answer) {
         if (outcome == OUTCOME_STARTED)
             settle_running(a->parts.settler, job);
         job_drop(job);
-    } else {
+    } else if (outcome == OUTCOME_STARTED || !follow_known(a, job)) {
         acts[outcome](a, job, answer);
     }
     a->parts.changed(a->parts.arg);

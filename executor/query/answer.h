@@ -5,6 +5,8 @@
 #ifndef EXECUTOR_QUERY_ANSWER_H
 #define EXECUTOR_QUERY_ANSWER_H
 
+#include <stdbool.h>
+
 #include "common/aws/client.h"
 #include "common/aws/cloudwatch.h"
 #include "common/base/loop.h"
@@ -40,6 +42,12 @@ struct answers {
 };
 
 void answers_init(struct answers *a, const struct answers_parts *parts);
+
+/*
+ * Whether nothing need be asked of Athena for this job, because its query is known to have started
+ * or ended: true, and it is followed, or finished. It is RECEIVED, WAITING or ASK_AGAIN.
+ */
+bool answer_is_known(struct answers *a, struct job *job);
 
 /*
  * The aws_done_fn of a start; `arg` is the job, which is STARTING and names the `answers` that take

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
+#include <uthash.h>
 
 #include "common/aws/client.h"
 #include "common/base/loop.h"
@@ -28,7 +29,8 @@
 
 /* job_transition() of job_state.h is the only writer; its table says what may follow what. */
 enum job_state {
-    JOB_RECEIVED,          /* in its partition's list only */
+    JOB_RECEIVED,          /* nothing was looked up about it yet */
+    JOB_BEHIND,            /* a repetition: another job stands for its pair, and goes first */
     JOB_WAITING,           /* in the window; nothing was sent, or it was refused before it began */
     JOB_STARTING,          /* its turn: a call of StartQueryExecution is under way */
     JOB_AMBIGUOUS_BACKOFF, /* perhaps started; its timer makes it one to be asked again */
@@ -71,6 +73,13 @@ struct job {
     bool has_sha256; /* false for what is no request */
     char token[65];
     enum lane lane;
+
+    /* Its pair. */
+    bool stands_for_pair;    /* pairs.h's */
+    UT_hash_handle by_token; /* pairs.h's */
+    struct job_list behind;  /* BEHIND it */
+    struct job *first;       /* it is BEHIND that one */
+    bool pair_ended;         /* that one has ended, and its end, of this text, is in the topic */
 
     /* Waiting. */
     struct window_item in_window;

@@ -1,6 +1,7 @@
 #include "executor/query/job_state.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -10,12 +11,14 @@
 #define TO(state) (1U << (JOB_##state))
 
 static const unsigned allowed[] = {
-    [JOB_RECEIVED] = TO(WAITING) | TO(SETTLING) | TO(DROPPED),
-    [JOB_WAITING] = TO(STARTING) | TO(DROPPED),
+    [JOB_RECEIVED] =
+        TO(BEHIND) | TO(WAITING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) | TO(DROPPED),
+    [JOB_BEHIND] = TO(RECEIVED) | TO(DROPPED),
+    [JOB_WAITING] = TO(STARTING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) | TO(DROPPED),
     [JOB_STARTING] = TO(RUNNING) | TO(SETTLING) | TO(AMBIGUOUS_BACKOFF) | TO(REFUSED_BACKOFF) |
                      TO(WAITING) | TO(FINISHED) | TO(DROPPED),
     [JOB_AMBIGUOUS_BACKOFF] = TO(ASK_AGAIN) | TO(DROPPED),
-    [JOB_ASK_AGAIN] = TO(STARTING) | TO(DROPPED),
+    [JOB_ASK_AGAIN] = TO(STARTING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) | TO(DROPPED),
     [JOB_REFUSED_BACKOFF] = TO(WAITING) | TO(DROPPED),
     [JOB_RUNNING] = TO(POLLING) | TO(DROPPED),
     [JOB_POLLING] = TO(RUNNING) | TO(SETTLING) | TO(DROPPED),
@@ -27,12 +30,19 @@ static const unsigned allowed[] = {
 _Static_assert(sizeof allowed / sizeof *allowed == JOB_STATES, "a row for each state");
 
 static const char *const names[] = {
-    [JOB_RECEIVED] = "received",   [JOB_WAITING] = "waiting",
-    [JOB_STARTING] = "starting",   [JOB_AMBIGUOUS_BACKOFF] = "ambiguous-backoff",
-    [JOB_ASK_AGAIN] = "ask-again", [JOB_REFUSED_BACKOFF] = "refused-backoff",
-    [JOB_RUNNING] = "running",     [JOB_POLLING] = "polling",
-    [JOB_SETTLING] = "settling",   [JOB_ABANDONED] = "abandoned",
-    [JOB_FINISHED] = "finished",   [JOB_DROPPED] = "dropped",
+    [JOB_RECEIVED] = "received",
+    [JOB_BEHIND] = "behind",
+    [JOB_WAITING] = "waiting",
+    [JOB_STARTING] = "starting",
+    [JOB_AMBIGUOUS_BACKOFF] = "ambiguous-backoff",
+    [JOB_ASK_AGAIN] = "ask-again",
+    [JOB_REFUSED_BACKOFF] = "refused-backoff",
+    [JOB_RUNNING] = "running",
+    [JOB_POLLING] = "polling",
+    [JOB_SETTLING] = "settling",
+    [JOB_ABANDONED] = "abandoned",
+    [JOB_FINISHED] = "finished",
+    [JOB_DROPPED] = "dropped",
 };
 _Static_assert(sizeof names / sizeof *names == JOB_STATES, "a name for each state");
 
@@ -86,9 +96,59 @@ static void put_in_window(struct jobs *jobs, struct job *job) {
         window_add(window, &job->in_window, job->id.user_id);
 }
 
+/* --- pairs ------------------------------------------------------------------------------------ */
+
+static bool is_same_text(const struct job *a, const struct job *b) {
+    return a->has_sha256 && b->has_sha256 && memcmp(a->sha256, b->sha256, sizeof a->sha256) == 0;
+}
+
+static bool has_started(const struct job *job) {
+    return job->execution_id != NULL && job->state != JOB_STARTING;
+}
+
+/* It needs its bytes no longer: whatever becomes of the first, its execution is followed. */
+static void share_execution(const struct job *first, struct job *job) {
+    free(job->execution_id);
+    free(job->output_location);
+    job->execution_id = mem_string(first->execution_id);
+    job->output_location = mem_string(first->output_location);
+    job_message_done(job);
+}
+
+void job_wait_behind(struct job *job, struct job *first) {
+    job->first = first;
+    job_transition(job, JOB_BEHIND);
+    if (has_started(first) && is_same_text(first, job))
+        share_execution(first, job);
+}
+
+static void pair_has_started(struct job *first) {
+    struct job *job, *next;
+    for (job = TAILQ_FIRST(&first->behind); job != NULL; job = next) {
+        next = TAILQ_NEXT(job, in_list);
+        if (is_same_text(first, job))
+            share_execution(first, job);
+        else
+            job_transition(job, JOB_RECEIVED);
+    }
+}
+
+static void release_pair(struct jobs *jobs, struct job *first) {
+    bool has_ended = first->state == JOB_FINISHED && first->final_state >= STATUS_STARTED;
+    struct job *job;
+    pairs_remove(&jobs->pairs, first);
+    while ((job = TAILQ_FIRST(&first->behind)) != NULL) {
+        job->pair_ended = has_ended && is_same_text(first, job);
+        job_transition(job, JOB_RECEIVED);
+    }
+}
+
+/* --- the end ---------------------------------------------------------------------------------- */
+
 /* What would bring the job back is stopped, and what it holds is given back. */
 static void give_back(struct jobs *jobs, struct job *job, enum job_state to) {
     struct partition *p = job->partition;
+    release_pair(jobs, job);
     loop_timer_cancel(jobs->loop, &job->timer);
     if (job->call != NULL)
         aws_cancel(job->call);
@@ -114,9 +174,17 @@ static void jobs_free_ended(void *arg) {
     }
 }
 
-static void enter_list(struct jobs *jobs, struct job *job) {
+static void enter_list(struct jobs *jobs, struct job *job, enum job_state from) {
     switch (job->state) {
+    case JOB_RECEIVED:
+        job->first = NULL;
+        put_in(&jobs->received, job);
+        break;
+    case JOB_BEHIND:
+        put_in(&job->first->behind, job);
+        break;
     case JOB_WAITING:
+        pairs_add(&jobs->pairs, job);
         put_in_window(jobs, job);
         break;
     case JOB_ASK_AGAIN:
@@ -124,6 +192,10 @@ static void enter_list(struct jobs *jobs, struct job *job) {
         break;
     case JOB_RUNNING:
         put_in(&jobs->running, job);
+        if (from == JOB_POLLING)
+            break;
+        pairs_add(&jobs->pairs, job);
+        pair_has_started(job);
         break;
     case JOB_POLLING:
         put_in(&jobs->polling, job);
@@ -137,7 +209,6 @@ static void enter_list(struct jobs *jobs, struct job *job) {
     case JOB_ABANDONED:
         give_back(jobs, job, job->state);
         break;
-    case JOB_RECEIVED:
     case JOB_STARTING:
     case JOB_AMBIGUOUS_BACKOFF:
     case JOB_REFUSED_BACKOFF:
@@ -151,11 +222,12 @@ void job_transition(struct job *job, enum job_state to) {
     struct jobs *jobs = job->jobs;
     if (!is_sound(job, to))
         return;
+    enum job_state from = job->state;
     leave_list(jobs, job, to);
-    jobs->count[job->state]--;
+    jobs->count[from]--;
     jobs->count[to]++;
     job->state = to;
-    enter_list(jobs, job);
+    enter_list(jobs, job, from);
 }
 
 void job_drop(struct job *job) {
@@ -176,6 +248,8 @@ struct job *job_new(struct jobs *jobs, struct partition *p) {
     job->partition = p;
     job->state = JOB_RECEIVED;
     jobs->count[JOB_RECEIVED]++;
+    TAILQ_INIT(&job->behind);
+    put_in(&jobs->received, job);
     TAILQ_INSERT_TAIL(&p->jobs, job, in_partition);
     return job;
 }
@@ -197,6 +271,8 @@ void jobs_init(struct jobs *jobs, struct loop *loop, struct slots *slots,
     *jobs = (struct jobs){.loop = loop, .slots = slots, .events = *events};
     for (int lane = 0; lane < LANES; lane++)
         window_init(&jobs->window[lane]);
+    pairs_init(&jobs->pairs);
+    TAILQ_INIT(&jobs->received);
     TAILQ_INIT(&jobs->ask_again);
     TAILQ_INIT(&jobs->running);
     TAILQ_INIT(&jobs->polling);

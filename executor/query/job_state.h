@@ -1,11 +1,14 @@
 /*
  * The states of jobs, and the lists that jobs are in: job_transition() is the only writer of both.
  *
+ *   BEHIND
+ *     ▲ ▼
  *   RECEIVED ─▶ WAITING ─▶ STARTING ─▶ RUNNING ◀─▶ POLLING ─▶ SETTLING ─▶ FINISHED
  *                  ▲          │ ▲                              ▲
  *                  │          │ └── ASK_AGAIN ◀── AMBIGUOUS_BACKOFF ◀── (STARTING)
  *                  └── REFUSED_BACKOFF ◀── (STARTING)          │
- *   straight to SETTLING: what is no request (RECEIVED), what is throttled or rejected (STARTING)
+ *   straight to SETTLING: what is no request (RECEIVED), what is throttled (STARTING) or rejected
+ *   straight to RUNNING or FINISHED: what is known to have started or ended, before or after a call
  *   to DROPPED: from all, when the partition is taken away; SETTLING goes by way of ABANDONED
  *
  * The table in job_state.c is what counts. A build with DEBUG_CHECKS (a VARIANT with "san" or
@@ -23,6 +26,7 @@
 #include "executor/limit/slot.h"
 #include "executor/partition.h"
 #include "executor/query/job.h"
+#include "executor/query/pairs.h"
 #include "executor/turn/window.h"
 
 /* Neither may free a partition from within: partitions.h does that at the end of an iteration. */
@@ -39,6 +43,8 @@ struct jobs {
     struct loop *loop;   /* borrowed */
     struct slots *slots; /* borrowed: a job that ends gives its slot back */
     struct jobs_events events;
+    struct pairs pairs;          /* of all from WAITING on; each once, repetitions are BEHIND */
+    struct job_list received;    /* RECEIVED; the oldest first */
     struct window window[LANES]; /* WAITING: users take turns */
     struct job_list ask_again;   /* ASK_AGAIN, who has waited longest first */
     struct job_list running;     /* RUNNING; those that the sweep has not looked at yet first */
@@ -77,6 +83,14 @@ void job_transition(struct job *job, enum job_state to);
  * way, ABANDONED until the producer has reported that.
  */
 void job_drop(struct job *job);
+/*
+ * RECEIVED → BEHIND `first`, which stands for its pair. What becomes of that one:
+ * - it runs: those of the same text get its execution id, and their bytes are released; those of
+ *   another are RECEIVED again, to be rejected;
+ * - it ends in any way: all are RECEIVED again; `pair_ended` where it was for those of its text,
+ *   too. Jobs with an execution id follow it, the others have a turn of their own.
+ */
+void job_wait_behind(struct job *job, struct job *first);
 /* job_release_message(), and reports that fewer wait in its partition. */
 void job_message_done(struct job *job);
 

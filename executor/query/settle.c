@@ -263,10 +263,23 @@ void settle_waiting(struct settler *s, struct job *job, char *reason) {
         publish_state(s, &state, NULL, NULL);
 }
 
+static void settle_on_start_published(void *arg, rd_kafka_resp_err_t err, int32_t partition,
+                                      int64_t offset) {
+    struct settler *s = arg;
+    (void)partition;
+    (void)offset;
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_debug("STARTED not written: %s", rd_kafka_err2str(err));
+    s->starts_in_flight--;
+    if (s->start_published != NULL)
+        s->start_published(s->arg);
+}
+
 void settle_running(struct settler *s, struct job *job) {
     struct status state = settle_describe(job, STATUS_STARTED);
-    if (may_publish(s, &state))
-        publish_state(s, &state, NULL, NULL);
+    if (may_publish(s, &state) &&
+        publish_state(s, &state, settle_on_start_published, s) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        s->starts_in_flight++;
 }
 
 void settle_started(struct settler *s, struct job *job) {
@@ -276,6 +289,21 @@ void settle_started(struct settler *s, struct job *job) {
 
 void settle_ended(struct settler *s, struct job *job, enum status_state state, const char *reason) {
     settle(s, job, state, NULL, NULL, reason);
+    send_what_is_left(job);
+}
+
+void settle_known(struct settler *s, struct job *job, const struct status *known) {
+    if (!status_view_is_covered(s->view, job->id.user_id, job->id.query_id)) {
+        job_transition(job, JOB_FINISHED);
+        return;
+    }
+    char *id = mem_string(known->query_execution_id);
+    char *location = mem_string(known->output_location);
+    free(job->execution_id);
+    free(job->output_location);
+    job->execution_id = id;
+    job->output_location = location;
+    settle(s, job, known->state, NULL, NULL, known->reason);
     send_what_is_left(job);
 }
 

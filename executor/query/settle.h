@@ -15,7 +15,7 @@
 #include "common/model/status_view.h"
 #include "executor/query/job.h"
 
-/* All borrowed. */
+/* All pointers are borrowed. */
 struct settler {
     struct loop *loop;
     const struct kafka_options *kafka; /* for the names of the topics */
@@ -23,6 +23,10 @@ struct settler {
     struct status_view *view;
     struct status_reader *reader; /* which fills the view */
     struct metric *metrics;       /* EXECUTOR_METRICS rows */
+    /* A STARTED of settle_running() was acknowledged, or failed; NULL: nobody wants to know. */
+    void (*start_published)(void *arg);
+    void *arg;
+    size_t starts_in_flight; /* of them that are not reported yet */
 };
 
 /*
@@ -31,13 +35,21 @@ struct settler {
  * up.
  */
 void settle_waiting(struct settler *s, struct job *job, char *reason);
-/* Publishes STARTED in passing: a state to come says the same and more. */
+/*
+ * Publishes STARTED in passing: a state to come says the same and more. Only who gives the query's
+ * partition away waits for `starts_in_flight` to be 0: the next owner goes by what it reads.
+ */
 void settle_running(struct settler *s, struct job *job);
 
 /* STARTED is the last state that is published of it (TRACK_QUERIES=off). */
 void settle_started(struct settler *s, struct job *job);
 /* SUCCEEDED, FAILED or CANCELLED. `reason` may be NULL. */
 void settle_ended(struct settler *s, struct job *job, enum status_state state, const char *reason);
+/*
+ * It has ended, as the view knows: FINISHED at once, unless another state is the topic's last of
+ * the pair. Then the end is published once more, and acknowledged first.
+ */
+void settle_known(struct settler *s, struct job *job, const struct status *known);
 /* To the dead-letter topic; THROTTLED. */
 void settle_throttled(struct settler *s, struct job *job, const char *code, const char *reason);
 /* To the rejected topic; REJECTED, unless that is the state of another text of the same pair. */

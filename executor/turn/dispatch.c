@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "executor/metrics.h"
+#include "executor/query/known.h"
 
 enum {
     CALL_TIMEOUT_MS = 30000,
@@ -27,45 +28,61 @@ static void call_athena(struct dispatch *d, struct job *job) {
     buffer_free(&body);
 }
 
-/* Too old to be started; one that was started before is followed all the same. */
 static bool is_expired(const struct dispatch *d, const struct job *job) {
     int64_t most_ms = d->parts.config->query_max_age_ms;
-    if (most_ms == 0 || job->perhaps_started)
-        return false;
-    if (loop_wall() - job_first_seen_ms(job) <= most_ms)
-        return false;
-    struct status known;
-    return !status_view_find(d->parts.view, job->id.user_id, job->id.query_id, &known) ||
-           known.query_execution_id == NULL;
+    return most_ms > 0 && loop_wall() - job_first_seen_ms(job) > most_ms;
 }
 
 /*
- * The pair is that of a query with another text, which has not come to its start yet: Athena, that
- * knows of nothing, would let this one in its place. One that was rejected holds no pair.
+ * The pair may be that of a query with another text, which has not come to its start yet: Athena,
+ * that knows of nothing, would let this one in its place.
  */
-static bool is_anothers_pair(const struct dispatch *d, const struct job *job) {
-    struct status known;
-    return !job->perhaps_started &&
-           status_view_find(d->parts.view, job->id.user_id, job->id.query_id, &known) &&
-           known.state != STATUS_REJECTED && known.has_sha256 &&
-           memcmp(known.sha256, job->sha256, sizeof known.sha256) != 0;
+static void reject_mismatch(struct dispatch *d, struct job *job) {
+    settle_mismatch(d->parts.settler, job, "InvalidRequestException",
+                    "Idempotent parameters do not match");
 }
 
-/* It has its slot. */
-static void start_job(struct dispatch *d, struct job *job) {
-    job_transition(job, JOB_STARTING);
-    bool mismatch = is_anothers_pair(d, job);
-    if (!mismatch && !is_expired(d, job)) {
-        call_athena(d, job);
-        return;
-    }
-    slot_release(d->parts.slots, job->lane, &job->slot);
-    if (mismatch)
-        settle_mismatch(d->parts.settler, job, "InvalidRequestException",
-                        "Idempotent parameters do not match");
-    else
+/*
+ * What is known to have started is followed, whatever a request may choose by now. True: the job
+ * needs no call of Athena, and is on its way to its end, or followed.
+ */
+static bool needs_no_call(struct dispatch *d, struct job *job) {
+    char why[512];
+    if (answer_is_known(d->parts.answers, job))
+        return true;
+    if (job->perhaps_started)
+        return false;
+    if (known_look(d->parts.view, job, NULL) == KNOWN_ANOTHER)
+        reject_mismatch(d, job);
+    else if (!start_allowed(&d->defaults, &job->query, why, sizeof why))
+        settle_rejected(d->parts.settler, job, "NotAllowed", why);
+    else if (is_expired(d, job))
         settle_rejected(d->parts.settler, job, "QueryExpired",
                         "it waited longer than QUERY_MAX_AGE_MS");
+    else
+        return false;
+    return true;
+}
+
+/* RECEIVED, and all is read that was written of states before. */
+static void admit(struct dispatch *d, struct job *job) {
+    struct job *first = pairs_find(&d->parts.jobs->pairs, job->token);
+    bool has_id = first != NULL && first->execution_id != NULL && first->state != JOB_STARTING;
+    if (first == NULL) {
+        if (!needs_no_call(d, job))
+            job_transition(job, JOB_WAITING);
+    } else if (has_id && memcmp(first->sha256, job->sha256, sizeof job->sha256) != 0) {
+        reject_mismatch(d, job);
+    } else {
+        job_wait_behind(job, first);
+    }
+}
+
+static void admit_received(struct dispatch *d) {
+    struct job *job;
+    while (!d->stopping && status_reader_caught_up(d->parts.reader) &&
+           (job = TAILQ_FIRST(&d->parts.jobs->received)) != NULL)
+        admit(d, job);
 }
 
 /* --- a pass ----------------------------------------------------------------------------------- */
@@ -81,13 +98,30 @@ static bool may_call(const struct dispatch *d) {
     return pace_open(d->parts.pace, loop_now(d->parts.loop));
 }
 
+/* The one of the lane whose turn it is; what needs no call by now takes no turn. NULL: none. */
+static struct job *next_of_lane(struct dispatch *d, enum lane lane) {
+    struct job *job;
+    do
+        job = job_of_item(window_first(&d->parts.jobs->window[lane]));
+    while (job != NULL && needs_no_call(d, job));
+    return job;
+}
+
+/* It has its slot. */
+static void start_job(struct dispatch *d, struct job *job) {
+    job_transition(job, JOB_STARTING);
+    call_athena(d, job);
+}
+
 /* One of the lane, if its quota has room; false where none may start. */
 static bool start_one(struct dispatch *d, enum lane lane) {
-    struct job *job = job_of_item(window_first(&d->parts.jobs->window[lane]));
+    if (!may_call(d))
+        return false;
+    struct job *job = next_of_lane(d, lane);
     int64_t now_ms = loop_now(d->parts.loop);
     bool outage =
         d->parts.answers->ambiguous >= OUTAGE_ANSWERS && now_ms - d->started_ms < OUTAGE_START_MS;
-    if (job == NULL || outage || !may_call(d) ||
+    if (job == NULL || outage ||
         !slot_take(d->parts.slots, lane, &job->slot, now_ms, dispatch_backlog(d, lane)))
         return false;
     d->started_ms = now_ms;
@@ -100,12 +134,14 @@ static bool start_again(struct dispatch *d) {
     struct job *job = TAILQ_FIRST(&d->parts.jobs->ask_again);
     if (job == NULL || !may_call(d))
         return false;
-    start_job(d, job);
+    if (!needs_no_call(d, job))
+        start_job(d, job);
     return true;
 }
 
 static bool anything_waits(const struct dispatch *d) {
-    return d->parts.jobs->count[JOB_WAITING] > 0 || d->parts.jobs->count[JOB_ASK_AGAIN] > 0;
+    const size_t *count = d->parts.jobs->count;
+    return count[JOB_RECEIVED] > 0 || count[JOB_WAITING] > 0 || count[JOB_ASK_AGAIN] > 0;
 }
 
 static void dispatch_on_timer(void *arg) {
@@ -115,6 +151,7 @@ static void dispatch_on_timer(void *arg) {
 static void dispatch_pass(void *arg) {
     struct dispatch *d = arg;
     d->unread = d->parts.unread(d->parts.arg);
+    admit_received(d);
     d->parts.pass_begins(d->parts.arg);
     /* They take turns at what they share: MAX_RUNNING, MAX_IN_FLIGHT, the pace. */
     for (int idle = 0; idle < TURNS; d->next = (d->next + 1) % TURNS) {
@@ -159,12 +196,8 @@ void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message
         settle_rejected(d->parts.settler, job, "InvalidRequest", why);
         return;
     }
-    if (!start_allowed(&d->defaults, &job->query, why, sizeof why)) {
-        settle_rejected(d->parts.settler, job, "NotAllowed", why);
-        return;
-    }
     job->notice.since_ms = loop_now(d->parts.loop);
-    job_transition(job, JOB_WAITING);
+    admit_received(d);
     dispatch_soon(d);
 }
 

@@ -27,8 +27,9 @@ struct executor_part {
     struct loop *loop;
     struct kafka_options kafka;
     struct partitions *ps;
-    int records, revoking, gone;
+    int taken, records, revoking, gone;
     int64_t last_offset;
+    bool is_unsettled;
     bool drop_all_at_revoke; /* nothing has a call under way */
 };
 
@@ -45,6 +46,16 @@ static void free_jobs(struct partition *p) {
     struct job *job;
     while ((job = TAILQ_FIRST(&p->jobs)) != NULL)
         free_job(p, job);
+}
+
+static void on_taken(void *arg) {
+    struct executor_part *e = arg;
+    e->taken++;
+}
+
+static bool is_unsettled(void *arg) {
+    const struct executor_part *e = arg;
+    return e->is_unsettled;
 }
 
 static void on_record(void *arg, struct partition *p, rd_kafka_message_t *message) {
@@ -113,7 +124,8 @@ static void open_with(struct executor_part *e, int64_t first, int records) {
     fake_reset();
     *e = (struct executor_part){.loop = loop_open(), .kafka = fake_options()};
     const struct partitions_limits limits = {WINDOW, WINDOW_BYTES, REVOKE_MS};
-    const struct partitions_events events = {on_only_record, on_revoking, on_gone, e};
+    const struct partitions_events events = {on_taken, on_only_record, on_revoking,
+                                             on_gone,  is_unsettled,   e};
     e->ps = partitions_open(e->loop, &e->kafka, &limits, &events, error, sizeof error);
     assert_non_null(e->ps);
     assert_true(partitions_join(e->ps, error, sizeof error));
@@ -122,6 +134,7 @@ static void open_with(struct executor_part *e, int64_t first, int records) {
         fake_record(0, first + i);
     fake_run(e->loop, 0);
     assert_int_equal(e->records, records);
+    assert_int_equal(e->taken, 1);
     assert_true(partitions_joined(e->ps));
 }
 
@@ -208,6 +221,30 @@ static void test_nothing_in_flight_lets_go_after_the_commit(void **state) {
     answer(&e, RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_false(fake.assigned);
     assert_int_equal(fake.committed[0], 1);
+    close_part(&e);
+}
+
+/* Something that belongs to no job any more: what the next owner goes by is not written yet. */
+static void test_what_is_unsettled_is_waited_for(void **state) {
+    (void)state;
+    struct executor_part e;
+    open_with(&e, 0, 2);
+    e.drop_all_at_revoke = e.is_unsettled = true;
+    fake_revoke(false);
+    fake_run(e.loop, 0);
+    assert_true(fake.assigned);
+    e.is_unsettled = false;
+    partitions_settled(e.ps);
+    fake_run(e.loop, 0);
+    assert_false(fake.assigned);
+    e.is_unsettled = true; /* but not for longer than a rebalance may take */
+    fake_assign(1);
+    fake_run(e.loop, 0);
+    assert_int_equal(e.taken, 2);
+    fake_revoke(false);
+    fake_run(e.loop, 0);
+    fake_run(e.loop, REVOKE_MS + 1);
+    assert_false(fake.assigned);
     close_part(&e);
 }
 
@@ -612,8 +649,8 @@ static void test_no_order_of_events_forgets_a_record(void **state) {
         walk.e.loop = loop_open();
         walk.e.kafka = fake_options();
         const struct partitions_limits limits = {WINDOW, WINDOW_BYTES, REVOKE_MS};
-        const struct partitions_events events = {on_walk_record, on_walk_revoking, on_walk_gone,
-                                                 &walk.e};
+        const struct partitions_events events = {on_taken,     on_walk_record, on_walk_revoking,
+                                                 on_walk_gone, is_unsettled,   &walk.e};
         walk.e.ps =
             partitions_open(walk.e.loop, &walk.e.kafka, &limits, &events, error, sizeof error);
         assert_non_null(walk.e.ps);
@@ -632,6 +669,7 @@ int main(void) {
         cmocka_unit_test(test_a_late_acknowledgement_is_waited_for_and_committed),
         cmocka_unit_test(test_what_is_not_acknowledged_in_time_is_the_next_owners),
         cmocka_unit_test(test_nothing_in_flight_lets_go_after_the_commit),
+        cmocka_unit_test(test_what_is_unsettled_is_waited_for),
         cmocka_unit_test(test_nothing_to_commit_lets_go_at_once),
         cmocka_unit_test(test_a_commit_refused_while_letting_go_holds_up_nobody),
         cmocka_unit_test(test_what_is_lost_is_gone_at_once),

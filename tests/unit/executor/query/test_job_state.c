@@ -8,11 +8,12 @@ static const struct {
     enum job_state from;
     const char *to;
 } table[] = {
-    {JOB_RECEIVED, "waiting settling dropped"},
-    {JOB_WAITING, "starting dropped"},
+    {JOB_RECEIVED, "behind waiting running settling finished dropped"},
+    {JOB_BEHIND, "received dropped"},
+    {JOB_WAITING, "starting running settling finished dropped"},
     {JOB_STARTING, "running settling ambiguous-backoff refused-backoff waiting finished dropped"},
     {JOB_AMBIGUOUS_BACKOFF, "ask-again dropped"},
-    {JOB_ASK_AGAIN, "starting dropped"},
+    {JOB_ASK_AGAIN, "starting running settling finished dropped"},
     {JOB_REFUSED_BACKOFF, "waiting dropped"},
     {JOB_RUNNING, "polling dropped"},
     {JOB_POLLING, "running settling dropped"},
@@ -209,6 +210,135 @@ static void test_place_in_the_window(void **state) {
     job_drop(second);
 }
 
+/* --- pairs ------------------------------------------------------------------------------------ */
+
+/* A record of a pair, by the letter of its token, and its text, by the first byte of its SHA-256.
+ */
+static struct job *job_of_pair(char pair, uint8_t text) {
+    struct job *job = job_new(&t.jobs, &t.partition);
+    memset(job->token, pair, sizeof job->token - 1);
+    job->sha256[0] = text;
+    job->has_sha256 = true;
+    return job;
+}
+
+/* The first of its pair, which waits, and one behind it. */
+static struct job *pair_of(char pair, uint8_t text, struct job **second, uint8_t second_text) {
+    struct job *first = job_of_pair(pair, text);
+    job_transition(first, JOB_WAITING);
+    *second = job_of_pair(pair, second_text);
+    assert_ptr_equal(pairs_find(&t.jobs.pairs, (*second)->token), first);
+    job_wait_behind(*second, first);
+    assert_int_equal((*second)->state, JOB_BEHIND);
+    return first;
+}
+
+static void run(struct job *job) {
+    job_transition(job, JOB_STARTING);
+    job->execution_id = mem_string("e");
+    job_transition(job, JOB_RUNNING);
+}
+
+static void drop_all(void) {
+    while (!TAILQ_EMPTY(&t.partition.jobs))
+        job_drop(TAILQ_FIRST(&t.partition.jobs));
+}
+
+/* Each pair has one that stands for it, as long as that is not ended. */
+static void test_one_stands_for_its_pair(void **state) {
+    (void)state;
+    struct job *a = job_of_pair('a', 1), *b = job_of_pair('b', 1);
+    assert_null(pairs_find(&t.jobs.pairs, a->token));
+    job_transition(a, JOB_WAITING);
+    job_transition(b, JOB_WAITING);
+    assert_ptr_equal(pairs_find(&t.jobs.pairs, a->token), a);
+    run(a);
+    job_transition(a, JOB_POLLING);
+    job_transition(a, JOB_SETTLING);
+    assert_ptr_equal(pairs_find(&t.jobs.pairs, a->token), a);
+    job_transition(a, JOB_FINISHED);
+    assert_null(pairs_find(&t.jobs.pairs, a->token));
+    job_transition(b, JOB_STARTING);
+    job_transition(b, JOB_REFUSED_BACKOFF);
+    job_transition(b, JOB_WAITING);
+    assert_ptr_equal(pairs_find(&t.jobs.pairs, b->token), b);
+    job_drop(b);
+    assert_null(pairs_find(&t.jobs.pairs, b->token));
+}
+
+/* It ends as the first one does, and is not counted, asked for or looked at. */
+static void test_a_repetition_ends_with_the_first(void **state) {
+    (void)state;
+    struct job *second, *first = pair_of('a', 1, &second, 1);
+    run(first);
+    assert_int_equal(second->state, JOB_BEHIND);
+    assert_string_equal(second->execution_id, "e");
+    assert_int_equal(jobs_followed(&t.jobs), 1);
+    job_transition(first, JOB_POLLING);
+    job_transition(first, JOB_SETTLING);
+    first->final_state = STATUS_FAILED;
+    job_transition(first, JOB_FINISHED);
+    assert_int_equal(second->state, JOB_RECEIVED);
+    assert_true(second->pair_ended);
+    drop_all();
+}
+
+/* Whatever the reason why the first one did not start. */
+static void test_a_repetition_has_a_turn_of_its_own(void **state) {
+    (void)state;
+    struct job *second, *first = pair_of('a', 1, &second, 1);
+    job_transition(first, JOB_STARTING);
+    job_transition(first, JOB_SETTLING);
+    assert_int_equal(second->state, JOB_BEHIND);
+    first->final_state = STATUS_THROTTLED;
+    job_transition(first, JOB_FINISHED);
+    assert_int_equal(second->state, JOB_RECEIVED);
+    assert_false(second->pair_ended);
+    assert_null(second->execution_id);
+    job_transition(second, JOB_WAITING);
+    assert_ptr_equal(pairs_find(&t.jobs.pairs, second->token), second);
+    job_drop(second);
+}
+
+/* What runs is followed by the repetition where the first one's partition goes away. */
+static void test_a_repetition_goes_on_with_what_runs(void **state) {
+    (void)state;
+    struct job *second, *first = pair_of('a', 1, &second, 1), *third = job_of_pair('a', 1);
+    run(first);
+    job_wait_behind(third, first);
+    assert_string_equal(third->execution_id, "e");
+    job_drop(first);
+    assert_int_equal(second->state, JOB_RECEIVED);
+    assert_false(second->pair_ended);
+    job_transition(second, JOB_RUNNING);
+    assert_ptr_equal(pairs_find(&t.jobs.pairs, second->token), second);
+    drop_all();
+}
+
+/* Once the first one runs, the pair is its: the other need not wait for the end. */
+static void test_another_text_is_let_go_when_the_first_runs(void **state) {
+    (void)state;
+    struct job *second, *first = pair_of('a', 1, &second, 2);
+    run(first);
+    assert_int_equal(second->state, JOB_RECEIVED);
+    assert_null(second->execution_id);
+    drop_all();
+}
+
+static void test_many_pairs(void **state) {
+    (void)state;
+    struct job *jobs[50];
+    for (int i = 0; i < 50; i++) {
+        jobs[i] = job_of_pair((char)('0' + i), 1);
+        job_transition(jobs[i], JOB_WAITING);
+    }
+    for (int i = 0; i < 50; i++)
+        assert_ptr_equal(pairs_find(&t.jobs.pairs, jobs[i]->token), jobs[i]);
+    drop_all();
+    iterate();
+    assert_null(t.jobs.pairs.by_token);
+}
+
 #define WITH_JOBS(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void) {
@@ -220,6 +350,12 @@ int main(void) {
         WITH_JOBS(test_one_with_a_record_under_way_is_abandoned),
         WITH_JOBS(test_dropped_while_it_ran),
         WITH_JOBS(test_place_in_the_window),
+        WITH_JOBS(test_one_stands_for_its_pair),
+        WITH_JOBS(test_a_repetition_ends_with_the_first),
+        WITH_JOBS(test_a_repetition_has_a_turn_of_its_own),
+        WITH_JOBS(test_a_repetition_goes_on_with_what_runs),
+        WITH_JOBS(test_another_text_is_let_go_when_the_first_runs),
+        WITH_JOBS(test_many_pairs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
