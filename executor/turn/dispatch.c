@@ -80,7 +80,7 @@ static void admit(struct dispatch *d, struct job *job) {
 
 static void admit_received(struct dispatch *d) {
     struct job *job;
-    while (!d->stopping && status_reader_caught_up(d->parts.reader) &&
+    while (status_reader_caught_up(d->parts.reader) &&
            (job = TAILQ_FIRST(&d->parts.jobs->received)) != NULL)
         admit(d, job);
 }

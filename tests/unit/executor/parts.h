@@ -257,6 +257,15 @@ static inline struct job *parts_query(const char *user_id, const char *query_id,
     return parts_take(value, NULL);
 }
 
+/* So many records of the user u, each of a pair of its own. */
+static inline void parts_queries(int count, const char *sql) {
+    for (int i = 0; i < count; i++) {
+        char query_id[32];
+        snprintf(query_id, sizeof query_id, "q%lld", (long long)t.next_offset);
+        parts_query("u", query_id, sql);
+    }
+}
+
 /* The quota has so many slots for each lane, and is known. */
 static inline void parts_grant(int share) {
     for (int lane = 0; lane < LANES; lane++)

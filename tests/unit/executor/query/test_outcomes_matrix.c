@@ -160,8 +160,38 @@ static const struct row starts[] = {
      .status = 400,
      .code = "TooManyRequestsException",
      .known = SAME_RUNS,
-     .after = JOB_SETTLING,
-     .copy = PARTS_DEADLETTER,
+     .after = JOB_RUNNING,
+     .holds_slot = true},
+    {.what = "throttled for the quota, and the pair has ended",
+     .status = 400,
+     .code = "TooManyRequestsException",
+     .known = SAME_ENDED,
+     .after = JOB_FINISHED,
+     .ends_in_revoked = true},
+    {.what = "throttled for the API's rate, without patience, and the pair runs",
+     .status = 400,
+     .code = "ThrottlingException",
+     .known = SAME_RUNS,
+     .impatient = true,
+     .after = JOB_RUNNING,
+     .holds_slot = true},
+    {.what = "no answer, and the pair runs",
+     .known = SAME_RUNS,
+     .after = JOB_RUNNING,
+     .holds_slot = true},
+    {.what = "rejected, and the pair runs",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = "WorkGroup is disabled.",
+     .known = SAME_RUNS,
+     .after = JOB_RUNNING,
+     .holds_slot = true},
+    {.what = "rejected, and the pair has ended",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .message = "WorkGroup is disabled.",
+     .known = SAME_ENDED,
+     .after = JOB_FINISHED,
      .ends_in_revoked = true},
     {.what = "throttled for the API's rate",
      .status = 400,
@@ -279,7 +309,7 @@ static struct row row_on_way(const struct row *row, enum way way) {
     if (row->polls)
         return r;
     bool perhaps_started = way == LOST_BEFORE || way == LOST_OFTEN;
-    if (row->impatient && perhaps_started) { /* it is never given up */
+    if (row->impatient && perhaps_started && row->known == NOTHING) { /* it is never given up */
         r.after = JOB_REFUSED_BACKOFF;
         r.copy = r.state = NULL;
     }
@@ -477,8 +507,10 @@ static void go_before_the_answer(struct job *job) {
 /* The record comes in, and the call is made that is to be answered. */
 static struct job *come_to_the_call(const struct way_case *c) {
     struct job *job = parts_query("u", "q", "SELECT 1");
-    if (now.row.polls)
+    if (now.row.polls) {
         parts_answer_started(parts_next_call(), "e");
+        parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
     go_way(c->way);
     const struct aws_call *call = parts_next_call();
     expect(job->state == (now.row.polls ? JOB_POLLING : JOB_STARTING), job_state_name(job->state));
@@ -581,24 +613,31 @@ static void test_answers_about_others(void **state) {
     }
 }
 
-/* The same query was posted twice: Athena is asked for it once, and both records end. */
-static void test_two_records_of_one_execution(void **state) {
+/* The same query was posted often: Athena is asked about it once, and all records end. */
+static void test_many_records_of_one_execution(void **state) {
     (void)state;
-    parts_grant(2);
-    for (int i = 0; i < 2; i++) {
+    parts_grant(5);
+    for (int i = 0; i < 3; i++)
         parts_query("u", "q", "SELECT 1");
-        parts_iterate();
-        parts_answer_started(&stub_aws.calls[i], "e");
-    }
-    assert_int_equal(t.slots.admission[LANE_DML].running, 2);
+    parts_iterate();
+    assert_int_equal(stub_aws.count, 1);
+    parts_answer_started(&stub_aws.calls[0], "e");
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(stub_messages_alive, 0); /* what runs needs no bytes any more, … */
+    parts_query("u", "q", "SELECT 1");
+    assert_int_equal(stub_messages_alive, 0); /* … nor does who comes later */
+    assert_int_equal(slots_taken(&t.slots), 1);
     struct aws_call *call = parts_next_call();
     assert_string_equal(call->body, "{\"QueryExecutionIds\":[\"e\"]}");
     answer(call, 200, NULL, NULL, EXECUTIONS(EXECUTION("SUCCEEDED")));
     assert_int_equal(slots_taken(&t.slots), 0);
+    stub_run(t.loop, 1000);
     assert_int_equal(t.finished, 0);
-    for (int i = 0; i < 2; i++)
-        parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
-    assert_int_equal(t.finished, 2);
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    dispatch_soon(&t.dispatch);
+    parts_iterate();
+    assert_int_equal(t.finished, 4);
+    assert_int_equal(parts_sent(PARTS_STATUS), 2);
 }
 
 /* A query that no answer names holds its slot for a hundred looks, and is asked for for ever. */
@@ -606,6 +645,7 @@ static void test_left_out_for_long(void **state) {
     (void)state;
     const struct job *job = parts_query("u", "q", "SELECT 1");
     parts_answer_started(parts_next_call(), "e");
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
     for (int i = 0; i < 110; i++) {
         assert_int_equal(slots_taken(&t.slots), i <= 100);
         answer(parts_next_call(), 200, NULL, NULL, EXECUTIONS(""));
@@ -655,7 +695,7 @@ int main(void) {
         cmocka_unit_test(test_answers_to_a_start),
         cmocka_unit_test(test_answers_about_what_runs),
         cmocka_unit_test(test_answers_about_others),
-        WITH_PARTS(test_two_records_of_one_execution),
+        WITH_PARTS(test_many_records_of_one_execution),
         WITH_PARTS(test_left_out_for_long),
         WITH_PARTS(test_a_transition_that_is_not_allowed),
     };

@@ -318,8 +318,9 @@ static void test_what_a_known_state_allows(void **state) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         char query_id[32];
         snprintf(query_id, sizeof query_id, "q%zu", i);
+        struct job *job = asked(query_id);
         parts_know("u", query_id, rows[i].known, rows[i].execution_id, rows[i].sql);
-        settle_throttled(&t.settler, asked(query_id), "code", "why");
+        settle_throttled(&t.settler, job, "code", "why");
         if ((parts_unreported(PARTS_STATUS) != NULL) != rows[i].published)
             fail_msg("%s", rows[i].what);
         parts_report(PARTS_DEADLETTER, acked);
@@ -365,7 +366,7 @@ static void test_running_is_published_in_passing(void **state) {
     struct job *job = asked("q");
     job->execution_id = mem_string("e");
     settle_running(&t.settler, job);
-    assert_null(parts_unreported(PARTS_STATUS));
+    assert_int_equal(t.settler.starts_in_flight, 1);
     assert_string_equal(stub_producer.sends[0].key, "u/q");
     struct status known;
     assert_true(status_view_find(t.view, "u", "q", &known)); /* before it is read back */
@@ -373,6 +374,10 @@ static void test_running_is_published_in_passing(void **state) {
     stub_producer.refuses = RD_KAFKA_RESP_ERR__QUEUE_FULL;
     settle_running(&t.settler, job); /* lost: a state to come says the same and more */
     assert_int_equal(stub_producer.count, 1);
+    assert_int_equal(t.settler.starts_in_flight, 1);
+    job_drop(job); /* who gives its partition away waits for the report, not for the job */
+    parts_report(PARTS_STATUS, acked);
+    assert_int_equal(t.settler.starts_in_flight, 0);
 }
 
 /* --- headers ---------------------------------------------------------------------------------- */

@@ -73,8 +73,7 @@ static void test_records(void **state) {
 /* However much comes in, the loop makes one pass for it. */
 static void test_one_pass_an_iteration(void **state) {
     (void)state;
-    for (int i = 0; i < 3; i++)
-        parts_query("u", "q", "SELECT 1");
+    parts_queries(3, "SELECT 1");
     assert_int_equal(stub_aws.count, 0); /* nothing is called from within */
     parts_iterate();
     assert_int_equal(t.passes, 1);
@@ -171,8 +170,7 @@ static void test_what_keeps_calls_back(void **state) {
     for (size_t i = 0; i < COUNT(rows); i++) {
         begin_untracked(NULL);
         rows[i].set();
-        for (int n = 0; n < 5; n++)
-            parts_query("u", "q", "SELECT 1");
+        parts_queries(5, "SELECT 1");
         assert_int_equal(dispatch_startable(&t.dispatch, LANE_DML), rows[i].startable);
         assert_int_equal(dispatch_startable(&t.dispatch, LANE_DDL), 0);
         parts_iterate();
@@ -216,8 +214,7 @@ static void test_stop(void **state) {
 static void test_calls_in_flight(void **state) {
     (void)state;
     t.config.max_in_flight = 2;
-    for (int i = 0; i < 6; i++)
-        parts_query("u", "q", "SELECT 1");
+    parts_queries(6, "SELECT 1");
     parts_iterate();
     for (size_t made = 2; made < 6; made++) {
         expect_calls("two at once", made);
@@ -247,7 +244,7 @@ static void test_quota(void **state) {
         parts_open(&config);
         parts_grant(rows[i].share);
         for (int n = 0; n < 6; n++)
-            parts_query("u", "q", n % 2 == 0 ? "SELECT 1" : "DROP TABLE x");
+            parts_queries(1, n % 2 == 0 ? "SELECT 1" : "DROP TABLE x");
         assert_int_equal(dispatch_startable(&t.dispatch, LANE_DML), rows[i].startable);
         parts_iterate();
         expect_calls(rows[i].what, rows[i].calls);
@@ -342,22 +339,23 @@ static void test_expired(void **state) {
         bool perhaps_started;
         enum status_state known;
         const char *execution_id;
-        bool expires;
+        bool expires, asked;
     } rows[] = {
-        {"no age limit", 0, false, STATUS_NONE, NULL, false},
-        {"young enough", OLD_MS, false, STATUS_NONE, NULL, false},
-        {"too old", OLD_MS - 1, false, STATUS_NONE, NULL, true},
-        {"too old, and known to wait", OLD_MS - 1, false, STATUS_QUEUED, NULL, true},
-        {"too old, and it runs", OLD_MS - 1, false, STATUS_STARTED, "e", false},
-        {"too old, and perhaps it runs", OLD_MS - 1, true, STATUS_NONE, NULL, false},
+        {"no age limit", 0, false, STATUS_NONE, NULL, false, true},
+        {"young enough", OLD_MS, false, STATUS_NONE, NULL, false, true},
+        {"too old", OLD_MS - 1, false, STATUS_NONE, NULL, true, false},
+        {"too old, and known to wait", OLD_MS - 1, false, STATUS_QUEUED, NULL, true, false},
+        {"too old, and it runs", OLD_MS - 1, false, STATUS_STARTED, "e", false, false},
+        {"too old, and perhaps it runs", OLD_MS - 1, true, STATUS_NONE, NULL, false, true},
     };
     for (size_t i = 0; i < COUNT(rows); i++) {
-        begin_untracked(NULL);
+        parts_begin(NULL);
         t.config.query_max_age_ms = rows[i].age_max_ms;
         if (rows[i].known != STATUS_NONE)
             parts_know("u", "q", rows[i].known, rows[i].execution_id, "SELECT 1");
         const struct job *job = old_query("q", rows[i].perhaps_started);
-        expect_calls(rows[i].what, !rows[i].expires);
+        expect_calls(rows[i].what, rows[i].asked);
+        assert_int_equal(job->state == JOB_RUNNING, !rows[i].expires && !rows[i].asked);
         if (rows[i].expires) {
             assert_string_equal(job->error_code, "QueryExpired");
             assert_non_null(parts_unreported(PARTS_REJECTED));
@@ -402,8 +400,10 @@ static void test_anothers_pair(void **state) {
         if (rows[i].known != STATUS_NONE)
             parts_know("u", "q", rows[i].known, rows[i].known == STATUS_STARTED ? "e" : NULL,
                        rows[i].sql);
+        stub_reader.behind = true;
         struct job *job = parts_query("u", "q", "SELECT 1");
         job->perhaps_started = rows[i].perhaps_started;
+        stub_reader.behind = false;
         parts_iterate();
         expect_calls(rows[i].what, !rows[i].mismatch);
         assert_int_equal(slots_taken(&t.slots), !rows[i].mismatch);
