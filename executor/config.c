@@ -55,7 +55,7 @@ static const struct option_part parts[] = {
     {NULL, 0},
 };
 
-static void check(const void *config, struct buffer *faults) {
+static void executor_check(const void *config, struct buffer *faults) {
     const struct executor_config *c = config;
     aws_options_check(&c->aws, true, faults);
     if (c->kafka.msk_iam)
@@ -76,5 +76,5 @@ const struct program executor_program = {
     .summary = "takes queries from Kafka, starts each once in Athena as soon as the quota has "
                "room, and follows it to its end.",
     .parts = parts,
-    .check = check,
+    .check = executor_check,
 };

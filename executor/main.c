@@ -11,7 +11,8 @@
 #include "executor/config.h"
 #include "executor/executor.h"
 
-static void run(struct loop *loop, struct executor *x, const struct executor_config *config) {
+static void executor_run(struct loop *loop, struct executor *x,
+                         const struct executor_config *config) {
     const struct names *names = &config->kafka.names;
     log_info("up librdkafka=%s group=%s topic=%s", rd_kafka_version_str(),
              names->groups[GROUP_EXECUTOR], names->topics[TOPIC_QUERY]);
@@ -32,13 +33,13 @@ static bool open_and_run(struct loop *loop, struct executor_config *config, char
     struct admin *admin = listen != NULL ? admin_open(loop, listen, &source, error, size) : NULL;
     bool opened = listen == NULL || admin != NULL;
     if (opened)
-        run(loop, x, config);
+        executor_run(loop, x, config);
     admin_close(admin);
     executor_close(x);
     return opened;
 }
 
-static int serve(struct executor_config *config) {
+static int executor_serve(struct executor_config *config) {
     char error[512];
     struct loop *loop = program_loop();
     if (loop == NULL)
@@ -51,14 +52,14 @@ static int serve(struct executor_config *config) {
     return opened ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
 }
 
-static int work(void *arg) {
+static int executor_work(void *arg) {
     struct executor_config *config = arg;
     if (config->whoami)
         return whoami_print(&config->aws) ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
-    return serve(config);
+    return executor_serve(config);
 }
 
 int main(int argc, char **argv) {
     static struct executor_config config;
-    return program_main(&executor_program, argc, argv, &config, work);
+    return program_main(&executor_program, argc, argv, &config, executor_work);
 }

@@ -74,7 +74,7 @@ static void check_keys(const struct receiver_config *c, struct buffer *faults) {
     buffer_free(&lines);
 }
 
-static void check(const void *config, struct buffer *faults) {
+static void receiver_check(const void *config, struct buffer *faults) {
     const struct receiver_config *c = config;
     struct http_tls tls;
     char host[256];
@@ -97,7 +97,7 @@ static void check(const void *config, struct buffer *faults) {
 const struct program receiver_program = {
     .name = "athena-query-receiver",
     .summary =
-        "takes queries for Amazon Athena by HTTP into Kafka, and answers what became of them",
+        "takes queries for Amazon Athena by HTTP into Kafka, and reports what became of them.",
     .parts = parts,
-    .check = check,
+    .check = receiver_check,
 };

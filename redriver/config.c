@@ -33,7 +33,7 @@ static const struct option rows[] = {
      NULL},
 };
 
-static void check(const void *config, struct buffer *faults) {
+static void redriver_check(const void *config, struct buffer *faults) {
     const struct redriver_config *c = config;
     if (c->aws.cloudwatch || c->kafka.msk_iam)
         aws_options_check(&c->aws, false, faults);
@@ -56,7 +56,7 @@ const struct program redriver_program = {
     .name = "athena-query-redriver",
     .summary = "moves throttled queries from the dead-letter topic back to the query topic.",
     .parts = parts,
-    .check = check,
+    .check = redriver_check,
 };
 
 bool redriver_by_hand(const struct redriver_config *c) {

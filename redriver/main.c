@@ -83,7 +83,7 @@ static bool open_cloudwatch(struct parts *p, char *error, size_t error_size) {
     return p->cloudwatch != NULL;
 }
 
-static bool open_kafka(struct parts *p, char *error, size_t error_size) {
+static bool redriver_open_kafka(struct parts *p, char *error, size_t error_size) {
     const struct kafka_options *kafka = &p->config->kafka;
     bool sends = !p->config->dry_run;
     if (sends)
@@ -98,7 +98,7 @@ static bool open_kafka(struct parts *p, char *error, size_t error_size) {
     return p->topics != NULL;
 }
 
-static bool open_admin(struct parts *p, char *error, size_t error_size) {
+static bool redriver_open_admin(struct parts *p, char *error, size_t error_size) {
     const struct admin_source source = {.ready = redriver_is_ready,
                                         .metrics = redriver_on_metrics,
                                         .arg = p,
@@ -109,17 +109,18 @@ static bool open_admin(struct parts *p, char *error, size_t error_size) {
     return p->admin != NULL;
 }
 
-static bool open_all(struct parts *p) {
+static bool redriver_open_all(struct parts *p) {
     char error[512] = "out of file descriptors";
     open_credentials(p);
-    bool ok = open_cloudwatch(p, error, sizeof error) && open_kafka(p, error, sizeof error) &&
-              open_admin(p, error, sizeof error);
+    bool ok = open_cloudwatch(p, error, sizeof error) &&
+              redriver_open_kafka(p, error, sizeof error) &&
+              redriver_open_admin(p, error, sizeof error);
     if (!ok)
         log_error("cannot start: %s", error);
     return ok;
 }
 
-static void close_all(struct parts *p) {
+static void redriver_close_all(struct parts *p) {
     admin_close(p->admin);
     topics_close(p->topics);
     producer_close(p->producer);
@@ -135,7 +136,7 @@ static void close_all(struct parts *p) {
 
 /* --- running ---------------------------------------------------------------------------------- */
 
-static void run(struct parts *p) {
+static void redriver_run(struct parts *p) {
     while (!loop_stopping() && !redriver_over(p->redriver) && !redriver_broken(p->redriver))
         if (!loop_run_once(p->loop)) {
             log_error("epoll: %s", strerror(errno));
@@ -155,7 +156,7 @@ static bool counters_are_sent(void *arg) {
 }
 
 /* Within DRAIN_TIMEOUT_MS: the pass commits what it has moved, then all counters are sent. */
-static void drain(struct parts *p) {
+static void redriver_drain(struct parts *p) {
     int64_t timeout_ms = p->config->process.drain_timeout_ms;
     int64_t deadline_ms = loop_now(p->loop) + timeout_ms;
     redriver_stop(p->redriver, timeout_ms);
@@ -169,27 +170,27 @@ static void drain(struct parts *p) {
 static void run_and_drain(struct parts *p) {
     log_info("up from=%s to=%s librdkafka=%s", redriver_topic(p->config),
              p->config->kafka.names.topics[TOPIC_QUERY], rd_kafka_version_str());
-    run(p);
-    drain(p);
+    redriver_run(p);
+    redriver_drain(p);
     if (redriver_by_hand(p->config))
         redriver_print_summary(p->redriver);
     p->failed |= redriver_broken(p->redriver);
     log_info("stopped");
 }
 
-static int work(void *config) {
+static int redriver_work(void *config) {
     struct parts p = {.config = config, .loop = program_loop()};
     if (p.loop == NULL)
         return EXIT_CANNOT_GO_ON;
-    if (open_all(&p))
+    if (redriver_open_all(&p))
         run_and_drain(&p);
     else
         p.failed = true;
-    close_all(&p);
+    redriver_close_all(&p);
     return p.failed ? EXIT_CANNOT_GO_ON : EXIT_STOPPED;
 }
 
 int main(int argc, char **argv) {
     struct redriver_config config = {.from = REDRIVER_FROM_UNSAID};
-    return program_main(&redriver_program, argc, argv, &config, work);
+    return program_main(&redriver_program, argc, argv, &config, redriver_work);
 }

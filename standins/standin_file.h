@@ -1,4 +1,4 @@
-/* What both stand-ins do with a file. */
+/* A file in which a stand-in publishes its address. */
 #ifndef STANDINS_STANDIN_FILE_H
 #define STANDINS_STANDIN_FILE_H
 

@@ -1,5 +1,5 @@
 /*
- * How long to wait after one failure more (pure).
+ * Exponential back-off: how long to wait after another failure (pure).
  */
 #ifndef COMMON_BASE_BACKOFF_H
 #define COMMON_BASE_BACKOFF_H

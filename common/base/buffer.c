@@ -61,7 +61,7 @@ void buffer_printf(struct buffer *b, const char *fmt, ...) {
     va_list args, again;
     va_start(args, fmt);
     va_copy(again, args);
-    /* Into what room there is: mostly that is enough, and formatting twice is dear. */
+    /* Into the room that is left: mostly it is enough, and formatting twice is slow. */
     size_t room = b->failed || b->data == NULL ? 0 : b->room - b->len;
     int n = vsnprintf(room > 0 ? b->data + b->len : NULL, room, fmt, args);
     va_end(args);
@@ -69,7 +69,7 @@ void buffer_printf(struct buffer *b, const char *fmt, ...) {
         b->len += (size_t)n;
     } else {
         if (room > 0)
-            b->data[b->len] = '\0'; /* what was begun goes */
+            b->data[b->len] = '\0'; /* drops what was only begun */
         if (n < 0) {
             b->failed = true;
         } else if (reserve(b, (size_t)n)) {

@@ -1,9 +1,9 @@
 /*
  * A string that grows up to a maximum that must be given.
  *
- * Append freely and look once: a buffer that would outgrow its maximum keeps what it had, sets
- * `failed`, and ignores all that follows. `data` is NUL-terminated once anything was appended
- * and NULL before that; use buffer_text() to read it. A zeroed buffer may be freed.
+ * Append freely and check `failed` once at the end: a buffer that would outgrow its maximum keeps
+ * what it had, sets `failed`, and ignores all that follows. `data` is NUL-terminated once anything
+ * was appended and NULL before that; use buffer_text() to read it. A zeroed buffer may be freed.
  */
 #ifndef COMMON_BASE_BUFFER_H
 #define COMMON_BASE_BUFFER_H

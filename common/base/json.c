@@ -13,36 +13,37 @@ enum {
     FEW_KEYS = 16
 };
 
-struct key {
+struct json_key {
     const char *at; /* decoded: into the document, or into `scratch` where it has escapes */
     size_t n;
     size_t offset;           /* of its opening quote */
     struct json_value value; /* in the outer object only */
 };
 
-struct frame {
+struct json_frame {
     bool is_object;
     bool is_fresh; /* nothing was read in it yet */
     size_t first_key;
     size_t scratch_used; /* when it was opened */
 };
 
-struct reader {
+struct json_reader {
     const char *bytes, *p, *end;
-    struct key *keys; /* of all open objects, the innermost's last */
+    struct json_key *keys; /* of all open objects, the innermost's last */
     size_t key_count, key_room;
     char *scratch; /* decoded keys; never longer than the document, as decoding never lengthens */
     size_t scratch_used;
     int depth, depth_max;
     char *detail;
     size_t detail_size;
-    struct frame frames[JSON_DEPTH_MAX];
-    struct key few[FEW_KEYS];
+    struct json_frame frames[JSON_DEPTH_MAX];
+    struct json_key few[FEW_KEYS];
 };
 
 /* ---- errors ---- */
 
-__attribute__((format(printf, 2, 3))) static bool fail(struct reader *r, const char *fmt, ...) {
+__attribute__((format(printf, 2, 3))) static bool fail(struct json_reader *r, const char *fmt,
+                                                       ...) {
     static const char prefix[] = "not strict JSON: ";
     int n = snprintf(r->detail, r->detail_size, "%s", prefix);
     if (n > 0 && (size_t)n < r->detail_size) {
@@ -54,12 +55,12 @@ __attribute__((format(printf, 2, 3))) static bool fail(struct reader *r, const c
     return false;
 }
 
-static size_t offset(const struct reader *r) {
+static size_t offset(const struct json_reader *r) {
     return (size_t)(r->p - r->bytes);
 }
 
 /* Something else than `wanted` stands at the cursor. */
-static bool fail_expected(struct reader *r, const char *wanted) {
+static bool fail_expected(struct json_reader *r, const char *wanted) {
     if (r->p == r->end)
         return fail(r, "it ends at byte %zu, where %s was expected", offset(r), wanted);
     if (*r->p == '\0')
@@ -68,17 +69,17 @@ static bool fail_expected(struct reader *r, const char *wanted) {
 }
 
 /* -1 at the end. */
-static int peek(const struct reader *r) {
+static int peek(const struct json_reader *r) {
     return r->p < r->end ? (unsigned char)*r->p : -1;
 }
 
-static void skip_space(struct reader *r) {
+static void skip_space(struct json_reader *r) {
     while (r->p < r->end && (*r->p == ' ' || *r->p == '\n' || *r->p == '\r' || *r->p == '\t'))
         r->p++;
 }
 
 /* The cursor is on the opening quote. */
-static bool read_string(struct reader *r, bool *has_escapes) {
+static bool read_string(struct json_reader *r, bool *has_escapes) {
     static const char *const faults[] = {
         [JSON_STRING_NUL] = "NUL",
         [JSON_STRING_ESCAPED_NUL] = "NUL, written \\u0000,",
@@ -99,7 +100,7 @@ static bool read_string(struct reader *r, bool *has_escapes) {
 
 /* ---- keys ---- */
 
-static struct key *add_key(struct reader *r) {
+static struct json_key *add_key(struct json_reader *r) {
     if (r->key_count == r->key_room) {
         r->key_room *= 2;
         if (r->keys == r->few) {
@@ -112,7 +113,7 @@ static struct key *add_key(struct reader *r) {
     return &r->keys[r->key_count++];
 }
 
-static bool read_key(struct reader *r) {
+static bool read_key(struct json_reader *r) {
     skip_space(r);
     if (peek(r) != '"')
         return fail_expected(r, "a key in double quotes");
@@ -120,7 +121,7 @@ static bool read_key(struct reader *r) {
     bool has_escapes;
     if (!read_string(r, &has_escapes))
         return false;
-    struct key *key = add_key(r);
+    struct json_key *key = add_key(r);
     key->offset = (size_t)(quote - r->bytes);
     key->at = quote + 1;
     key->n = (size_t)(r->p - quote) - 2;
@@ -139,27 +140,27 @@ static bool read_key(struct reader *r) {
     return true;
 }
 
-/* 0 where they are the same key. Any order serves; by length first is the fastest. */
-static int compare_names(const struct key *a, const struct key *b) {
+/* 0 where they are the same key. Any order will do; comparing lengths first is the fastest. */
+static int compare_names(const struct json_key *a, const struct json_key *b) {
     if (a->n != b->n)
         return a->n < b->n ? -1 : 1;
     return a->n == 0 ? 0 : memcmp(a->at, b->at, a->n);
 }
 
 static int by_name(const void *a, const void *b) {
-    const struct key *x = a, *y = b;
+    const struct json_key *x = a, *y = b;
     int order = compare_names(x, y);
     return order != 0 ? order : x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
 static int by_offset(const void *a, const void *b) {
-    const struct key *x = a, *y = b;
+    const struct json_key *x = a, *y = b;
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* The first key, as the document goes, that was there before; NULL where there is none. */
-static const struct key *find_repeated(struct key *keys, size_t n) {
-    const struct key *found = NULL;
+/* The first key in the document that repeats one before it; NULL where there is none. */
+static const struct json_key *find_repeated(struct json_key *keys, size_t n) {
+    const struct json_key *found = NULL;
     if (n <= FEW_KEYS) {
         for (size_t i = 1; i < n && found == NULL; i++)
             for (size_t j = 0; j < i && found == NULL; j++)
@@ -175,8 +176,8 @@ static const struct key *find_repeated(struct key *keys, size_t n) {
     return found;
 }
 
-/* Fit to stand in a message: no text of a query, nothing to escape. */
-static bool is_plain_name(const struct key *key) {
+/* Whether it may be quoted in a message: no text of a query, nothing to escape. */
+static bool is_plain_name(const struct json_key *key) {
     static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-";
     for (size_t i = 0; i < key->n; i++)
         if (memchr(plain, key->at[i], sizeof plain - 1) == NULL)
@@ -184,7 +185,7 @@ static bool is_plain_name(const struct key *key) {
     return key->n > 0 && key->n <= 40;
 }
 
-static bool fail_repeated(struct reader *r, const struct key *key) {
+static bool fail_repeated(struct json_reader *r, const struct json_key *key) {
     if (is_plain_name(key))
         return fail(r, "the key \"%.*s\" comes a second time in its object, at byte %zu",
                     (int)key->n, key->at, key->offset);
@@ -193,27 +194,28 @@ static bool fail_repeated(struct reader *r, const struct key *key) {
 
 /* ---- values ---- */
 
-static bool open_container(struct reader *r, bool is_object) {
+static bool open_container(struct json_reader *r, bool is_object) {
     if (r->depth == r->depth_max)
         return fail(r, "nested deeper than %d at byte %zu", r->depth_max, offset(r));
-    r->frames[r->depth++] = (struct frame){is_object, true, r->key_count, r->scratch_used};
+    r->frames[r->depth++] = (struct json_frame){is_object, true, r->key_count, r->scratch_used};
     r->p++;
     return true;
 }
 
 /* A value of the outer object has ended at the cursor. */
-static void end_member(struct reader *r) {
+static void end_member(struct json_reader *r) {
     struct json_value *value = &r->keys[r->key_count - 1].value;
     value->n = (size_t)(r->p - value->at);
 }
 
-/* The cursor is on the closing bracket. The outer object's keys stay: they will be reported. */
-static bool close_container(struct reader *r) {
+/* The cursor is on the closing bracket. The outer object's keys stay: report_members() needs them.
+ */
+static bool close_container(struct json_reader *r) {
     r->p++;
-    struct frame *frame = &r->frames[--r->depth];
+    struct json_frame *frame = &r->frames[--r->depth];
     if (frame->is_object) {
-        struct key *keys = r->keys + frame->first_key;
-        const struct key *repeated = find_repeated(keys, r->key_count - frame->first_key);
+        struct json_key *keys = r->keys + frame->first_key;
+        const struct json_key *repeated = find_repeated(keys, r->key_count - frame->first_key);
         if (repeated != NULL)
             return fail_repeated(r, repeated);
     }
@@ -226,7 +228,7 @@ static bool close_container(struct reader *r) {
     return true;
 }
 
-static bool read_literal(struct reader *r, const char *word) {
+static bool read_literal(struct json_reader *r, const char *word) {
     size_t n = strlen(word);
     if ((size_t)(r->end - r->p) < n || memcmp(r->p, word, n) != 0)
         return fail(r, "expected a value at byte %zu", offset(r));
@@ -234,14 +236,14 @@ static bool read_literal(struct reader *r, const char *word) {
     return true;
 }
 
-static bool read_digits(struct reader *r) {
+static bool read_digits(struct json_reader *r) {
     const char *start = r->p;
     while (r->p < r->end && *r->p >= '0' && *r->p <= '9')
         r->p++;
     return r->p > start || fail_expected(r, "a digit");
 }
 
-static bool read_number(struct reader *r) {
+static bool read_number(struct json_reader *r) {
     if (peek(r) == '-')
         r->p++;
     if (peek(r) == '0')
@@ -280,7 +282,7 @@ static enum json_type type_of(int c) {
     }
 }
 
-static bool read_scalar(struct reader *r, int c) {
+static bool read_scalar(struct json_reader *r, int c) {
     bool has_escapes;
     switch (c) {
     case '"':
@@ -299,7 +301,7 @@ static bool read_scalar(struct reader *r, int c) {
 }
 
 /* A scalar whole; of a container only the opening bracket. */
-static bool read_value(struct reader *r) {
+static bool read_value(struct json_reader *r) {
     skip_space(r);
     int c = peek(r);
     bool is_member = r->depth == 1;
@@ -315,8 +317,8 @@ static bool read_value(struct reader *r) {
 }
 
 /* The next member or element of the innermost container, or its end. */
-static bool read_next(struct reader *r) {
-    struct frame *frame = &r->frames[r->depth - 1];
+static bool read_next(struct json_reader *r) {
+    struct json_frame *frame = &r->frames[r->depth - 1];
     skip_space(r);
     if (peek(r) == (frame->is_object ? '}' : ']'))
         return close_container(r);
@@ -329,7 +331,7 @@ static bool read_next(struct reader *r) {
     return (!frame->is_object || read_key(r)) && read_value(r);
 }
 
-static bool read_document(struct reader *r) {
+static bool read_document(struct json_reader *r) {
     if (r->end - r->p >= 3 && memcmp(r->p, "\xEF\xBB\xBF", 3) == 0)
         return fail(r, "it begins with a byte order mark, at byte 0");
     skip_space(r);
@@ -344,7 +346,7 @@ static bool read_document(struct reader *r) {
     return r->p == r->end || fail(r, "something follows the object, at byte %zu", offset(r));
 }
 
-static bool report_members(struct reader *r, json_member_fn *fn, void *arg) {
+static bool report_members(struct json_reader *r, json_member_fn *fn, void *arg) {
     if (r->key_count > FEW_KEYS) /* these were sorted by name */
         qsort(r->keys, r->key_count, sizeof *r->keys, by_offset);
     for (size_t i = 0; i < r->key_count; i++)
@@ -358,7 +360,7 @@ bool json_read_object(const char *bytes, size_t n, int depth_max, json_member_fn
     if (n == 0)
         bytes = ""; /* NULL, perhaps */
 
-    struct reader r; /* large: its frames and keys are not cleared, but written before read */
+    struct json_reader r; /* large: its frames and keys are not cleared, but written before read */
     r.bytes = r.p = bytes;
     r.end = bytes + n;
     r.keys = r.few;

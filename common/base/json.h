@@ -1,6 +1,6 @@
 /*
- * A strict reader of one JSON object (pure): RFC 8259 and nothing beside it, reported member by
- * member.
+ * A strict reader of one JSON object (pure): RFC 8259 and nothing beyond it. It calls back
+ * with each member.
  *
  * Refused, beyond what the grammar refuses: a byte order mark, bytes behind the object, what is not
  * UTF-8, a lone surrogate, NUL (raw or as \u0000), a key twice in one object at any depth (compared
@@ -52,12 +52,13 @@ typedef bool json_element_fn(void *arg, struct json_value value);
  * True when the bytes are one strict JSON object and no call of `fn` returned false. Otherwise
  * `detail` says in one sentence what is wrong and at which byte, counted from 0 (left alone when
  * `fn` ended the reading). It quotes nothing of the document but a plain name that came twice.
- * Members are reported only once the whole text is known to be sound. `depth_max` counts the outer
- * object and is JSON_DEPTH_MAX at most.
+ * `fn` is called only once the whole text is known to be sound. `depth_max` counts the outer object
+ * and is JSON_DEPTH_MAX at most.
  */
 MUST_CHECK bool json_read_object(const char *bytes, size_t n, int depth_max, json_member_fn *fn,
                                  void *arg, char *detail, size_t detail_size);
-/* The elements of a JSON_ARRAY that json_read_object() has reported; false when `fn` ended it. */
+/* The elements of a JSON_ARRAY that json_read_object() has passed to `fn`; false when `fn` ended
+ * it. */
 MUST_CHECK bool json_read_array(struct json_value array, json_element_fn *fn, void *arg);
 
 /* The text of a JSON_STRING, decoded to UTF-8 with a NUL behind it. The caller frees. */

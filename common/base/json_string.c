@@ -52,7 +52,8 @@ static bool is_low_surrogate(int unit) {
     return unit >= 0xDC00 && unit <= 0xDFFF;
 }
 
-/* Any byte below 0x20, above 0x7F, a quote or a backslash? May also say yes wrongly, never no. */
+/* Any byte below 0x20, above 0x7F, a quote or a backslash? It may return true wrongly, never false.
+ */
 static bool word_is_special(uint64_t w) {
     const uint64_t ones = 0x0101010101010101u, tops = 0x8080808080808080u;
     uint64_t quote = w ^ (ones * '"'), backslash = w ^ (ones * '\\');

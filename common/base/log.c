@@ -41,7 +41,7 @@ static void timestamp(char out[32]) {
     snprintf(out + n, 32 - n, ".%03dZ", (int)(now.tv_nsec / 1000000));
 }
 
-/* A line stays a line, and a terminal is not steered by what a stranger sent. */
+/* What a client has sent can neither begin a line nor control a terminal. */
 static void add_escaped(struct buffer *line, const char *text) {
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;

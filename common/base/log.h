@@ -1,7 +1,8 @@
 /*
  * One line a call to stderr. Text: `2026-01-02T03:04:05.678Z WARN athena-query-executor: message`;
- * JSON: {"time","level","program","message"}. Control characters are escaped, so that a line is a
- * line. errno is kept. Never SQL text, keys or tokens above `debug`.
+ * JSON: {"time","level","program","message"}. Control characters are escaped, so that a
+ * message cannot begin a line of its own. errno is kept. No SQL text, key or token is logged above
+ * `debug`.
  *
  * Write messages as a sentence with key=value pairs at its end: log_info("up listen=%s", ...).
  * Safe from any thread (librdkafka logs from its own).

@@ -1,10 +1,9 @@
 /*
- * Memory that is always there.
+ * Allocation that does not fail: each function ends the process with 111 when memory has run out.
  *
- * Each of these ends the process with 111 when memory has run out. That is safe here and nowhere
- * else to be copied: a killed process loses no query (docs/architecture.md, "A crash at every
- * arrow"), while code that half works without memory might. What a stranger can make large is
- * bounded before it is allocated.
+ * That is safe in these programs, since a process that is killed loses no query
+ * (docs/architecture.md, "The life of a record"), while code that goes on without memory might.
+ * What a client can make large is bounded before it is allocated.
  *
  * The caller frees with free().
  */

@@ -26,9 +26,10 @@ struct metric {
     const char *labels; /* "state=\"FAILED\"", NULL: none; rows of one name stand together */
     const char *help;
     enum metric_type type;
-    const double *bounds; /* histogram: upper bounds, above 0, ascending, ended by 0 */
+    const double *bounds; /* histogram: upper bounds, above 0, ascending; 0 ends the list */
     double value;         /* counter, gauge; histogram: the sum */
-    uint64_t buckets[METRIC_BUCKETS_MAX + 1]; /* each its own; the last one: beyond all bounds */
+    uint64_t
+        buckets[METRIC_BUCKETS_MAX + 1]; /* values within each bound; the last: beyond all bounds */
 };
 
 extern const double metrics_seconds[];      /* bounds for latencies: 1 ms to 60 s */

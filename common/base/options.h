@@ -1,10 +1,10 @@
 /*
  * The configuration of a program, from one table.
  *
- * A row says all there is to know of an option: it drives parsing, --help, --check-config and the
+ * A row holds all that is known of an option: it drives parsing, --help, --check-config and the
  * README's table (tests/system/common/test_options.py holds the README to --help). Rows named `--x`
  * are of the command line (all but OPTION_FLAG take the next argument or what follows `=`), all
- * others are environment variables. A variable that is set to the empty string is as good as not
+ * others are environment variables. A variable that is set to the empty string counts as not
  * set.
  *
  * Each floor brings the tables of its own variables, each of a struct of its own: base those of

@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "common/base/buffer.h"
+#include "common/base/hex.h"
 #include "common/base/memory.h"
 #include "standins/athena_sim/json.h"
 #include "standins/athena_sim/ops.h"
@@ -103,11 +104,6 @@ void sim_put_metric_data(const struct sim_call *call) {
  */
 
 static const char account[] = "123456789012";
-
-static int hex_digit(char c) {
-    const char *digits = "0123456789abcdef", *at = c != '\0' ? strchr(digits, c | 0x20) : NULL;
-    return at != NULL ? (int)(at - digits) : c >= '0' && c <= '9' ? c - '0' : -1;
-}
 
 static char *form_decode(const char *s, size_t n) {
     char *out = mem_alloc(n + 1), *to = out;

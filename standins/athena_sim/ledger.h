@@ -2,7 +2,6 @@
  * The ledger: a file with one JSON line for each query that was really started, by which tests
  * know that none started twice:
  *     {"token":"…","id":"…","sha256":"<of the SQL, hex>","t":<seconds since the epoch>}
- * and, where it will not succeed, how it will end: "end":"FAILED" or "CANCELLED".
  * and, where it will not succeed, how it ends: "end":"FAILED" or "CANCELLED".
  *
  * Like Athena, the stand-in does not forget tokens when it is started anew on the same ledger.
@@ -15,8 +14,8 @@
 #include "standins/athena_sim/state.h"
 
 /*
- * Opens it to append, and remembers what is in it. A line that cannot be read is said in the log
- * and passed over; half a line at the end is completed by a newline. -1: errno says why.
+ * Opens it to append, and remembers what is in it. A line that cannot be read is logged and
+ * passed over; half a line at the end is completed by a newline. -1: errno says why.
  */
 int sim_ledger_open(const char *path, struct sim_state *state);
 

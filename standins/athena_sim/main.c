@@ -83,13 +83,13 @@ static bool is_drained(void *http) {
 }
 
 /* Sends what is answered; idle connections and half requests are simply closed. */
-static void drain(struct loop *loop, struct sim_http *http, int64_t timeout_ms) {
+static void sim_drain(struct loop *loop, struct sim_http *http, int64_t timeout_ms) {
     sim_http_quiesce(http);
     if (!loop_run_until(loop, is_drained, http, timeout_ms))
         log_warn("%zu answers were not sent in time", sim_http_pending(http));
 }
 
-static int serve(struct loop *loop, struct sim *sim, const struct sim_config *config) {
+static int sim_serve(struct loop *loop, struct sim *sim, const struct sim_config *config) {
     char detail[512];
     int status = EXIT_CANNOT_GO_ON;
     struct sim_http *http = sim_http_open(loop, config->listen, answer, sim, detail, sizeof detail);
@@ -106,7 +106,7 @@ static int serve(struct loop *loop, struct sim *sim, const struct sim_config *co
         while (!loop_stopping() && running)
             running = loop_run_once(loop);
         if (running)
-            drain(loop, http, config->process.drain_timeout_ms);
+            sim_drain(loop, http, config->process.drain_timeout_ms);
         else
             log_error("epoll failed: %s", strerror(errno));
         status = running ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
@@ -115,7 +115,7 @@ static int serve(struct loop *loop, struct sim *sim, const struct sim_config *co
     return status;
 }
 
-static int work(void *arg) {
+static int sim_work(void *arg) {
     struct sim_config *config = arg;
     struct sim sim;
     struct loop *loop = program_loop();
@@ -128,7 +128,7 @@ static int work(void *arg) {
     if (config->ledger != NULL && (sim.ledger_fd = sim_ledger_open(config->ledger, &sim.state)) < 0)
         log_error("%s cannot be used: %s", config->ledger, strerror(errno));
     else
-        status = serve(loop, &sim, config);
+        status = sim_serve(loop, &sim, config);
     if (sim.ledger_fd >= 0)
         close(sim.ledger_fd);
     sim_free(&sim);
@@ -138,5 +138,5 @@ static int work(void *arg) {
 
 int main(int argc, char **argv) {
     struct sim_config config = {0};
-    return program_main(&program, argc, argv, &config, work);
+    return program_main(&program, argc, argv, &config, sim_work);
 }

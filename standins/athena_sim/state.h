@@ -69,9 +69,9 @@ void sim_state_start(struct sim_state *s, struct sim_query *q, int64_t run_us, i
 
 /*
  * A query of an earlier life of the stand-in, with its token, id, sha256, submitted_us and
- * sql.end: it has ended so, counts nowhere, and is distinguished from others by the text alone. A
- * token that is known already, of an execution before the tokens were forgotten, becomes this
- * query's. False where the id is known already; then the query stays the caller's.
+ * sql.end: it has ended so, counts nowhere, and differs from others by its text alone. A token that
+ * is known already, of an execution before the tokens were forgotten, becomes this query's. False
+ * where the id is known already; then the query stays the caller's.
  */
 bool sim_state_remember(struct sim_state *s, struct sim_query *q);
 

@@ -11,6 +11,7 @@
 #include <time.h>
 
 #include "common/base/buffer.h"
+#include "common/base/hex.h"
 #include "common/base/memory.h"
 
 enum {
@@ -179,13 +180,6 @@ static void add_path(struct buffer *b, const char *path, size_t n) {
         if (i + 1 < count || (n > 0 && path[n - 1] == '/'))
             buffer_putc(b, '/');
     }
-}
-
-static int hex_digit(char c) {
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    c = (char)(c | 0x20);
-    return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
 /* Decoded and encoded again, so that each byte is in the one form that counts. */

@@ -117,10 +117,10 @@ static bool announce(const struct broker_config *config, const char *bootstrap) 
 }
 
 /* The broker runs in threads of librdkafka; this one only waits for the signal to stop. */
-static int work(void *arg) {
+static int broker_work(void *arg) {
     const struct broker_config *config = arg;
     sigset_t stop;
-    int caught;
+    int received;
     sigemptyset(&stop);
     sigaddset(&stop, SIGTERM);
     sigaddset(&stop, SIGINT);
@@ -129,7 +129,7 @@ static int work(void *arg) {
 
     char detail[512];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    /* Of the client that the mock cluster hangs on: it warns that it has no broker to go to. */
+    /* The mock cluster needs a client, which would warn that it has no broker to connect to. */
     rd_kafka_conf_set(conf, "log_level", "3", detail, sizeof detail);
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, detail, sizeof detail);
     if (rk == NULL)
@@ -142,7 +142,7 @@ static int work(void *arg) {
         disable_nagle();
         if (create_topics(cluster, config) &&
             announce(config, rd_kafka_mock_cluster_bootstraps(cluster))) {
-            status = sigwait(&stop, &caught) == 0 ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
+            status = sigwait(&stop, &received) == 0 ? EXIT_STOPPED : EXIT_CANNOT_GO_ON;
             pthread_sigmask(SIG_UNBLOCK, &stop, NULL); /* a second one ends it at once */
         }
         rd_kafka_mock_cluster_destroy(cluster);
@@ -154,5 +154,5 @@ static int work(void *arg) {
 
 int main(int argc, char **argv) {
     struct broker_config config = {0};
-    return program_main(&program, argc, argv, &config, work);
+    return program_main(&program, argc, argv, &config, broker_work);
 }
