@@ -12,115 +12,195 @@
 
 enum {
     PURGE_TIMEOUT_MS = 2000,
-    REBUILD_RETRY_MS = 1000
+    REBUILD_RETRY_MS = 1000,
+    SAID_EVERY_MS = 60000
 };
 
-struct producer {
+/* How records of a handle are put together to a produce request. */
+enum producer_mode {
+    PRODUCER_BATCHED,
+    /* One record a request. A broker that refuses a batch as too large does not say whether a
+       record of it is: each is sent here once more, and only what is refused here is too large
+       itself. */
+    PRODUCER_ALONE,
+    PRODUCER_MODES
+};
+
+struct producer_handle {
     struct kafka_owner owner; /* first: the handle's opaque */
-    struct loop *loop;
-    const struct kafka_options *kafka;
-    int64_t timeout_ms;
-    rd_kafka_t *rk; /* NULL while it is built anew */
+    struct producer *producer;
+    enum producer_mode mode;
+    rd_kafka_t *rk; /* NULL while it is built anew; PRODUCER_ALONE: until it is needed */
     rd_kafka_queue_t *queue;
     struct kafka_wakeup *wakeup;
     rd_kafka_topic_t **topics; /* owned, in the order of their first use */
     size_t topic_count;
     size_t in_flight;
     struct loop_timer rebuild;
+};
+
+struct producer {
+    struct loop *loop;
+    const struct kafka_options *common;
+    int64_t timeout_ms;
+    struct producer_handle handles[PRODUCER_MODES];
+    int64_t quiet_until_ms; /* the warning of too large batches is not repeated before */
     bool closing;
 };
 
 /* One record on its way: the opaque of the message. */
 struct producer_flight {
-    struct producer *producer;
+    struct producer_handle *handle;
     producer_done_fn *fn;
     void *arg;
 };
+
+static bool producer_open_handle(struct producer_handle *h, char *error, size_t error_size);
+static rd_kafka_resp_err_t producer_produce(struct producer_handle *h,
+                                            const struct producer_record *record,
+                                            struct producer_flight *f);
+
+/* --- delivery --------------------------------------------------------------------------------- */
+
+/* False: it cannot be sent once more. */
+static bool producer_send_alone(struct producer_flight *f, const rd_kafka_message_t *message) {
+    struct producer *p = f->handle->producer;
+    struct producer_handle *alone = &p->handles[PRODUCER_ALONE];
+    char error[512];
+    if (p->closing || f->handle == alone)
+        return false;
+    if (alone->rk == NULL && !producer_open_handle(alone, error, sizeof error)) {
+        log_error("kafka: a batch was too large, and its records cannot be sent alone: %s", error);
+        return false;
+    }
+    struct producer_record record = {.topic = rd_kafka_topic_name(message->rkt),
+                                     .key = message->key,
+                                     .key_len = message->key_len,
+                                     .value = message->payload,
+                                     .value_len = message->len};
+    rd_kafka_headers_t *headers = NULL;
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        record.headers = rd_kafka_headers_copy(headers);
+    if (producer_produce(alone, &record, f) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        return true;
+    if (record.headers != NULL)
+        rd_kafka_headers_destroy(record.headers);
+    return false;
+}
+
+static void producer_warn_of_batches(struct producer *p, const rd_kafka_message_t *message) {
+    if (loop_now(p->loop) < p->quiet_until_ms)
+        return;
+    p->quiet_until_ms = loop_now(p->loop) + SAID_EVERY_MS;
+    log_warn("kafka: the broker refused a batch as too large, its records are sent one by one: "
+             "topic=%s has a small max.message.bytes",
+             rd_kafka_topic_name(message->rkt));
+}
 
 static void producer_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
     (void)rk;
     (void)opaque;
     struct producer_flight *f = message->_private;
-    f->producer->in_flight--;
+    struct producer *p = f->handle->producer;
+    f->handle->in_flight--;
+    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && producer_send_alone(f, message)) {
+        producer_warn_of_batches(p, message);
+        return;
+    }
     if (f->fn != NULL)
         f->fn(f->arg, message->err, message->partition, message->offset);
     free(f);
 }
 
 static void producer_serve(void *arg) {
-    struct producer *p = arg;
-    if (p->rk != NULL)
-        rd_kafka_poll(p->rk, 0);
+    struct producer_handle *h = arg;
+    if (h->rk != NULL)
+        rd_kafka_poll(h->rk, 0);
 }
 
-static bool producer_open_handle(struct producer *p, char *error, size_t error_size) {
-    rd_kafka_conf_t *conf = kafka_conf(p->kafka);
+/* --- handles ---------------------------------------------------------------------------------- */
+
+static rd_kafka_conf_t *producer_configure(const struct producer_handle *h) {
+    const struct producer *p = h->producer;
+    rd_kafka_conf_t *conf = kafka_conf(p->common);
     char timeout[32];
     snprintf(timeout, sizeof timeout, "%lld", (long long)p->timeout_ms);
     kafka_set(conf, "enable.idempotence", "true");
     kafka_set(conf, "acks", "all");
     kafka_set(conf, "message.timeout.ms", timeout);
-    kafka_set_default(conf, p->kafka, "linger.ms", "1");
+    kafka_set_default(conf, p->common, "linger.ms", "1");
     /* Java's: a key finds the partition that every other client puts it in. */
-    kafka_set_default(conf, p->kafka, "partitioner", "murmur2_random");
+    kafka_set_default(conf, p->common, "partitioner", "murmur2_random");
+    if (h->mode == PRODUCER_ALONE)
+        kafka_set(conf, "batch.num.messages", "1");
     rd_kafka_conf_set_dr_msg_cb(conf, producer_on_delivery);
-    p->rk = kafka_open(RD_KAFKA_PRODUCER, conf, p->kafka, &p->owner, error, error_size);
-    if (p->rk == NULL)
+    return conf;
+}
+
+static bool producer_open_handle(struct producer_handle *h, char *error, size_t error_size) {
+    struct producer *p = h->producer;
+    h->rk = kafka_open(RD_KAFKA_PRODUCER, producer_configure(h), p->common, &h->owner, error,
+                       error_size);
+    if (h->rk == NULL)
         return false;
-    p->queue = rd_kafka_queue_get_main(p->rk);
-    p->wakeup = kafka_wakeup_open(p->loop, p->queue, producer_serve, p);
-    if (p->wakeup == NULL)
+    h->queue = rd_kafka_queue_get_main(h->rk);
+    h->wakeup = kafka_wakeup_open(p->loop, h->queue, producer_serve, h);
+    if (h->wakeup == NULL)
         snprintf(error, error_size, "eventfd: %s", strerror(errno));
-    return p->wakeup != NULL;
+    return h->wakeup != NULL;
 }
 
 /* Every record in flight is reported before the handle is destroyed: as failed, if need be. */
-static void producer_close_handle(struct producer *p) {
-    rd_kafka_t *rk = p->rk;
+static void producer_close_handle(struct producer_handle *h) {
+    rd_kafka_t *rk = h->rk;
     if (rk == NULL)
         return;
-    p->rk = NULL; /* what is sent from within a report gets _QUEUE_FULL */
+    h->rk = NULL; /* what is sent from within a report gets _QUEUE_FULL */
     rd_kafka_purge(rk, RD_KAFKA_PURGE_F_QUEUE | RD_KAFKA_PURGE_F_INFLIGHT);
-    for (int waited_ms = 0; p->in_flight > 0 && waited_ms < PURGE_TIMEOUT_MS; waited_ms += 10)
+    for (int waited_ms = 0; h->in_flight > 0 && waited_ms < PURGE_TIMEOUT_MS; waited_ms += 10)
         rd_kafka_poll(rk, 10);
-    kafka_wakeup_close(p->wakeup);
-    p->wakeup = NULL;
-    if (p->queue != NULL)
-        rd_kafka_queue_destroy(p->queue);
-    p->queue = NULL;
-    for (size_t i = 0; i < p->topic_count; i++)
-        rd_kafka_topic_destroy(p->topics[i]);
-    p->topic_count = 0;
-    kafka_close(&p->owner, rk, 0);
+    kafka_wakeup_close(h->wakeup);
+    h->wakeup = NULL;
+    if (h->queue != NULL)
+        rd_kafka_queue_destroy(h->queue);
+    h->queue = NULL;
+    for (size_t i = 0; i < h->topic_count; i++)
+        rd_kafka_topic_destroy(h->topics[i]);
+    h->topic_count = 0;
+    kafka_close(&h->owner, rk, 0);
 }
 
 static void producer_rebuild(void *arg) {
-    struct producer *p = arg;
+    struct producer_handle *h = arg;
     char error[512];
-    producer_close_handle(p);
-    if (producer_open_handle(p, error, sizeof error)) {
+    producer_close_handle(h);
+    if (producer_open_handle(h, error, sizeof error)) {
         log_warn("kafka: the producer was built anew");
         return;
     }
     log_error("kafka: the producer cannot be built anew: %s", error);
-    loop_timer_set(p->loop, &p->rebuild, REBUILD_RETRY_MS, producer_rebuild, p);
+    loop_timer_set(h->producer->loop, &h->rebuild, REBUILD_RETRY_MS, producer_rebuild, h);
 }
 
 /* From within a poll of the handle, which must not be destroyed there. */
 static void producer_on_fatal(struct kafka_owner *owner) {
-    struct producer *p = (struct producer *)(void *)owner;
-    if (!p->closing)
-        loop_timer_set(p->loop, &p->rebuild, 0, producer_rebuild, p);
+    struct producer_handle *h = (struct producer_handle *)(void *)owner;
+    if (!h->producer->closing)
+        loop_timer_set(h->producer->loop, &h->rebuild, 0, producer_rebuild, h);
 }
 
-struct producer *producer_open(struct loop *loop, const struct kafka_options *kafka,
+struct producer *producer_open(struct loop *loop, const struct kafka_options *common,
                                int64_t timeout_ms, char *error, size_t error_size) {
     struct producer *p = mem_zero(sizeof *p);
-    p->owner.fatal = producer_on_fatal;
     p->loop = loop;
-    p->kafka = kafka;
+    p->common = common;
     p->timeout_ms = timeout_ms;
-    if (!producer_open_handle(p, error, error_size)) {
+    for (int mode = 0; mode < PRODUCER_MODES; mode++) {
+        p->handles[mode].owner.fatal = producer_on_fatal;
+        p->handles[mode].producer = p;
+        p->handles[mode].mode = (enum producer_mode)mode;
+    }
+    if (!producer_open_handle(&p->handles[PRODUCER_BATCHED], error, error_size)) {
         producer_close(p);
         return NULL;
     }
@@ -131,33 +211,39 @@ void producer_close(struct producer *p) {
     if (p == NULL)
         return;
     p->closing = true;
-    loop_timer_cancel(p->loop, &p->rebuild);
-    producer_close_handle(p);
-    free(p->topics);
+    for (int mode = 0; mode < PRODUCER_MODES; mode++) {
+        loop_timer_cancel(p->loop, &p->handles[mode].rebuild);
+        producer_close_handle(&p->handles[mode]);
+        free(p->handles[mode].topics);
+    }
     free(p);
 }
 
+/* --- sending ---------------------------------------------------------------------------------- */
+
 /* NULL: librdkafka does not take the name. */
-static rd_kafka_topic_t *producer_topic(struct producer *p, const char *name) {
-    for (size_t i = 0; i < p->topic_count; i++)
-        if (strcmp(rd_kafka_topic_name(p->topics[i]), name) == 0)
-            return p->topics[i];
-    rd_kafka_topic_t *topic = rd_kafka_topic_new(p->rk, name, NULL);
+static rd_kafka_topic_t *producer_topic(struct producer_handle *h, const char *name) {
+    for (size_t i = 0; i < h->topic_count; i++)
+        if (strcmp(rd_kafka_topic_name(h->topics[i]), name) == 0)
+            return h->topics[i];
+    rd_kafka_topic_t *topic = rd_kafka_topic_new(h->rk, name, NULL);
     if (topic == NULL)
         return NULL;
-    p->topics = mem_resize(p->topics, p->topic_count + 1, sizeof(rd_kafka_topic_t *));
-    return p->topics[p->topic_count++] = topic;
+    h->topics = mem_resize(h->topics, h->topic_count + 1, sizeof(rd_kafka_topic_t *));
+    return h->topics[h->topic_count++] = topic;
 }
 
-rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_record *record,
-                                  producer_done_fn *fn, void *arg) {
-    if (p->rk == NULL)
+/* On success `f` is the report's and the headers are the producer's; else both are the caller's. */
+static rd_kafka_resp_err_t producer_produce(struct producer_handle *h,
+                                            const struct producer_record *record,
+                                            struct producer_flight *f) {
+    if (h->rk == NULL)
         return RD_KAFKA_RESP_ERR__QUEUE_FULL;
-    rd_kafka_topic_t *topic = producer_topic(p, record->topic);
+    rd_kafka_topic_t *topic = producer_topic(h, record->topic);
     if (topic == NULL)
         return RD_KAFKA_RESP_ERR__INVALID_ARG;
-    struct producer_flight *f = mem_alloc(sizeof *f);
-    *f = (struct producer_flight){p, fn, arg};
+    struct producer_handle *before = f->handle;
+    f->handle = h;
     rd_kafka_vu_t vus[] = {
         {.vtype = RD_KAFKA_VTYPE_RKT, .u.rkt = topic},
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
@@ -167,25 +253,37 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_reco
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = record->headers},
     };
     size_t count = sizeof vus / sizeof *vus - (record->headers == NULL);
-    rd_kafka_error_t *error = rd_kafka_produceva(p->rk, vus, count);
+    rd_kafka_error_t *error = rd_kafka_produceva(h->rk, vus, count);
     if (error != NULL) {
         rd_kafka_resp_err_t code = rd_kafka_error_code(error);
         rd_kafka_error_destroy(error);
-        free(f);
+        f->handle = before;
         return code;
     }
-    p->in_flight++;
+    h->in_flight++;
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_record *record,
+                                  producer_done_fn *fn, void *arg) {
+    struct producer_handle *h = &p->handles[PRODUCER_BATCHED];
+    struct producer_flight *f = mem_alloc(sizeof *f);
+    *f = (struct producer_flight){h, fn, arg};
+    rd_kafka_resp_err_t err = producer_produce(h, record, f);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+        free(f);
+    return err;
+}
+
 size_t producer_in_flight(const struct producer *p) {
-    return p->in_flight;
+    return p->handles[PRODUCER_BATCHED].in_flight + p->handles[PRODUCER_ALONE].in_flight;
 }
 
 bool producer_up(const struct producer *p) {
-    return p->rk != NULL && p->owner.health.up;
+    const struct producer_handle *h = &p->handles[PRODUCER_BATCHED];
+    return h->rk != NULL && h->owner.health.up;
 }
 
 void producer_describe_down(const struct producer *p, struct buffer *why) {
-    kafka_describe_down(&p->owner, why);
+    kafka_describe_down(&p->handles[PRODUCER_BATCHED].owner, why);
 }

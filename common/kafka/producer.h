@@ -5,6 +5,10 @@
  * desynchronization", librdkafka #3584) a handle never recovers, so it is replaced by a new one:
  * records in flight are reported as failed, and their senders decide whether to send them again.
  *
+ * A batch that the broker refuses as too large says nothing of its records, so each is sent once
+ * more alone; RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE is reported only for a record that is too large
+ * itself.
+ *
  * All functions are called from the loop's thread, and callbacks come on it.
  */
 #ifndef COMMON_KAFKA_PRODUCER_H

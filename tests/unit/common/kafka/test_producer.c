@@ -14,7 +14,8 @@
 #include "tests/unit/common/kafka/mock_broker.h"
 
 enum {
-    RECORDS = 12, /* one a topic: more than any program has */
+    PRODUCE_KEY = 0, /* of the protocol */
+    RECORDS = 12,    /* one a topic: more than any program has */
     TIMEOUT_MS = 20000
 };
 
@@ -178,12 +179,44 @@ static void test_a_refusal_of_the_broker_is_reported(void **state) {
     mock_broker_close(&b);
 }
 
+/*
+ * The broker refuses a batch as too large: each of its records is sent once more, alone, and only
+ * one that is refused then is reported as too large.
+ */
+static void test_a_batch_that_is_too_large(void **state) {
+    (void)state;
+    struct mock_broker b;
+    struct reports r = {0};
+    mock_broker_open(&b);
+    struct producer *p = open_producer(&b);
+    assert_int_equal(send_to(p, "t0", &r),
+                     RD_KAFKA_RESP_ERR_NO_ERROR); /* it knows its leader now */
+    mock_broker_wait_until(&b, none_in_flight, p, "the first is reported");
+    rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 1,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(send_to(p, "t0", &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mock_broker_wait_until(&b, none_in_flight, p, "the batch is reported");
+    assert_int_equal(r.count, 4);
+    assert_int_equal(r.faults, 0);
+    rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 2,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    assert_int_equal(send_to(p, "t0", &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mock_broker_wait_until(&b, none_in_flight, p, "the large one is reported");
+    assert_int_equal(r.count, 5);
+    assert_int_equal(r.last, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    producer_close(p);
+    mock_broker_close(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_close_reports_what_is_in_flight),
         cmocka_unit_test(test_a_fatal_handle_is_replaced),
         cmocka_unit_test(test_what_is_not_taken_stays_the_callers),
         cmocka_unit_test(test_a_refusal_of_the_broker_is_reported),
+        cmocka_unit_test(test_a_batch_that_is_too_large),
         cmocka_unit_test(test_every_topic_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
