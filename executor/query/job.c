@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/memory.h"
 
@@ -27,6 +28,8 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
         query_sha256(&job->query, job->sha256);
         job->has_sha256 = true;
         job->text_bytes = job->query.text_len;
+        for (size_t i = 0; i < job->query.parameter_count; i++)
+            job->text_bytes += strlen(job->query.parameters[i]);
         job->lane = lane_of(job->query.text, job->query.text_len);
     }
     return sound;

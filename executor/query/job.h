@@ -97,12 +97,15 @@ struct job {
     struct loop_timer timer;
 
     /* Running. */
-    size_t text_bytes;     /* of the SQL: Athena sends it back with every look */
+    size_t text_bytes;     /* of SQL and parameters: Athena sends them back with every look */
     char *execution_id;    /* owned */
     char *output_location; /* owned */
     int64_t started_ms;    /* loop time */
     double submitted;      /* by Athena's clock, seconds; 0: not looked at yet */
     unsigned unreported;   /* looks whose answer did not name it */
+    unsigned lost_looks;   /* in a row, whose answer said that Athena does not know it */
+    int64_t lost_ms;       /* loop time of the first of them */
+    size_t batch_max;      /* with how many it may be asked for; 0: with any number */
     uint64_t sweep;        /* the last sweep that looked at it */
 
     /* Settling. */

@@ -12,6 +12,8 @@ enum {
     CALL_TIMEOUT_MS = 10000,
     UNREPORTED_HELD = 100, /* looks in vain after which a query no longer counts as active */
     UNREPORTED_LOGGED_EVERY_MS = 60000,
+    LOST_LOOKS = 5, /* so often, and for so long, an execution must be unknown to be given up */
+    LOST_MS = 60000,
     BATCH_TEXT_BYTES =
         2 << 20, /* of SQL that an answer brings back: bounds its size and our memory */
 };
@@ -102,6 +104,8 @@ static void end_query(struct tracker *t, struct job *job, const struct poll_exec
 static void look_at(struct tracker *t, struct job *job, const struct poll_execution *e) {
     sweep_add(&t->seen, (struct sweep_seen){job->lane, e->submitted, e->completed});
     job->submitted = e->submitted;
+    job->lost_looks = 0;
+    job->batch_max = 0;
     if (job->output_location == NULL && e->output_location[0] != '\0')
         job->output_location = mem_string(e->output_location);
     if (status_is_final(e->state))
@@ -117,6 +121,30 @@ static void look_at_each(struct tracker *t, const struct poll_execution *e) {
         next = TAILQ_NEXT(job, in_list);
         if (strcmp(job->execution_id, e->id) == 0)
             look_at(t, job, e);
+    }
+}
+
+/* Its work group was deleted with its history, say. */
+static void note_lost(struct tracker *t, struct job *job) {
+    int64_t now_ms = loop_now(t->parts.loop);
+    if (job->lost_looks++ == 0)
+        job->lost_ms = now_ms;
+    if (job->lost_looks < LOST_LOOKS || now_ms - job->lost_ms < LOST_MS)
+        return;
+    log_warn("Athena no longer knows what it has started: queryId=%s queryExecutionId=%s",
+             job->id.query_id, job->execution_id);
+    metric_add(&t->parts.metrics[METRIC_FAILED], 1);
+    slot_release(t->parts.slots, job->lane, &job->slot);
+    settle_ended(t->parts.settler, job, STATUS_FAILED,
+                 "Athena no longer knows this execution; how it ended is unknown");
+}
+
+static void note_each_lost(struct tracker *t, const char *id) {
+    struct job *job, *next;
+    for (job = TAILQ_FIRST(&t->parts.jobs->polling); job != NULL; job = next) {
+        next = TAILQ_NEXT(job, in_list);
+        if (strcmp(job->execution_id, id) == 0)
+            note_lost(t, job);
     }
 }
 
@@ -150,6 +178,9 @@ static bool take_answer(struct tracker *t, const struct aws_answer *answer) {
     bool sound = poll_answer_open(&polled, answer->http.body, answer->http.body_len);
     while (sound && poll_answer_next(&polled, &execution))
         look_at_each(t, &execution);
+    const char *lost;
+    while (sound && (lost = poll_answer_next_lost(&polled)) != NULL)
+        note_each_lost(t, lost);
     if (sound)
         note_all_unreported(t, polled.unprocessed);
     poll_answer_close(&polled);
@@ -171,11 +202,21 @@ static void end_batch(struct tracker *t) {
         job_transition(job, JOB_RUNNING);
 }
 
+/* One of them may spoil it for the others: it is asked for with fewer and fewer, at last alone. */
+static void split_batch(struct tracker *t, size_t batch_count) {
+    struct job *job = NULL; /* cppcheck does not know that the loop sets it */
+    TAILQ_FOREACH(job, &t->parts.jobs->polling, in_list)
+    job->batch_max = batch_count / 2;
+}
+
 static void take_failure(struct tracker *t, const struct aws_answer *answer, enum outcome outcome) {
     size_t batch_count = t->parts.jobs->count[JOB_POLLING];
     note_failure(t, answer);
-    if (outcome == OUTCOME_REJECTED && batch_count > 1)
-        t->batch_max = batch_count / 2; /* one id may spoil it for the others */
+    if (outcome == OUTCOME_REJECTED && batch_count == 1 &&
+        poll_answer_is_lost(answer->athena_code, answer->message))
+        note_lost(t, TAILQ_FIRST(&t->parts.jobs->polling));
+    if ((outcome == OUTCOME_REJECTED || outcome == OUTCOME_STARTED) && batch_count > 1)
+        split_batch(t, batch_count);
     else
         poll_pace_failed(&t->pace, loop_now(t->parts.loop), outcome == OUTCOME_CREDENTIALS);
     if (outcome == OUTCOME_CREDENTIALS)
@@ -189,7 +230,6 @@ static void tracker_on_answer(void *arg, const struct aws_answer *answer) {
     t->call = NULL;
     if (outcome == OUTCOME_STARTED && take_answer(t, answer)) {
         poll_pace_worked(&t->pace);
-        t->batch_max = t->batch_max * 2 < TRACKER_BATCH ? t->batch_max * 2 : TRACKER_BATCH;
         gate_worked(t->parts.gate);
     } else {
         take_failure(t, answer, outcome);
@@ -205,9 +245,13 @@ static void tracker_on_answer(void *arg, const struct aws_answer *answer) {
 static void fill_batch(struct tracker *t) {
     struct jobs *jobs = t->parts.jobs;
     struct job *job;
-    size_t text_bytes = 0;
-    while (jobs->count[JOB_POLLING] < t->batch_max && text_bytes < BATCH_TEXT_BYTES &&
-           (job = TAILQ_FIRST(&jobs->running)) != NULL && job->sweep != t->sweep) {
+    size_t text_bytes = 0, most = TRACKER_BATCH;
+    while (text_bytes < BATCH_TEXT_BYTES && (job = TAILQ_FIRST(&jobs->running)) != NULL &&
+           job->sweep != t->sweep) {
+        if (job->batch_max > 0 && job->batch_max < most)
+            most = job->batch_max;
+        if (jobs->count[JOB_POLLING] > 0 && jobs->count[JOB_POLLING] >= most)
+            break;
         text_bytes += job->text_bytes;
         job->sweep = t->sweep;
         job_transition(job, JOB_POLLING);
@@ -258,7 +302,7 @@ static void tracker_on_timer(void *arg) {
 /* --- life ------------------------------------------------------------------------------------- */
 
 void tracker_init(struct tracker *t, const struct tracker_parts *parts) {
-    *t = (struct tracker){.parts = *parts, .sweep = 1, .batch_max = TRACKER_BATCH};
+    *t = (struct tracker){.parts = *parts, .sweep = 1};
     poll_pace_init(&t->pace, parts->interval_ms);
 }
 

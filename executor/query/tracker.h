@@ -49,7 +49,6 @@ struct tracker {
     bool sweeping;     /* a sweep has begun and not ended; what starts now is for the next one */
     bool sweep_failed; /* a call of it did */
     uint64_t runaways; /* of jobs_state.h, when it began: one more and it did not see all */
-    size_t batch_max;  /* fewer than TRACKER_BATCH after a batch was refused as a whole */
     struct aws_call *call;
     struct loop_timer timer;
     int64_t quiet_until_ms; /* the warning of what answers leave out is not repeated before */

@@ -657,6 +657,91 @@ static void test_left_out_for_long(void **state) {
     assert_int_equal(t.finished, 1);
 }
 
+#define LOST_BODY                                                                                  \
+    "{\"QueryExecutions\":[],\"UnprocessedQueryExecutionIds\":[{\"QueryExecutionId\":\"e\","       \
+    "\"ErrorCode\":\"INVALID_INPUT\",\"ErrorMessage\":\"QueryExecution e was not found\"}]}"
+#define INTERNAL_BODY                                                                              \
+    "{\"QueryExecutions\":[],\"UnprocessedQueryExecutionIds\":[{\"QueryExecutionId\":\"e\","       \
+    "\"ErrorCode\":\"INTERNAL_ERROR\",\"ErrorMessage\":\"try again\"}]}"
+
+/* Athena does not know the execution for a minute: how it ended is unknown, and that is its end. */
+static void test_no_longer_known(void **state) {
+    (void)state;
+    struct job *job = parts_query("u", "q", "SELECT 1");
+    parts_answer_started(parts_next_call(), "e");
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    for (int i = 0; i < 100; i++)
+        answer(parts_next_call(), 200, NULL, NULL, INTERNAL_BODY);
+    answer(parts_next_call(), 200, NULL, NULL, LOST_BODY);
+    int64_t first_ms = loop_now(t.loop);
+    answer(parts_next_call(), 200, NULL, NULL, EXECUTIONS(EXECUTION("RUNNING")));
+    answer(parts_next_call(), 200, NULL, NULL, LOST_BODY); /* counted from here on */
+    first_ms = loop_now(t.loop);
+    while (job->state == JOB_RUNNING)
+        answer(parts_next_call(), 200, NULL, NULL, LOST_BODY);
+    int64_t passed_ms = loop_now(t.loop) - first_ms;
+    assert_true(passed_ms >= 60000 && passed_ms < 70000);
+    assert_int_equal(slots_taken(&t.slots), 0);
+    assert_int_equal(t.finished, 0);
+    const char *value = parts_unreported(PARTS_STATUS)->value;
+    assert_non_null(strstr(value, "\"state\":\"FAILED\""));
+    assert_non_null(
+        strstr(value, "Athena no longer knows this execution; how it ended is unknown"));
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(t.finished, 1);
+}
+
+/* Half a surrogate pair in a reason or in SQL. */
+static void test_half_a_surrogate_pair(void **state) {
+    (void)state;
+    parts_query("u", "q", "SELECT 1");
+    parts_answer_started(parts_next_call(), "e");
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    answer(parts_next_call(), 200, NULL, NULL,
+           EXECUTIONS("{\"QueryExecutionId\":\"e\",\"Query\":\"\\udc00 \\\\ud800\","
+                      "\"Status\":{\"State\":\"FAILED\","
+                      "\"StateChangeReason\":\"\\ud83d\\ude00 cut \\ud83d\"}}"));
+    assert_non_null(
+        strstr(parts_unreported(PARTS_STATUS)->value, "\xF0\x9F\x98\x80 cut \xEF\xBF\xBD"));
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(t.finished, 1);
+}
+
+/* One whose answer is never readable does not keep the others from their ends. */
+static void test_one_spoils_its_batch(void **state) {
+    (void)state;
+    enum {
+        JOBS = 20
+    };
+    parts_grant(JOBS);
+    parts_queries(JOBS, "SELECT 1");
+    for (int i = 0; i < JOBS; i++) {
+        char id[8];
+        parts_iterate();
+        snprintf(id, sizeof id, "e%02d", i);
+        parts_answer_started(&stub_aws.calls[i], id);
+        parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    for (int calls = 0; calls < 60 && t.finished < JOBS - 1; calls++) {
+        struct aws_call *call = parts_next_call();
+        char body[4096] = "{\"QueryExecutions\":[", *end = body + strlen(body);
+        for (int i = 0; i < JOBS; i++) {
+            char id[8];
+            snprintf(id, sizeof id, "\"e%02d\"", i);
+            if (strstr(call->body, id) != NULL)
+                end += sprintf(end, "%s{\"QueryExecutionId\":%s,\"Status\":{\"State\":\"FAILED\"}}",
+                               end[-1] == '[' ? "" : ",", id);
+        }
+        strcpy(end, "]}");
+        bool spoilt = strstr(call->body, "\"e07\"") != NULL;
+        answer(call, 200, NULL, NULL, spoilt ? "{\"QueryExecutions\":[{" : body);
+        while (parts_unreported(PARTS_STATUS) != NULL)
+            parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    assert_int_equal(t.finished, JOBS - 1);
+    assert_int_equal(slots_taken(&t.slots), 1);
+}
+
 /* --- transitions that are not in the table ---------------------------------------------------- */
 
 #ifdef DEBUG_CHECKS
@@ -697,6 +782,9 @@ int main(void) {
         cmocka_unit_test(test_answers_about_others),
         WITH_PARTS(test_many_records_of_one_execution),
         WITH_PARTS(test_left_out_for_long),
+        WITH_PARTS(test_no_longer_known),
+        WITH_PARTS(test_half_a_surrogate_pair),
+        WITH_PARTS(test_one_spoils_its_batch),
         WITH_PARTS(test_a_transition_that_is_not_allowed),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
