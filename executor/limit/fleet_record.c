@@ -126,15 +126,23 @@ void fleet_write_report(const struct fleet_report *r, struct buffer *out) {
 /* --- reading ---------------------------------------------------------------------------------- */
 
 /* 0: it is missing or out of range. */
-static double number_of(const cJSON *object, const char *name, double max) {
-    const cJSON *n = cJSON_GetObjectItemCaseSensitive(object, name);
-    double value = cJSON_IsNumber(n) ? n->valuedouble : 0;
+static double number_in(const cJSON *number, double max) {
+    double value = cJSON_IsNumber(number) ? number->valuedouble : 0;
     return value >= -1 && value <= max ? value : 0;
 }
 
-static int int_of(const cJSON *object, const char *name) {
-    int value = (int)number_of(object, name, 1000000);
+/* The sum of as many as there are members stays an int. */
+static int int_in(const cJSON *number) {
+    int value = (int)number_in(number, 1000000);
     return value > 0 ? value : 0;
+}
+
+static double number_of(const cJSON *object, const char *name, double max) {
+    return number_in(cJSON_GetObjectItemCaseSensitive(object, name), max);
+}
+
+static int int_of(const cJSON *object, const char *name) {
+    return int_in(cJSON_GetObjectItemCaseSensitive(object, name));
 }
 
 static int64_t int64_of(const cJSON *object, const char *name) {
@@ -167,7 +175,7 @@ static bool read_shares(const cJSON *grant, struct fleet_grant *g) {
         if (!read_id(share, s->id) || !read_lanes(share, lanes))
             return false;
         for (int lane = 0; lane < LANES; lane++)
-            s->lanes[lane] = lanes[lane]->valueint > 0 ? lanes[lane]->valueint : 0;
+            s->lanes[lane] = int_in(lanes[lane]);
     }
     return true;
 }

@@ -40,7 +40,7 @@ static struct parts {
     struct metric metrics[EXECUTOR_METRICS];
     struct partition partition;
     int64_t next_offset, unread;
-    int finished, passes, sweeps, sound_sweeps;
+    int finished, passes, grants;
     int64_t finished_offset;   /* the last one */
     void (*on_finished)(void); /* looks at what led there; NULL: nothing more is checked */
 } t;
@@ -73,8 +73,6 @@ static void parts_on_sweep_begins(void *arg) {
 
 static void parts_on_sweep_ends(void *arg, bool sound) {
     (void)arg;
-    t.sweeps++;
-    t.sound_sweeps += sound;
     for (int lane = 0; sound && lane < LANES; lane++)
         admission_swept(&t.slots.admission[lane], tracker_peak(&t.tracker, (enum lane)lane));
 }
@@ -268,8 +266,9 @@ static inline void parts_queries(int count, const char *sql) {
 
 /* The quota has so many slots for each lane, and is known. */
 static inline void parts_grant(int share) {
+    t.grants++;
     for (int lane = 0; lane < LANES; lane++)
-        admission_govern(&t.slots.admission[lane], share, 1);
+        admission_govern(&t.slots.admission[lane], share, t.grants);
 }
 
 static inline void parts_revoke(void) {

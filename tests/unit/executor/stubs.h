@@ -310,6 +310,7 @@ static inline void stubs_reset(void) {
     memset(&stub_aws, 0, sizeof stub_aws);
     memset(&stub_producer, 0, sizeof stub_producer);
     memset(&stub_credentials, 0, sizeof stub_credentials);
+    stub_messages_alive = 0;
     memset(&stub_reader, 0, sizeof stub_reader);
 }
 

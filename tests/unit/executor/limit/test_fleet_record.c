@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "executor/limit/fleet_record.h"
@@ -182,6 +183,101 @@ static void test_what_is_none_of_them(void **state) {
             fail_msg("%s: %s", rows[i].key, rows[i].value);
 }
 
+/* A share that no quota of Athena comes near would overflow the sum of all. */
+static void test_shares_out_of_range_are_0(void **state) {
+    (void)state;
+    static struct fleet_record record;
+    assert_true(read_text("grant",
+                          "{\"grant\":{\"epoch\":1,\"version\":2,\"lanes\":[{},{}],\"shares\":["
+                          "{\"id\":\"a\",\"lanes\":[1000000,1000001]},"
+                          "{\"id\":\"b\",\"lanes\":[2147483647,1e300]},"
+                          "{\"id\":\"c\",\"lanes\":[\"3\",null]}]}}",
+                          &record));
+    static const int want[][LANES] = {{1000000, 0}, {0, 0}, {0, 0}};
+    assert_int_equal(record.grant.count, COUNT(want));
+    for (size_t i = 0; i < COUNT(want); i++)
+        for (int lane = 0; lane < LANES; lane++)
+            assert_int_equal(record.grant.shares[i].lanes[lane], want[i][lane]);
+}
+
+/* --- bytes that nobody wrote ------------------------------------------------------------------ */
+
+static const char *const values[] = {
+    "{\"claim\":{\"id\":\"m1\"}}",
+    ("{\"grant\":{\"epoch\":1,\"version\":2,\"lanes\":[{\"limit\":5,\"learned\":true,\"check\":2,"
+     "\"checkAt\":1700000000.125},{\"limit\":1}],\"shares\":[{\"id\":\"m1\",\"lanes\":[1,2]},"
+     "{\"id\":\"m2\",\"lanes\":[3,4]}]}}"),
+    ("{\"report\":{\"id\":\"m1\",\"version\":3,\"lanes\":[{\"share\":1,\"held\":2,\"backlog\":5e9,"
+     "\"submitted\":1700000000.5},{\"counted\":11}]}}"),
+};
+
+/* What was read is within the bounds of its struct, whatever the bytes were. */
+static void check_bounds(const struct fleet_record *r) {
+    switch (r->kind) {
+    case FLEET_CLAIM:
+    case FLEET_LEAVE:
+        assert_in_range(strnlen(r->id, FLEET_ID_MAX), 1, FLEET_ID_MAX - 1);
+        break;
+    case FLEET_REPORT:
+        assert_in_range(strnlen(r->report.id, FLEET_ID_MAX), 1, FLEET_ID_MAX - 1);
+        for (int lane = 0; lane < LANES; lane++)
+            assert_in_range(r->report.lanes[lane].held, 0, 1000000);
+        break;
+    case FLEET_GRANT:
+        assert_in_range(r->grant.count, 0, FLEET_MEMBERS_MAX);
+        for (size_t i = 0; i < r->grant.count; i++) {
+            assert_in_range(strnlen(r->grant.shares[i].id, FLEET_ID_MAX), 1, FLEET_ID_MAX - 1);
+            assert_in_range(r->grant.shares[i].lanes[LANE_DML], 0, 1000000);
+        }
+        for (int lane = 0; lane < LANES; lane++)
+            assert_in_range(r->grant.lanes[lane].check, QUOTA_CHECK_NONE, QUOTA_CHECK_COUNT);
+    }
+}
+
+/* Reads a copy that ends with its last byte, so that a sanitizer sees whoever reads beyond. */
+static bool read_exact(const char *value, size_t len) {
+    static struct fleet_record record;
+    char *copy = malloc(len > 0 ? len : 1);
+    memcpy(copy, value, len);
+    bool read = fleet_record_read("grant", 5, copy, len, &record);
+    if (read)
+        check_bounds(&record);
+    free(copy);
+    return read;
+}
+
+static void test_cut_short(void **state) {
+    (void)state;
+    for (size_t v = 0; v < COUNT(values); v++) {
+        assert_true(read_exact(values[v], strlen(values[v])));
+        for (size_t len = 0; len < strlen(values[v]); len++)
+            assert_false(read_exact(values[v], len));
+    }
+}
+
+static void test_any_byte_changed(void **state) {
+    (void)state;
+    static const char others[] = "\0 {}[],:\"9-e\\\xff";
+    for (size_t v = 0; v < COUNT(values); v++)
+        for (size_t at = 0; at < strlen(values[v]); at++)
+            for (size_t i = 0; i < sizeof others - 1; i++) {
+                char changed[1024];
+                size_t len = strlen(values[v]);
+                memcpy(changed, values[v], len);
+                changed[at] = others[i];
+                read_exact(changed, len);
+            }
+}
+
+static void test_nested(void **state) {
+    (void)state;
+    char value[20000];
+    memset(value, '[', sizeof value);
+    assert_false(read_exact(value, sizeof value));
+    memcpy(value, "{\"report\":", 10);
+    assert_false(read_exact(value, sizeof value));
+}
+
 /* A fleet of more members than there is room for: the first of them count. */
 static void test_too_many_shares(void **state) {
     (void)state;
@@ -206,6 +302,10 @@ int main(void) {
         cmocka_unit_test(test_leave),
         cmocka_unit_test(test_numbers_out_of_range_are_0),
         cmocka_unit_test(test_what_is_none_of_them),
+        cmocka_unit_test(test_shares_out_of_range_are_0),
+        cmocka_unit_test(test_cut_short),
+        cmocka_unit_test(test_any_byte_changed),
+        cmocka_unit_test(test_nested),
         cmocka_unit_test(test_too_many_shares),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
