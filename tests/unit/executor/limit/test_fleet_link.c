@@ -407,6 +407,30 @@ static void test_forgets_a_member(void **state) {
     assert_null(strstr(last_of("grant")->value, "\"id\":\"other\""));
 }
 
+/* The last leader's limit is gone on from while it is fresh; else what was learned alone since. */
+static void test_age_of_the_last_grant(void **state) {
+    (void)state;
+    static const struct {
+        int64_t age_ms;
+        const char *limit;
+    } rows[] = {{0, "\"limit\":20"}, {29000, "\"limit\":20"}, {31000, "\"limit\":3"}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        end(NULL);
+        begin(NULL);
+        start();
+        step();
+        read_grant(5, 7, 4, rows[i].age_ms);
+        for (int lane = 0; lane < LANES; lane++)
+            admission_learn_alone(&t.slots.admission[lane], loop_now(t.loop), 3, true);
+        t.next_offset = 10; /* of the claim, which follows those of the last leader */
+        t.facts.owns_first = true;
+        step();
+        read_back("claim");
+        step();
+        assert_non_null(strstr(last_of("grant")->value, rows[i].limit));
+    }
+}
+
 /* Reports from before it began say nothing of now. */
 static void test_reports_before_it_caught_up(void **state) {
     (void)state;
@@ -510,6 +534,7 @@ int main(void) {
         WITH_LINK(test_leads),
         WITH_LINK(test_no_longer_owns_the_first),
         WITH_LINK(test_forgets_a_member),
+        WITH_LINK(test_age_of_the_last_grant),
         WITH_LINK(test_reports_before_it_caught_up),
         WITH_LINK(test_sweeps),
         WITH_LINK(test_leave),

@@ -49,13 +49,14 @@ static const char *const ways[] = {"first call",           "after a throttle of 
 /* What the producer and the broker say to each record once; from then on all is acknowledged. */
 enum kafka {
     ACKED,
+    ACKED_BACKWARDS,
     REPORTED_FAILED,
     NOT_TAKEN,
     NEVER_REPORTED
 };
 
-static const char *const kafkas[] = {"acknowledged", "failed once", "not taken once",
-                                     "never reported"};
+static const char *const kafkas[] = {"acknowledged", "acknowledged, the last one first",
+                                     "failed once", "not taken once", "never reported"};
 
 /* When the partition is taken away. Revoked: it still waits for what is under way; gone: not. */
 enum rebalance {
@@ -407,39 +408,44 @@ static bool may_still_finish(void) {
     return !TAILQ_EMPTY(&t.partition.jobs);
 }
 
-/* Reports one record that is under way; false: none is. */
-static bool report_one(rd_kafka_resp_err_t err) {
-    bool owned = may_still_finish();
-    for (size_t i = 0; i < stub_producer.count; i++) {
-        struct stub_send *send = &stub_producer.sends[i];
-        if (!send->open)
-            continue;
-        if (err == RD_KAFKA_RESP_ERR_NO_ERROR && strcmp(send->topic, PARTS_STATUS) == 0)
-            now.state_acked = owned;
-        else if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-            now.copy_acked = owned;
-        stub_producer_report(send, err);
-        check_slots();
-        return true;
-    }
-    return false;
+/* Reports what was sent `i`-th, if it is under way. */
+static bool report(size_t i, rd_kafka_resp_err_t err) {
+    struct stub_send *send = &stub_producer.sends[i];
+    bool acked = err == RD_KAFKA_RESP_ERR_NO_ERROR && may_still_finish();
+    if (!send->open)
+        return false;
+    if (strcmp(send->topic, PARTS_STATUS) == 0)
+        now.state_acked = acked;
+    else
+        now.copy_acked = acked;
+    stub_producer_report(send, err);
+    check_slots();
+    return true;
 }
 
-static void report_all(rd_kafka_resp_err_t err) {
-    while (report_one(err))
-        ;
+/* All that is under way, with some time between one and the next. */
+static void report_all(enum kafka kafka, rd_kafka_resp_err_t err) {
+    for (size_t i = 0, count = stub_producer.count; i < count; i++)
+        if (report(kafka == ACKED_BACKWARDS ? count - 1 - i : i, err))
+            stub_run(t.loop, 250);
 }
 
-/* Until all that is to be written of it is acknowledged. */
+static void report_one(enum kafka kafka, rd_kafka_resp_err_t err) {
+    for (size_t i = 0, count = stub_producer.count; i < count; i++)
+        if (report(kafka == ACKED_BACKWARDS ? count - 1 - i : i, err))
+            return;
+}
+
+/* Until all that is to be written of it is acknowledged, be it too late. */
 static void drive_kafka(enum kafka kafka) {
     if (kafka == NEVER_REPORTED)
         return;
     if (kafka == REPORTED_FAILED)
-        report_all(RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);
+        report_all(kafka, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);
     stub_producer.refuses = RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int i = 0; i < 4 && may_still_finish(); i++) {
-        stub_run(t.loop, 500);
-        report_all(RD_KAFKA_RESP_ERR_NO_ERROR);
+    for (int i = 0; i < 3; i++) {
+        stub_run(t.loop, 400);
+        report_all(kafka, RD_KAFKA_RESP_ERR_NO_ERROR);
     }
 }
 
@@ -477,7 +483,7 @@ static bool finishes(const struct way_case *c) {
         return at_once;
     case LATE: /* one report comes in time, the other does not */
         return at_once || (has_end() && (now.row.copy == NULL) != (now.row.state == NULL) &&
-                           c->kafka == ACKED);
+                           (c->kafka == ACKED || c->kafka == ACKED_BACKWARDS));
     }
     return false;
 }
@@ -529,8 +535,9 @@ static void take_away(enum rebalance rebalance) {
                "what has nothing under way is dropped, and nothing else");
     } else if (rebalance == LATE) {
         if (current->kafka != NEVER_REPORTED)
-            report_one(current->kafka == REPORTED_FAILED ? RD_KAFKA_RESP_ERR__MSG_TIMED_OUT
-                                                         : RD_KAFKA_RESP_ERR_NO_ERROR);
+            report_one(current->kafka, current->kafka == REPORTED_FAILED
+                                           ? RD_KAFKA_RESP_ERR__MSG_TIMED_OUT
+                                           : RD_KAFKA_RESP_ERR_NO_ERROR);
         dispatch_gone(&t.dispatch, &t.partition);
     } else if (rebalance == GONE_BETWEEN) {
         dispatch_gone(&t.dispatch, &t.partition);

@@ -260,6 +260,7 @@ static void test_reports_after_the_partition_is_gone(void **state) {
         assert_int_equal(stub_messages_alive, 0); /* its bytes are not kept until then */
         parts_report(topics[i % 2], reports[i / 2 % 3]);
         assert_int_equal(job->state, JOB_ABANDONED);
+        stub_run(t.loop, 2 * AGAIN_LEAST_MS);
         parts_report(topics[1 - i % 2], reports[i / 6]);
         assert_int_equal(job->state, JOB_DROPPED);
         stub_run(t.loop, 2 * AGAIN_LEAST_MS);
