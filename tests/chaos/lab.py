@@ -6,6 +6,7 @@ import signal
 import time
 import types
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import requests
 from confluent_kafka.admin import (
@@ -237,6 +238,7 @@ class Steps:
         self.lab, self.stage = lab, lab.stage
         self.cluster, self.board = lab.cluster, lab.board
         self.links, self.leaders = {}, {}
+        self.admin = ThreadPoolExecutor(1)  # one after another, and the other steps do not wait
 
     def run(self, step):
         getattr(self, step.what)(*step.args)
@@ -367,22 +369,24 @@ class Steps:
     # Topics -----------------------------------------------------------------------------------
 
     def delete_topic(self, word):
-        self.stage.topics.delete(self.stage.topic(word))
+        self.admin.submit(self.stage.topics.delete, self.stage.topic(word))
 
     def make_topic(self, word, partitions):
         """Unless a program has made it meanwhile."""
         name = self.stage.topic(word)
-        with contextlib.suppress(Exception):
-            made = NewTopic(name, partitions, -1, config={"cleanup.policy": "compact,delete"})
-            self.cluster.admin.create_topics([made])[name].result(5)
+        made = NewTopic(name, partitions, -1, config={"cleanup.policy": "compact,delete"})
+        self.admin.submit(lambda: self.cluster.admin.create_topics([made])[name].result(5))
 
     def add_partitions(self, word, more):
         name = self.stage.topic(word)
-        with contextlib.suppress(Exception):  # without a controller there are none
+
+        def add():  # without a controller nothing comes of it
             n = self.stage.topics.partitions(name)
             if n and n + more <= MOST_PARTITIONS:
                 done = self.cluster.admin.create_partitions([NewPartitions(name, n + more)])
                 done[name].result(5)
+
+        self.admin.submit(add)
 
     # The end of a round -----------------------------------------------------------------------
 
@@ -404,6 +408,7 @@ class Steps:
         self._restore_athena()
         self.cluster.wait_whole(60)
         self.make_topic("quota", 1)
+        self.admin.shutdown(wait=True)
 
     def _restore_athena(self):
         self.stage.athena_settings.clear()

@@ -13,6 +13,7 @@ import signal
 import sys
 import tempfile
 import time
+import traceback
 from pathlib import Path
 
 import evidence
@@ -64,6 +65,7 @@ class Run:
         self.counts = collections.Counter(dict.fromkeys(verdict.CATEGORIES, 0))
         self.kills, self.faults, self.pairs = (collections.Counter() for _ in range(3))
         self.failures = []
+        self.broken = None  # where the laboratory itself failed
         self.clients = None
         self.began = time.monotonic()
 
@@ -89,6 +91,15 @@ class Run:
         )
 
     def run(self, lab):
+        try:
+            self.run_rounds(lab)
+        except Exception:
+            self.broken = traceback.format_exc()
+        finally:
+            if self.clients:
+                self.clients.stopping.set()
+
+    def run_rounds(self, lab):
         self.lab = lab
         if not lab.has_small_disks:
             say("disk-full: no file system can be mounted here, so nothing fills up")
@@ -179,6 +190,7 @@ class Run:
             "faults": dict(sorted(self.faults.items())),
             "each_pair": {"+".join(pair): n for pair, n in sorted(self.pairs.items())},
             "failures": self.failures,
+            "broken": self.broken,
         }
 
 
@@ -188,6 +200,8 @@ def summary(s):
     yield "  ".join(f"{name.replace('_', ' ')} {s[name]}" for name in heads)
     if s["forgiven"]:
         yield f"started again because Athena had forgotten, and nobody could know: {s['forgiven']}"
+    if s["broken"]:
+        yield f"the laboratory itself failed:\n{s['broken']}"
     for failure in s["failures"]:
         yield f"FAILED round {failure['round']}: {' + '.join(failure['faults'])}"
         yield from (f"    {line}" for line in failure["found"])
@@ -214,7 +228,7 @@ def main():
         print(json.dumps(statistics), file=f)
     if args.json:
         print(json.dumps(statistics, indent=2))
-    return 1 if run.failures else 0
+    return 2 if run.broken else 1 if run.failures else 0
 
 
 if __name__ == "__main__":

@@ -4,7 +4,9 @@ A fault is a list of steps; a step is a time within its round, the name of a met
 `lab.Steps`, and its arguments. The same seed, depth and choice of groups make the same rounds.
 """
 
+import collections
 import dataclasses
+import functools
 import itertools
 import random
 
@@ -68,7 +70,7 @@ class Round:
 
 
 def combinations(groups, depth):
-    """All that there is to try at this depth: each group, or pairs; deeper it is left to chance."""
+    """All that there is to try at depth 1 and 2: each group, or pairs."""
     if depth == 1:
         return [(g,) for g in groups]
     # Two of one group only where they can be two different faults.
@@ -77,13 +79,26 @@ def combinations(groups, depth):
 
 
 def chosen(seed, number, depth, groups):
-    """The groups of one round: each combination comes once before any comes again."""
+    """The groups of one round: each combination comes once before any comes again, or nearly so."""
     if depth > 2:
-        return random.Random(f"{seed}/{depth}/{number}").sample(groups, min(depth, len(groups)))
+        return spread(seed, number, min(depth, len(groups)), tuple(groups))[number]
     everything = combinations(groups, depth)
     turn, place = divmod(number, len(everything))
     random.Random(f"{seed}/{depth}/{turn}").shuffle(everything)
     return everything[place]
+
+
+@functools.lru_cache
+def spread(seed, number, depth, groups):
+    """The groups of all rounds up to this one: each time a choice whose pairs were seldom there."""
+    chance = random.Random(f"{seed}/{depth}")
+    seen, rounds = collections.Counter(), []
+    for _ in range(number + 1):
+        some = [sorted(chance.sample(groups, depth)) for _ in range(30)]
+        best = min(some, key=lambda c: sum(seen[p] for p in itertools.combinations(c, 2)))
+        seen.update(itertools.combinations(best, 2))
+        rounds.append(best)
+    return rounds
 
 
 def make_fault(group, chance, tag, but, without):
