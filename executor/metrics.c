@@ -39,7 +39,7 @@
         NEWS((lane)*PROBING_NEWS + PROBING_REFUSED, name, "refused"),                              \
         NEWS((lane)*PROBING_NEWS + PROBING_RISEN, name, "risen")
 /* The rows above name each member of these: whoever adds one adds its row. */
-_Static_assert(OUTCOMES == 7, "a row of ANSWERS for each outcome");
+_Static_assert(OUTCOMES == 10, "a row of ANSWERS for each outcome");
 _Static_assert(LANES == 2 && PROBING_NEWS == 4, "a row of NEWS_OF for each lane and news");
 
 #define ENDED(state)                                                                               \
@@ -55,6 +55,9 @@ static const struct metric table[] = {
     [METRIC_ANSWERS + OUTCOME_RATE] = ANSWERS("rate"),
     [METRIC_ANSWERS + OUTCOME_AMBIGUOUS] = ANSWERS("ambiguous"),
     [METRIC_ANSWERS + OUTCOME_CREDENTIALS] = ANSWERS("credentials"),
+    [METRIC_ANSWERS + OUTCOME_CONFIGURATION] = ANSWERS("configuration"),
+    [METRIC_ANSWERS + OUTCOME_DENIED] = ANSWERS("denied"),
+    [METRIC_ANSWERS + OUTCOME_UNREACHABLE] = ANSWERS("unreachable"),
     [METRIC_ANSWERS + OUTCOME_MISMATCH] = ANSWERS("mismatch"),
     [METRIC_ANSWERS + OUTCOME_REJECTED] = ANSWERS("rejected"),
     [METRIC_RECEIVED] = COUNTER("athena_query_received_total", "Records taken from Kafka."),
@@ -99,7 +102,8 @@ static const struct metric table[] = {
                                 "Age of the oldest record that is not done with."),
     [METRIC_PARTITIONS] = GAUGE("athena_query_partitions", NULL, "Partitions owned."),
     [METRIC_GATE] = GAUGE("athena_query_credentials_refused", NULL,
-                          "1 while no query is started for want of credentials."),
+                          "1 while no query is started: credentials or configuration are refused, "
+                          "or Athena cannot be reached."),
     [METRIC_START_SECONDS] = SECONDS("athena_query_start_seconds", metrics_seconds,
                                      "How long calls to StartQueryExecution took."),
     [METRIC_WAIT_SECONDS] = SECONDS("athena_query_wait_seconds", metrics_long_seconds,

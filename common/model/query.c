@@ -274,11 +274,6 @@ void query_free(struct query *q) {
     *q = (struct query){0};
 }
 
-bool query_chose_resources(const struct query *q) {
-    return q->work_group != NULL || q->output_location != NULL || q->catalog != NULL ||
-           q->database != NULL;
-}
-
 /* --- digests ---------------------------------------------------------------------------------- */
 
 static void sha256(const void *bytes, size_t n, uint8_t out[32]) {

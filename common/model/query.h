@@ -60,9 +60,6 @@ MUST_CHECK bool query_read(const void *bytes, size_t n, struct query *out, char 
 /* Leaves `q` zeroed, and takes it so. */
 void query_free(struct query *q);
 
-/* Whether the request chose its own work group, output location, catalog or database. */
-bool query_chose_resources(const struct query *q);
-
 /*
  * The three functions below end the process with status 111, as common/base/memory.h does, where
  * OpenSSL has no SHA-256: without it there is no token, and a wrong one would start a query twice.

@@ -20,7 +20,11 @@ enum {
     PLACE_KEPT_MS = 5000, /* under the API's rate limit; then those behind it come first */
     MISMATCH_AGAIN_MS = 1000,
     MISMATCHES_MOST = 2,
-    TRIES_HELD = 3, /* ambiguous answers in a row that count as a query that runs */
+    TRIES_HELD = 3,        /* ambiguous answers in a row that count as a query that runs */
+    ALONE_LEAST_MS = 1000, /* of a query that is refused while others are not */
+    ALONE_MOST_MS = 60000,
+    ASIDE_MS = 500, /* longer than the gate is closed: then another one is tried first */
+    QUOTA_AGAIN_MS = 2000,
 };
 
 void answers_init(struct answers *a, const struct answers_parts *parts) {
@@ -75,11 +79,15 @@ static int64_t jittered(int64_t most_ms) {
     return (int64_t)((double)most_ms * attempts_random());
 }
 
+static int64_t doubled_ms(unsigned tries, int64_t least_ms, int64_t most_ms) {
+    int64_t ms = 0;
+    for (unsigned i = 0; i <= tries && ms < most_ms; i++)
+        ms = backoff_next_ms(ms, least_ms, most_ms);
+    return ms;
+}
+
 static int64_t ambiguous_backoff_ms(unsigned tries) {
-    int64_t most_ms = 0;
-    for (unsigned i = 0; i <= tries && most_ms < AGAIN_MOST_MS; i++)
-        most_ms = backoff_next_ms(most_ms, AGAIN_LEAST_MS, AGAIN_MOST_MS);
-    return jittered(most_ms) + 1;
+    return jittered(doubled_ms(tries, AGAIN_LEAST_MS, AGAIN_MOST_MS)) + 1;
 }
 
 /* --- what each outcome means ------------------------------------------------------------------ */
@@ -115,6 +123,10 @@ static void act_quota(struct answers *a, struct job *job, const struct aws_answe
         pace_throttled(a->parts.pace, now_ms);
     metric_add(&a->parts.metrics[METRIC_THROTTLED], 1);
     cloudwatch_count(a->parts.cloudwatch, CLOUDWATCH_THROTTLED, database_of(a, job));
+    if (job->perhaps_started) { /* it may run: it is not given away */
+        wait_again_in(a, job, QUOTA_AGAIN_MS / 2 + jittered(QUOTA_AGAIN_MS));
+        return;
+    }
     settle_throttled(a->parts.settler, job, answer->code, answer->message);
 }
 
@@ -145,8 +157,53 @@ static void act_ambiguous(struct answers *a, struct job *job, const struct aws_a
     ask_again_in(a, job, ambiguous_backoff_ms(job->tries++));
 }
 
+/* Others are started meanwhile. */
+static void wait_alone(struct answers *a, struct job *job, enum gate_cause cause) {
+    int64_t most_ms = doubled_ms(job->refusals, ALONE_LEAST_MS, ALONE_MOST_MS);
+    release_slot(a, job);
+    if (job->refusals++ == 0)
+        settle_waiting(a->parts.settler, job, gate_reason(cause));
+    wait_again_in(a, job, most_ms / 2 + jittered(most_ms / 2));
+}
+
+/*
+ * It closes the gate, and goes back to its place. But one query must not be the only one that is
+ * ever tried: from its second refusal on another one is tried before it, and where others have
+ * worked since the last one, the fault is its own, and it waits alone.
+ */
+static void wait_at_gate(struct answers *a, struct job *job, enum gate_cause cause,
+                         const struct aws_answer *answer) {
+    struct gate *gate = a->parts.gate;
+    bool is_alone = job->refusals > 0 && gate->worked_ms > job->refused_ms;
+    job->refused_ms = loop_now(a->parts.loop);
+    if (is_alone) {
+        wait_alone(a, job, cause);
+        return;
+    }
+    gate_refused(gate, cause, answer);
+    release_slot(a, job);
+    if (job->refusals++ == 0)
+        wait_again(a, job);
+    else
+        wait_again_in(a, job, gate->delay_ms + ASIDE_MS);
+}
+
 static void act_credentials(struct answers *a, struct job *job, const struct aws_answer *answer) {
-    gate_refused(a->parts.gate, answer);
+    wait_at_gate(a, job, GATE_CREDENTIALS, answer);
+}
+
+static void act_configuration(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    wait_at_gate(a, job, GATE_CONFIGURATION, answer);
+}
+
+static void act_denied(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    gate_denied(a->parts.gate, job->token, answer);
+    wait_alone(a, job, GATE_DENIED);
+}
+
+/* That is never one query's fault, so all keep their places. */
+static void act_unreachable(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    gate_refused(a->parts.gate, GATE_UNREACHABLE, answer);
     wait_again(a, job);
 }
 
@@ -155,6 +212,9 @@ static void act_credentials(struct answers *a, struct job *job, const struct aws
  * knows it, or will soon, where another executor has written it. So it is looked at twice.
  */
 static void act_mismatch(struct answers *a, struct job *job, const struct aws_answer *answer) {
+    static const char mismatch[] = "Idempotent parameters do not match";
+    const char *code = answer->code[0] != '\0' ? answer->code : "InvalidRequestException";
+    const char *message = answer->message[0] != '\0' ? answer->message : mismatch;
     struct status known;
     bool is_known = status_view_find(a->parts.view, job->id.user_id, job->id.query_id, &known);
     bool has_owner = is_known && known.query_execution_id != NULL;
@@ -165,9 +225,9 @@ static void act_mismatch(struct answers *a, struct job *job, const struct aws_an
     }
     /* This very text's own QUEUED or THROTTLED would be its last state otherwise. */
     if (is_known && !has_owner && known_is_same_text(&known, job))
-        settle_rejected(a->parts.settler, job, answer->code, answer->message);
+        settle_rejected(a->parts.settler, job, code, message);
     else
-        settle_mismatch(a->parts.settler, job, answer->code, answer->message);
+        settle_mismatch(a->parts.settler, job, code, message);
 }
 
 static void act_rejected(struct answers *a, struct job *job, const struct aws_answer *answer) {
@@ -184,6 +244,9 @@ static act_fn *const acts[] = {
     [OUTCOME_RATE] = act_rate,
     [OUTCOME_AMBIGUOUS] = act_ambiguous,
     [OUTCOME_CREDENTIALS] = act_credentials,
+    [OUTCOME_CONFIGURATION] = act_configuration,
+    [OUTCOME_DENIED] = act_denied,
+    [OUTCOME_UNREACHABLE] = act_unreachable,
     [OUTCOME_MISMATCH] = act_mismatch,
     [OUTCOME_REJECTED] = act_rejected,
 };
@@ -278,8 +341,14 @@ static bool is_left_to_next_owner(const struct answers *a, const struct job *job
                                   enum outcome outcome) {
     if (!job->partition->revoking)
         return false;
-    return outcome == OUTCOME_STARTED ? a->parts.config->track_queries
-                                      : outcome != OUTCOME_QUOTA && outcome != OUTCOME_REJECTED;
+    switch (outcome) {
+    case OUTCOME_STARTED:
+        return a->parts.config->track_queries;
+    case OUTCOME_QUOTA:
+        return job->perhaps_started;
+    default:
+        return outcome != OUTCOME_REJECTED;
+    }
 }
 
 /* What the answers in a row say, of this query and of all. */
@@ -289,6 +358,31 @@ static void count_in_a_row(struct answers *a, struct job *job, enum outcome outc
     a->ambiguous = outcome == OUTCOME_AMBIGUOUS ? a->ambiguous + 1 : 0;
     if (outcome != OUTCOME_RATE)
         job->rate_limited_ms = 0;
+    if (outcome != OUTCOME_CREDENTIALS && outcome != OUTCOME_CONFIGURATION &&
+        outcome != OUTCOME_DENIED && outcome != OUTCOME_UNREACHABLE)
+        job->refusals = 0;
+}
+
+/* What it says of all queries. The outcomes that are left out may come before anything is checked.
+ */
+static void report_to_gate(struct answers *a, const struct job *job, enum outcome outcome) {
+    if (outcome != OUTCOME_STARTED && outcome != OUTCOME_QUOTA && outcome != OUTCOME_MISMATCH &&
+        outcome != OUTCOME_REJECTED)
+        return;
+    gate_worked(a->parts.gate);
+    if (job->query.work_group == NULL)
+        gate_allowed(a->parts.gate);
+}
+
+/*
+ * Athena does not compare executionParameters: the id may be that of a query with others, which was
+ * started under the same pair.
+ */
+static bool is_id_of_another(const struct answers *a, const struct job *job, const char *id) {
+    struct status known;
+    return status_view_find(a->parts.view, job->id.user_id, job->id.query_id, &known) &&
+           known.query_execution_id != NULL && strcmp(known.query_execution_id, id) == 0 &&
+           known.has_sha256 && !known_is_same_text(&known, job);
 }
 
 static enum outcome outcome_of(const struct answers *a, const struct job *job,
@@ -296,8 +390,12 @@ static enum outcome outcome_of(const struct answers *a, const struct job *job,
     const struct admission *admission = &a->parts.slots->admission[job->lane];
     struct outcome_input in = outcome_input_of(answer);
     in.id = id;
-    in.chose_resources = query_chose_resources(&job->query);
+    in.query = &job->query;
+    in.default_catalog = a->parts.config->aws.catalog;
+    in.perhaps_started = job->perhaps_started;
     enum outcome outcome = outcome_of_start(&in);
+    if (outcome == OUTCOME_STARTED && is_id_of_another(a, job, id))
+        outcome = OUTCOME_MISMATCH;
     log_debug("answer outcome=%s status=%d code=%s queryId=%s queryExecutionId=%s limit=%d held=%d",
               outcome_name(outcome), answer->http.status, answer->code, job->id.query_id,
               id != NULL ? id : "", admission->limit, admission->running);
@@ -311,9 +409,7 @@ void answer_take(void *arg, const struct aws_answer *answer) {
     char *id = execution_id_of(answer);
     enum outcome outcome = outcome_of(a, job, answer, id);
     count_call(a, job, answer, outcome);
-    if (outcome == OUTCOME_STARTED || outcome == OUTCOME_QUOTA || outcome == OUTCOME_MISMATCH ||
-        outcome == OUTCOME_REJECTED) /* the others may come before the signature is looked at */
-        gate_worked(a->parts.gate);
+    report_to_gate(a, job, outcome);
     count_in_a_row(a, job, outcome);
     free(job->execution_id);
     job->execution_id = id;

@@ -92,6 +92,8 @@ struct job {
     struct slot slot;
     unsigned tries;          /* ambiguous answers in a row */
     int64_t rate_limited_ms; /* loop time of the first API-rate throttle in a row, 0: none */
+    unsigned refusals;       /* in a row, for what is no query's fault */
+    int64_t refused_ms;      /* loop time of the last one */
     unsigned mismatches;
     bool perhaps_started; /* an answer was ambiguous: it is never given up from then on */
     struct loop_timer timer;

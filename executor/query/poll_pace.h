@@ -33,7 +33,7 @@ void poll_pace_called(struct poll_pace *p, int64_t now_ms);
 void poll_pace_worked(struct poll_pace *p);
 /*
  * After a call that failed: the next one waits as the SDKs do, rand(0, 1) x min(2^i, 20 s), but
- * 100 ms at least, and 5 s at most where credentials were refused.
+ * 100 ms at least, and 5 s at most where the gate (executor/limit/gate.h) has closed for it.
  */
 void poll_pace_failed(struct poll_pace *p, int64_t now_ms, bool is_credentials);
 

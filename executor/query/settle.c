@@ -254,9 +254,9 @@ static bool is_behind_its_pair(const struct job *job) {
     return false;
 }
 
-void settle_waiting(struct settler *s, struct job *job, char *reason) {
+void settle_waiting(struct settler *s, struct job *job, const char *reason) {
     struct status known, state = settle_describe(job, STATUS_QUEUED);
-    state.reason = reason;
+    state.reason = (char *)reason; /* only read */
     bool is_known = status_view_find(s->view, state.user_id, state.query_id, &known);
     if (status_may_follow(is_known ? &known : NULL, &state) &&
         (is_known || !is_behind_its_pair(job)))

@@ -34,7 +34,7 @@ struct settler {
  * later state is known, or the pair is or may be another text's. Call only once the view has caught
  * up.
  */
-void settle_waiting(struct settler *s, struct job *job, char *reason);
+void settle_waiting(struct settler *s, struct job *job, const char *reason);
 /*
  * Publishes STARTED in passing: a state to come says the same and more. Only who gives the query's
  * partition away waits for `starts_in_flight` to be 0: the next owner goes by what it reads.

@@ -187,9 +187,15 @@ static bool take_answer(struct tracker *t, const struct aws_answer *answer) {
     return sound;
 }
 
-static void note_failure(struct tracker *t, const struct aws_answer *answer) {
-    t->sweep_failed = true;
-    metric_add(&t->parts.metrics[METRIC_POLL_ERRORS], 1);
+/* False: it is about this call alone. */
+static bool closes_gate(enum outcome outcome, enum gate_cause *cause) {
+    *cause = outcome == OUTCOME_CONFIGURATION ? GATE_CONFIGURATION
+             : outcome == OUTCOME_UNREACHABLE ? GATE_UNREACHABLE
+                                              : GATE_CREDENTIALS;
+    return outcome == OUTCOME_CREDENTIALS || *cause != GATE_CREDENTIALS;
+}
+
+static void log_failure(const struct aws_answer *answer) {
     log_warn("running queries cannot be looked at, tried again: status=%d code=%s %s",
              answer->http.status, answer->code,
              answer->http.error != NULL ? answer->http.error : answer->message);
@@ -211,16 +217,21 @@ static void split_batch(struct tracker *t, size_t batch_count) {
 
 static void take_failure(struct tracker *t, const struct aws_answer *answer, enum outcome outcome) {
     size_t batch_count = t->parts.jobs->count[JOB_POLLING];
-    note_failure(t, answer);
+    enum gate_cause cause;
+    bool is_of_all = closes_gate(outcome, &cause);
+    t->sweep_failed = true;
+    metric_add(&t->parts.metrics[METRIC_POLL_ERRORS], 1);
     if (outcome == OUTCOME_REJECTED && batch_count == 1 &&
         poll_answer_is_lost(answer->athena_code, answer->message))
         note_lost(t, TAILQ_FIRST(&t->parts.jobs->polling));
     if ((outcome == OUTCOME_REJECTED || outcome == OUTCOME_STARTED) && batch_count > 1)
         split_batch(t, batch_count);
     else
-        poll_pace_failed(&t->pace, loop_now(t->parts.loop), outcome == OUTCOME_CREDENTIALS);
-    if (outcome == OUTCOME_CREDENTIALS)
-        gate_refused(t->parts.gate, answer);
+        poll_pace_failed(&t->pace, loop_now(t->parts.loop), is_of_all);
+    if (outcome != OUTCOME_UNREACHABLE) /* which the gate logs, once */
+        log_failure(answer);
+    if (is_of_all)
+        gate_refused(t->parts.gate, cause, answer);
 }
 
 static void tracker_on_answer(void *arg, const struct aws_answer *answer) {

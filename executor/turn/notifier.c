@@ -13,8 +13,17 @@ enum {
 struct notifier_look {
     struct notifier *notifier;
     int first_left, again_left;
+    int reason; /* as in notice.h */
     int running;
 };
+
+static void write_reason(const struct notifier_look *look, size_t before, char *out, size_t size) {
+    if (look->reason == NOTICE_QUOTA)
+        snprintf(out, size, "waiting for the quota: %zu before it in this executor, %d running",
+                 before, look->running);
+    else
+        snprintf(out, size, "%s", gate_reason((enum gate_cause)(look->reason - NOTICE_GATE)));
+}
 
 static void notifier_visit(void *arg, struct window_item *item, size_t before) {
     struct notifier_look *look = arg;
@@ -23,14 +32,12 @@ static void notifier_visit(void *arg, struct window_item *item, size_t before) {
     struct job *job = job_of_item(item);
     struct notice *n = &job->notice;
     int *left = n->published ? &look->again_left : &look->first_left;
-    if (*left == 0 || !notice_is_due(n, now_ms, before))
+    if (*left == 0 || !notice_is_due(n, now_ms, look->reason, before))
         return;
     --*left;
-    *n = (struct notice){n->since_ms, true, now_ms, before};
+    *n = (struct notice){n->since_ms, true, now_ms, before, look->reason};
     char reason[128];
-    snprintf(reason, sizeof reason,
-             "waiting for the quota: %zu before it in this executor, %d running", before,
-             look->running);
+    write_reason(look, before, reason, sizeof reason);
     settle_waiting(parts->settler, job, reason);
 }
 
@@ -41,15 +48,18 @@ static void look_at_lane(struct notifier_look *look, enum lane lane) {
     const struct admission *admission = &slots->admission[lane];
     bool is_shared = slots->most > 0;
     look->running = is_shared ? slots_taken(slots) : admission_held(admission);
-    if (slots_room(slots) == 0 || admission_is_full(admission))
+    if (look->reason != NOTICE_QUOTA || slots_room(slots) == 0 || admission_is_full(admission))
         window_walk(&parts->jobs->window[lane], notifier_visit, look);
 }
 
 static void notifier_on_timer(void *arg) {
     struct notifier *n = arg;
-    struct notifier_look look = {n, FIRST_A_LOOK, AGAIN_A_LOOK, 0};
-    bool may_start = !n->parts.gate->suspect && status_reader_caught_up(n->parts.reader);
-    for (int lane = 0; lane < LANES && may_start && n->parts.slots->tracks; lane++)
+    const struct gate *gate = n->parts.gate;
+    int reason = gate->suspect ? NOTICE_GATE + (int)gate->cause : NOTICE_QUOTA;
+    struct notifier_look look = {n, FIRST_A_LOOK, AGAIN_A_LOOK, reason, 0};
+    bool has_reason = gate->suspect || n->parts.slots->tracks;
+    for (int lane = 0; lane < LANES && has_reason && status_reader_caught_up(n->parts.reader);
+         lane++)
         look_at_lane(&look, (enum lane)lane);
     notifier_look_soon(n);
 }

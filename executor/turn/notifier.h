@@ -1,7 +1,7 @@
 /*
- * Waiting is visible: once a second a query that waits here for the quota is published as QUEUED
- * with that reason and its place (notice.h says when). In passing: nothing waits for it, and what
- * cannot be published now is published later.
+ * Waiting is visible: once a second a query that waits here, for the quota or for the gate, is
+ * published as QUEUED with that reason (notice.h says when). In passing: nothing waits for it, and
+ * what cannot be published now is published later.
  */
 #ifndef EXECUTOR_TURN_NOTIFIER_H
 #define EXECUTOR_TURN_NOTIFIER_H

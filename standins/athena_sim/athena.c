@@ -27,6 +27,7 @@ static bool invalid(const struct sim_call *call, const char *athena_code, const 
     cJSON *body = cJSON_CreateObject();
     cJSON_AddStringToObject(body, "__type", "InvalidRequestException");
     cJSON_AddStringToObject(body, "AthenaErrorCode", athena_code);
+    cJSON_AddStringToObject(body, "ErrorCode", athena_code); /* undocumented */
     cJSON_AddStringToObject(body, "Message", message);
     sim_answer_json(call->answer, 400, body);
     call->sim->counts.invalid++;
@@ -238,11 +239,13 @@ static bool start_new(const struct sim_call *call, const struct start *s,
     return true;
 }
 
-/* True where a query was really started. */
+/*
+ * True where a query was really started. `compared` is what Athena was measured to compare: not
+ * ExecutionParameters, and not the work group.
+ */
 static bool start_query(const struct sim_call *call) {
-    static const char *const compared[] = {"QueryString",         "QueryExecutionContext",
-                                           "ResultConfiguration", "WorkGroup",
-                                           "ExecutionParameters", "ResultReuseConfiguration"};
+    static const char *const compared[] = {"QueryString", "QueryExecutionContext",
+                                           "ResultConfiguration"};
     struct start s;
     struct sim_query *known;
     struct sim_identity identity;
@@ -268,7 +271,7 @@ static bool start_query(const struct sim_call *call) {
         answer_id(call, known->id);
         return false;
     case SIM_MISMATCH:
-        return invalid(call, "INVALID_INPUT", "Idempotent parameters do not match");
+        return invalid(call, "IDEMPOTENT_PARAMETER_MISMATCH", "Idempotent parameters do not match");
     case SIM_QUOTA_FULL:
         quota_full(call);
         return false;
@@ -316,8 +319,18 @@ static void talk_nonsense(const struct sim_call *call) {
     }
 }
 
+static bool answer_canned(const struct sim_call *call) {
+    const cJSON *text = sim_json_member(call->in, "QueryString");
+    bool canned = cJSON_IsString(text) &&
+                  sim_canned_answer(&call->sim->canned, text->valuestring, call->answer);
+    call->sim->counts.canned += canned;
+    return canned;
+}
+
 void sim_start_query_execution(const struct sim_call *call) {
     struct sim *sim = call->sim;
+    if (answer_canned(call))
+        return;
     if (!within_rate(sim, call->now_us)) {
         sim->counts.rate_limited++;
         sim_answer_error(call->answer, 400, "ThrottlingException", "Rate exceeded", NULL);

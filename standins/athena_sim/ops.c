@@ -33,6 +33,7 @@ void sim_free(struct sim *sim) {
     }
     free(sim->credentials);
     cJSON_Delete(sim->metrics);
+    sim_canned_free(&sim->canned);
     sim_state_free(&sim->state);
     *sim = (struct sim){.ledger_fd = -1};
 }
@@ -145,17 +146,27 @@ static cJSON *settings_json(const struct sim_settings *from) {
 static void set(const struct sim_call *call) {
     struct sim *sim = call->sim;
     struct sim_settings changed = sim->settings;
-    char detail[160] = "the body must be one JSON object";
+    struct sim_canned_list canned = {0};
+    char detail[200] = "the body must be one JSON object";
     cJSON *in = sim_json_object(call->r->body, call->r->body_len);
-    bool good = in != NULL;
-    for (const cJSON *m = in != NULL ? in->child : NULL; good && m != NULL; m = m->next)
-        good = put_setting(&changed, m, detail, sizeof detail);
+    bool good = in != NULL, has_canned = false;
+    for (const cJSON *m = in != NULL ? in->child : NULL; good && m != NULL; m = m->next) {
+        bool is_canned = strcmp(m->string, "answers") == 0;
+        good = is_canned ? sim_canned_read(m, &canned, detail, sizeof detail)
+                         : put_setting(&changed, m, detail, sizeof detail);
+        has_canned = has_canned || is_canned;
+    }
     cJSON_Delete(in);
     if (!good) {
+        sim_canned_free(&canned);
         cJSON *body = cJSON_CreateObject();
         cJSON_AddStringToObject(body, "error", detail);
         sim_answer_json(call->answer, 400, body);
         return;
+    }
+    if (has_canned) {
+        sim_canned_free(&sim->canned);
+        sim->canned = canned;
     }
     if (changed.forget_tokens == 1)
         sim_state_forget_tokens(&sim->state);
@@ -192,6 +203,7 @@ static void stats(const struct sim_call *call) {
                 {"mismatch", q->mismatch},
                 {"invalid", c->invalid},
                 {"denied", c->denied},
+                {"canned", c->canned},
                 {"get_calls", c->get_calls},
                 {"batch_calls", c->batch_calls},
                 {"stop_calls", c->stop_calls},

@@ -14,6 +14,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "standins/athena_sim/canned.h"
 #include "standins/athena_sim/http.h"
 #include "standins/athena_sim/state.h"
 #include "standins/athena_sim/verify.h"
@@ -31,11 +32,13 @@ struct sim_settings {
 struct sim_call_counts {
     uint64_t aws_calls, start_calls, get_calls, batch_calls, stop_calls, metric_calls, sts_calls;
     uint64_t rate_limited, failed_5xx, cut, nonsense, expired, bad_signature, invalid, denied;
+    uint64_t canned;
 };
 
 struct sim {
     struct sim_settings settings;
     struct sim_state state;
+    struct sim_canned_list canned;
     struct sim_call_counts counts;
     struct sim_credential *credentials; /* owned with their strings; the first is the configured */
     size_t credential_count;

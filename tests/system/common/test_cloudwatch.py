@@ -149,7 +149,7 @@ def test_logs_hold_no_sql_no_keys_no_tokens(pipeline, how, tmp_path):
     p.sim.set(expired=1)
     p.executors[0].wait_log("credentials refused")
     p.sim.set(expired=0)
-    p.executors[0].wait_log("credentials work again", timeout=20)
+    p.executors[0].wait_log("queries are started again", timeout=20)
     wrong = p.add_executor({"AWS_SECRET_ACCESS_KEY": "Wrong.Secret"})
     p.executors[0].stop()
     p.post({"queryId": "late", "query": "SELECT 'Marker.Sql' late"})

@@ -6,28 +6,14 @@ import re
 import time
 
 import pytest
-import requests
 
 from harness.judge import (
     body, burst, check_nowhere_else, check_started_once, execution_id, inject_all, states_of,
-    wait_all,
+    wait_all, wait_not_ready, wait_stat,
 )  # fmt: skip
 from harness.wait import stays, wait_until
 
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z")
-
-
-def readiness(program):
-    answer = requests.get(program.admin_url + "/readyz", timeout=5)
-    return answer.status_code, answer.text
-
-
-def wait_not_ready(program, why):
-    def look():
-        status, text = readiness(program)
-        return status == 503 and why in text
-
-    wait_until(look, 15, lambda: f"503 because of {why}, it is {readiness(program)}")
 
 
 def wait_count(p, topic, n, timeout=20):
@@ -35,10 +21,6 @@ def wait_count(p, topic, n, timeout=20):
         lambda: p.topics.count(topic) >= n, timeout,
         lambda: f"{n} records in {topic}, it is {p.topics.count(topic)}", interval=0.1,
     )  # fmt: skip
-
-
-def wait_stat(sim, name, n, timeout=20):
-    wait_until(lambda: sim.stats()[name] >= n, timeout, lambda: f"{name} of {n}: {sim.stats()}")
 
 
 # QueryExecutionId ---------------------------------------------------------------------------------
@@ -117,7 +99,7 @@ def test_outcome_request_and_defaults_reach_athena(pipeline):
 
 
 def test_outcome_result_reuse_reaches_athena(pipeline):
-    """A field of the request: it is part of what Athena compares, and a wrong one is rejected."""
+    """A field of the request: it reaches Athena, and a wrong one is rejected."""
     p = pipeline(redrivers=0)
     asked = {"none": {}, "null": {"resultReuseMaxAgeMinutes": None}} | {
         f"m{minutes}": {"resultReuseMaxAgeMinutes": minutes} for minutes in (0, 60, 10080)
@@ -297,7 +279,7 @@ def test_outcome_athena_away_for_a_while(pipeline):
     p.sim.kill()
     queries = burst(5)
     inject_all(p, queries)
-    p.executors[0].wait_log("perhaps started")
+    p.executors[0].wait_log("Athena cannot be reached")
     check_nowhere_else(p)
     p.sim.start()
     wait_all(p, queries)
@@ -361,17 +343,21 @@ def test_outcome_credentials_missing_at_start(pipeline):
     check_nowhere_else(p)
 
 
-def test_outcome_access_denied_to_all_is_about_credentials(pipeline):
-    p = pipeline(redrivers=0, env={"TOPIC_PARTITIONS": 1})
+def test_outcome_access_denied_is_about_the_work_group(pipeline):
+    """test_executor_refusals.py has the rest of it."""
+    p = pipeline(
+        redrivers=0, env={"TOPIC_PARTITIONS": 1}, executor_env={"ALLOWED_WORKGROUPS": "own"}
+    )
     text = "SELECT 1 /* sim: code=AccessDeniedException */"
-    p.inject(body("own", text, database="d"))
+    p.inject(body("own", text, workGroup="own"))
     p.wait_state("own", "REJECTED", "u")
-    p.inject(body("q", text))
-    wait_not_ready(p.executors[0], "credentials")
+    p.inject(body("database", text, database="d", catalog="c"))
+    p.inject(body("nothing", text))
+    wait_not_ready(p.executors[0], "rights")
     wait_stat(p.sim, "start_calls", 3)
     assert p.topics.count(p.deadletter_topic) == 0
     assert p.topics.count(p.rejected_topic) == 1
-    assert p.topics.lag(p.executor_group, p.query_topic) == 1
+    wait_until(lambda: p.topics.lag(p.executor_group, p.query_topic) == 2, 10, "a lag of two")
 
 
 # All else -----------------------------------------------------------------------------------------

@@ -3,7 +3,10 @@
 import collections
 import json
 
+import requests
+
 from harness.pipeline import sha256
+from harness.wait import wait_until
 
 
 def check_started_once(p, texts):
@@ -53,3 +56,21 @@ def inject_all(p, queries, user_id="u", key=None, partition=-1):
 
 def wait_all(p, queries, state="SUCCEEDED", user_id="u", timeout=60):
     p.wait_states([(user_id, q) for q in queries], state, timeout)
+
+
+def readiness(program):
+    answer = requests.get(program.admin_url + "/readyz", timeout=5)
+    return answer.status_code, answer.text
+
+
+def wait_not_ready(program, why):
+    def look():
+        status, text = readiness(program)
+        return status == 503 and why in text
+
+    wait_until(look, 15, lambda: f"503 because of {why}, it is {readiness(program)}")
+
+
+def wait_stat(sim, name, n, timeout=20):
+    """Until athena-sim has counted so many."""
+    wait_until(lambda: sim.stats()[name] >= n, timeout, lambda: f"{name} of {n}: {sim.stats()}")

@@ -203,23 +203,49 @@ def test_a_token_starts_once_and_only_one_set_of_parameters(sim):
         {"QueryExecutionContext": None},
         {"ResultConfiguration": {"OutputLocation": "s3://b/c"}},
         {"ResultConfiguration": None},
+    ]
+    not_compared = [
         {"WorkGroup": "v"},
         {"WorkGroup": None},
         {"ExecutionParameters": ["2", "1"]},
-        {"ExecutionParameters": ["1,2"]},
         {"ExecutionParameters": None},
-        {"ResultReuseConfiguration": {"ResultReuseByAgeConfiguration": {"Enabled": False}}},
         {"ResultReuseConfiguration": None},
     ]
+    for other in not_compared:
+        assert start(s, **BASE | same | other).json() == first
     for other in others:
         answer = start(s, **BASE | same | other)
         assert answer.status_code == 400, other
         assert answer.json()["__type"] == "InvalidRequestException"
+        assert answer.json()["AthenaErrorCode"] == "IDEMPOTENT_PARAMETER_MISMATCH"
         assert answer.json()["Message"] == "Idempotent parameters do not match"
     assert start(s, **BASE).json() != first
     stats = s.stats()
-    assert (stats["started"], stats["repeated"], stats["mismatch"]) == (2, 2, len(others))
+    repeated = 2 + len(not_compared)
+    assert (stats["started"], stats["repeated"], stats["mismatch"]) == (2, repeated, len(others))
     assert len(s.ledger()) == 2
+
+
+def test_answers_that_a_test_has_written(sim):
+    s = sim()
+    refusal = {"__type": "AccessDeniedException", "Message": "no"}
+    s.set(answers=[
+        {"match": "once", "status": 400, "body": json.dumps(refusal), "times": 1},
+        {"match": "always", "status": 503, "body": "<html>"},
+    ])  # fmt: skip
+    answer = start(s, "SELECT 'once'")
+    assert (answer.status_code, answer.json()) == (400, refusal)
+    assert start(s, "SELECT 'once'").status_code == 200
+    assert start(s, "SELECT 1").status_code == 200
+    for _ in range(2):
+        answer = start(s, "SELECT 'always'")
+        assert (answer.status_code, answer.text) == (503, "<html>")
+    assert s.stats()["canned"] == 3
+    for wrong in ({"match": "x"}, {"match": "x", "status": 1, "body": ""}, 1):
+        assert requests.post(s.url + "/_set", json={"answers": [wrong]}).status_code == 400
+    assert start(s, "SELECT 'always'").status_code == 503, "what was wrong changed nothing"
+    s.set(answers=[])
+    assert start(s, "SELECT 'always'").status_code == 200
 
 
 def test_tokens_outlive_a_kill(sim):

@@ -424,30 +424,6 @@ static void test_nothing_at_all(void **state) {
     query_free(&q);
 }
 
-static void test_chose_resources(void **state) {
-    (void)state;
-    static const struct {
-        const char *json;
-        bool chose;
-    } cases[] = {
-        {"{\"query\":\"q\",\"queryId\":\"i\",\"userId\":\"u\",\"executionParameters\":[\"1\"],"
-         "\"resultReuseMaxAgeMinutes\":60}",
-         false},
-        {"{\"query\":\"q\",\"database\":null,\"workGroup\":null}", false},
-        {"{\"query\":\"q\",\"database\":\"d\"}", true},
-        {"{\"query\":\"q\",\"catalog\":\"c\"}", true},
-        {"{\"query\":\"q\",\"workGroup\":\"w\"}", true},
-        {"{\"query\":\"q\",\"outputLocation\":\"s3://bucket\"}", true},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct query q;
-        char detail[300];
-        assert_true(read_text(cases[i].json, &q, detail, sizeof detail));
-        assert_int_equal(query_chose_resources(&q), cases[i].chose);
-        query_free(&q);
-    }
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_taken),
@@ -458,7 +434,6 @@ int main(void) {
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_details_quote_no_value),
         cmocka_unit_test(test_nothing_at_all),
-        cmocka_unit_test(test_chose_resources),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

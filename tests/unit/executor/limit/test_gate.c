@@ -43,8 +43,10 @@ static int end(void **state) {
 static void refuse(const char *message, const char *code, const char *error) {
     const struct aws_answer answer = {
         .http = {.error = error}, .message = message, .code = code, .credentials = 7};
-    gate_refused(&t.gate, &answer);
+    gate_refused(&t.gate, GATE_CREDENTIALS, &answer);
 }
+
+static const struct aws_answer plain = {.http = {.error = ""}, .message = "why", .code = ""};
 
 /* Closed for so long, and not a moment longer. */
 static void expect_closed_for(int64_t ms) {
@@ -157,6 +159,56 @@ static void test_reasons(void **state) {
     assert_int_equal(strlen(t.gate.why), sizeof t.gate.why - 1);
 }
 
+/* Each cause has its words, and credentials alone are fetched again. */
+static void test_causes(void **state) {
+    (void)state;
+    static const struct {
+        enum gate_cause cause;
+        const char *why, *reason;
+    } rows[] = {
+        {GATE_CREDENTIALS, "credentials: why", "credentials"},
+        {GATE_CONFIGURATION, "configuration: why", "configuration"},
+        {GATE_DENIED, "rights: why", "denies"},
+        {GATE_UNREACHABLE, "Athena cannot be reached: why", "cannot be reached"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        gate_refused(&t.gate, rows[i].cause, &plain);
+        assert_int_equal(t.gate.cause, rows[i].cause);
+        assert_string_equal(t.gate.why, rows[i].why);
+        assert_non_null(strstr(gate_reason(rows[i].cause), rows[i].reason));
+        assert_null(strstr(gate_reason(rows[i].cause), "why"));
+    }
+    assert_int_equal(stub_credentials.refused, 1);
+}
+
+/* One that is denied is perhaps the only one; two are everybody. */
+static void test_denied(void **state) {
+    (void)state;
+    assert_false(gate_denied(&t.gate, "one", &plain));
+    assert_false(gate_denied(&t.gate, "one", &plain));
+    assert_false(t.gate.suspect);
+    assert_true(gate_denied(&t.gate, "two", &plain));
+    assert_true(t.gate.closed);
+    stub_run(t.loop, 500);
+    assert_true(gate_denied(&t.gate, "one", &plain)); /* whoever is tried next */
+    expect_closed_for(1000);
+    gate_worked(&t.gate); /* one of another work group */
+    assert_true(gate_denied(&t.gate, "two", &plain));
+    gate_worked(&t.gate);
+    gate_allowed(&t.gate); /* one of the same */
+    assert_false(gate_denied(&t.gate, "two", &plain));
+    assert_false(gate_denied(&t.gate, "two", &plain));
+    assert_true(gate_denied(&t.gate, "three", &plain));
+}
+
+/* Who is denied has been heard: whatever else the gate was closed for is over. */
+static void test_denied_after_another_cause(void **state) {
+    (void)state;
+    gate_refused(&t.gate, GATE_UNREACHABLE, &plain);
+    assert_false(gate_denied(&t.gate, "one", &plain));
+    assert_false(t.gate.suspect);
+}
+
 static void test_close(void **state) {
     (void)state;
     refuse("no", "", "");
@@ -177,6 +229,9 @@ int main(void) {
         WITH_GATE(test_worked_while_closed),
         WITH_GATE(test_ready),
         WITH_GATE(test_reasons),
+        WITH_GATE(test_causes),
+        WITH_GATE(test_denied),
+        WITH_GATE(test_denied_after_another_cause),
         WITH_GATE(test_close),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

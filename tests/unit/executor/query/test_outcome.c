@@ -13,20 +13,26 @@
 
 static const char mismatch[] = "Idempotent parameters do not match";
 
-static enum outcome of(int status, const char *code, const char *message, bool chose) {
-    struct outcome_input in = {
+static const struct query chose_nothing;
+static const struct query chose_all = {
+    .work_group = "own", .output_location = "s3://own/", .catalog = "own", .database = "own"};
+
+static struct outcome_input answered(int status, const char *code, const char *message,
+                                     const struct query *query) {
+    return (struct outcome_input){
         .answered = true,
         .status = status,
         .code = code,
+        .athena_code = "",
         .message = message,
-        .chose_resources = chose,
+        .query = query,
     };
-    return outcome_of_start(&in);
 }
 
 static void expect(int status, const char *code, const char *message, bool chose,
                    enum outcome want) {
-    enum outcome got = of(status, code, message, chose);
+    struct outcome_input in = answered(status, code, message, chose ? &chose_all : &chose_nothing);
+    enum outcome got = outcome_of_start(&in);
     if (got != want)
         fail_msg("%d %s \"%s\"%s: %s, not %s", status, code, message,
                  chose ? " with resources of its own" : "", outcome_name(got), outcome_name(want));
@@ -63,6 +69,7 @@ static const struct code_case codes[] = {
     {"InternalFailure", SAME(OUTCOME_AMBIGUOUS)},
     {"ServiceUnavailable", SAME(OUTCOME_AMBIGUOUS)},
     {"ServiceUnavailableException", SAME(OUTCOME_AMBIGUOUS)},
+    {"RequestAbortedException", SAME(OUTCOME_AMBIGUOUS)},
     {"ExpiredToken", SAME(OUTCOME_CREDENTIALS)},
     {"ExpiredTokenException", SAME(OUTCOME_CREDENTIALS)},
     {"TokenRefreshRequired", SAME(OUTCOME_CREDENTIALS)},
@@ -79,16 +86,21 @@ static const struct code_case codes[] = {
     {"MissingAuthenticationToken", SAME(OUTCOME_CREDENTIALS)},
     {"MissingAuthenticationTokenException", SAME(OUTCOME_CREDENTIALS)},
     {"AuthFailure", SAME(OUTCOME_CREDENTIALS)},
-    {"OptInRequired", SAME(OUTCOME_CREDENTIALS)},
-    {"NotAuthorized", SAME(OUTCOME_CREDENTIALS)},
-    {"AccessDenied", OUTCOME_CREDENTIALS, OUTCOME_REJECTED},
-    {"AccessDeniedException", OUTCOME_CREDENTIALS, OUTCOME_REJECTED},
+    {"OptInRequired", SAME(OUTCOME_CONFIGURATION)},
+    {"SubscriptionRequiredException", SAME(OUTCOME_CONFIGURATION)},
+    {"UnknownOperationException", SAME(OUTCOME_CONFIGURATION)},
+    {"InvalidAction", SAME(OUTCOME_CONFIGURATION)},
+    {"MissingAction", SAME(OUTCOME_CONFIGURATION)},
+    {"MalformedHttpRequestException", SAME(OUTCOME_CONFIGURATION)},
+    {"SerializationException", SAME(OUTCOME_CONFIGURATION)}, /* without a message */
+    {"NotAuthorized", OUTCOME_DENIED, OUTCOME_REJECTED},
+    {"AccessDenied", OUTCOME_DENIED, OUTCOME_REJECTED},
+    {"AccessDeniedException", OUTCOME_DENIED, OUTCOME_REJECTED},
     {"InvalidRequestException", SAME(OUTCOME_REJECTED)},
     {"ResourceNotFoundException", SAME(OUTCOME_REJECTED)},
     {"MetadataException", SAME(OUTCOME_REJECTED)},
     {"ValidationException", SAME(OUTCOME_REJECTED)},
-    {"SerializationException", SAME(OUTCOME_REJECTED)},
-    {"UnknownOperationException", SAME(OUTCOME_REJECTED)},
+    {"RequestEntityTooLargeException", SAME(OUTCOME_REJECTED)},
     {"SomethingNewException", SAME(OUTCOME_REJECTED)},
     /* names are whole and have a case */
     {"toomanyrequestsexception", SAME(OUTCOME_REJECTED)},
@@ -201,10 +213,14 @@ static const struct {
     {"half an answer", {.status = 200, .id = "e-1"}, OUTCOME_AMBIGUOUS},
     {"nothing", {.status = 0}, OUTCOME_AMBIGUOUS},
     {"no answer, a code", {.status = 400, .code = "AccessDenied"}, OUTCOME_AMBIGUOUS},
-    {"no credentials", {.no_credentials = true}, OUTCOME_CREDENTIALS},
+    {"no credentials", {.unsent = true, .no_credentials = true}, OUTCOME_CREDENTIALS},
     {"no credentials, own resources",
-     {.no_credentials = true, .chose_resources = true},
+     {.unsent = true, .no_credentials = true, .query = &chose_all},
      OUTCOME_CREDENTIALS},
+    {"no connection", {.unsent = true}, OUTCOME_UNREACHABLE},
+    {"no connection, perhaps started",
+     {.unsent = true, .perhaps_started = true},
+     OUTCOME_UNREACHABLE},
 };
 
 static void test_answers(void **state) {
@@ -212,25 +228,204 @@ static void test_answers(void **state) {
     for (size_t i = 0; i < COUNT(answers); i++) {
         struct outcome_input in = answers[i].in;
         in.code = in.code != NULL ? in.code : "";
-        in.message = "";
+        in.athena_code = in.message = "";
         enum outcome got = outcome_of_start(&in);
         if (got != answers[i].want)
             fail_msg("%s: %s", answers[i].what, outcome_name(got));
     }
 }
 
-/* --- the token with other parameters ---------------------------------------------------------- */
+/* --- InvalidRequestException ------------------------------------------------------------------ */
 
-static void test_mismatch(void **state) {
+#define VALIDATION(field)                                                                          \
+    "1 validation error detected: Value at '" field "' failed to satisfy constraint: Member must " \
+    "not be so"
+
+/* Bodies of our own; test_recorded_answers.c has those that others recorded. */
+static const struct {
+    const char *athena_code, *message;
+    enum outcome want, want_chose; /* it chose nothing; it chose all */
+} invalid[] = {
+    {"IDEMPOTENT_PARAMETER_MISMATCH", "", SAME(OUTCOME_MISMATCH)},
+    {"IDEMPOTENT_PARAMETER_MISMATCH", "in other words", SAME(OUTCOME_MISMATCH)},
+    {"", "Idempotent parameters do not match", SAME(OUTCOME_MISMATCH)},
+    {"", "Idempotent parameters do not match.", SAME(OUTCOME_MISMATCH)},
+    {"INVALID_INPUT", "Idempotent parameters do not match", SAME(OUTCOME_MISMATCH)},
+    {"", "Idempotent parameters", SAME(OUTCOME_REJECTED)},
+    {"", "Error: Idempotent parameters do not match", SAME(OUTCOME_REJECTED)},
+    {"", "Idempotent parameters do not match; SELECT 2", SAME(OUTCOME_REJECTED)},
+
+    /* a MALFORMED_QUERY may quote anything */
+    {"MALFORMED_QUERY", "Idempotent parameters do not match", SAME(OUTCOME_REJECTED)},
+    {"MALFORMED_QUERY", "WorkGroup is not found.", SAME(OUTCOME_REJECTED)},
+    {"MALFORMED_QUERY", "No output location provided.", SAME(OUTCOME_REJECTED)},
+    {"MALFORMED_QUERY", "Rate exceeded", SAME(OUTCOME_REJECTED)},
+    {"MALFORMED_QUERY", "Unable to verify/create output bucket b", SAME(OUTCOME_REJECTED)},
+    {"MALFORMED_QUERY", VALIDATION("workGroup"), SAME(OUTCOME_REJECTED)},
+
+    /* who chose what is blamed */
+    {"INVALID_INPUT", "WorkGroup is not found.", OUTCOME_CONFIGURATION, OUTCOME_REJECTED},
+    {"", "WorkGroup primary is not found.", OUTCOME_CONFIGURATION, OUTCOME_REJECTED},
+    {"INVALID_INPUT", "Workgroup is disabled.", OUTCOME_CONFIGURATION, OUTCOME_REJECTED},
+    {"INVALID_INPUT", "WorkGroup a does not exist", OUTCOME_CONFIGURATION, OUTCOME_REJECTED},
+    {"INVALID_INPUT", "No output location provided. More words.", OUTCOME_CONFIGURATION,
+     OUTCOME_REJECTED},
+    {"INVALID_INPUT", "outputLocation is not a valid S3 path.", OUTCOME_CONFIGURATION,
+     OUTCOME_REJECTED},
+    {"INVALID_INPUT",
+     "The S3 location provided to save your query results is invalid. Please check it.",
+     OUTCOME_CONFIGURATION, OUTCOME_REJECTED},
+    {"INVALID_INPUT",
+     "You do not seem to have access to the S3 location of your query results. Please confirm.",
+     OUTCOME_CONFIGURATION, OUTCOME_REJECTED},
+    {"INVALID_INPUT", VALIDATION("workGroup"), OUTCOME_CONFIGURATION, OUTCOME_REJECTED},
+    {"INVALID_INPUT", VALIDATION("resultConfiguration.outputLocation"), OUTCOME_CONFIGURATION,
+     OUTCOME_REJECTED},
+    {"INVALID_INPUT", VALIDATION("queryExecutionContext.database"), OUTCOME_CONFIGURATION,
+     OUTCOME_REJECTED},
+    {"INVALID_INPUT", VALIDATION("queryExecutionContext.catalog"), OUTCOME_CONFIGURATION,
+     OUTCOME_REJECTED},
+    /* that will pass, but must not hold up those who write elsewhere */
+    {"INVALID_INPUT", "Unable to verify/create output bucket b", OUTCOME_CONFIGURATION,
+     OUTCOME_DENIED},
+
+    /* the same words, of the query itself */
+    {"INVALID_INPUT", VALIDATION("queryString"), SAME(OUTCOME_REJECTED)},
+    {"INVALID_INPUT", VALIDATION("executionParameters"), SAME(OUTCOME_REJECTED)},
+    {"INVALID_INPUT", "It was submitted to a Workgroup that is not found", SAME(OUTCOME_REJECTED)},
+    {"INVALID_INPUT", "WorkGroup enforces something of this query", SAME(OUTCOME_REJECTED)},
+    {"INVALID_INPUT", "Entity Not Found", SAME(OUTCOME_REJECTED)},
+    {"INVALID_INPUT", "Table 'No output location provided.' is none", SAME(OUTCOME_REJECTED)},
+    {"SOMETHING_NEW", "WorkGroup is not found.", SAME(OUTCOME_REJECTED)},
+
+    /* the rate of what Athena calls itself */
+    {"INVALID_INPUT", "Rate exceeded (Service: AmazonDataCatalog)", SAME(OUTCOME_RATE)},
+    {"", "Rate exceeded", SAME(OUTCOME_RATE)},
+    {"INVALID_INPUT", "The words 'Rate exceeded' in a table", SAME(OUTCOME_REJECTED)},
+};
+
+static void test_invalid_requests(void **state) {
+    (void)state;
+    for (size_t i = 0; i < COUNT(invalid); i++)
+        for (int chose = 0; chose < 2; chose++) {
+            struct outcome_input in = answered(400, "InvalidRequestException", invalid[i].message,
+                                               chose ? &chose_all : &chose_nothing);
+            in.athena_code = invalid[i].athena_code;
+            enum outcome want = chose ? invalid[i].want_chose : invalid[i].want;
+            enum outcome got = outcome_of_start(&in);
+            if (got != want)
+                fail_msg("%s \"%s\" chose=%d: %s, not %s", invalid[i].athena_code,
+                         invalid[i].message, chose, outcome_name(got), outcome_name(want));
+        }
+}
+
+/* Each default is blamed on those alone who did not choose it themselves. */
+static void test_what_was_chosen(void **state) {
+    (void)state;
+    static const struct query work_group = {.work_group = "own"},
+                              location = {.output_location = "s3://own/"},
+                              catalog = {.catalog = "own"}, database = {.database = "own"};
+    static const struct {
+        const char *message;
+        const struct query *query;
+        enum outcome want;
+    } cases[] = {
+        {"WorkGroup is not found.", &work_group, OUTCOME_REJECTED},
+        {"WorkGroup is not found.", &location, OUTCOME_CONFIGURATION},
+        {"WorkGroup is not found.", &database, OUTCOME_CONFIGURATION},
+        {"No output location provided.", &work_group, OUTCOME_REJECTED},
+        {"No output location provided.", &catalog, OUTCOME_CONFIGURATION},
+        {"outputLocation is not a valid S3 path.", &location, OUTCOME_REJECTED},
+        {"outputLocation is not a valid S3 path.", &database, OUTCOME_CONFIGURATION},
+        {"Unable to verify/create output bucket b", &location, OUTCOME_DENIED},
+        {"Unable to verify/create output bucket b", &work_group, OUTCOME_DENIED},
+        {"Unable to verify/create output bucket b", &database, OUTCOME_CONFIGURATION},
+        {VALIDATION("queryExecutionContext.database"), &database, OUTCOME_REJECTED},
+        {VALIDATION("queryExecutionContext.database"), &work_group, OUTCOME_CONFIGURATION},
+        {VALIDATION("queryExecutionContext.catalog"), &catalog, OUTCOME_REJECTED},
+        {VALIDATION("queryExecutionContext.catalog"), &database, OUTCOME_CONFIGURATION},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct outcome_input in =
+            answered(400, "InvalidRequestException", cases[i].message, cases[i].query);
+        if (outcome_of_start(&in) != cases[i].want)
+            fail_msg("row %zu: %s", i, outcome_name(outcome_of_start(&in)));
+    }
+    struct outcome_input in = answered(400, "AccessDeniedException", "", &location);
+    assert_int_equal(outcome_of_start(&in), OUTCOME_DENIED);
+    in.query = &database;
+    assert_int_equal(outcome_of_start(&in), OUTCOME_DENIED);
+    in.query = &work_group;
+    assert_int_equal(outcome_of_start(&in), OUTCOME_REJECTED);
+}
+
+/* ATHENA_CATALOG does not exist: only where the message names that catalog. */
+static void test_the_default_catalog(void **state) {
+    (void)state;
+    static const struct {
+        const char *message, *default_catalog;
+        const struct query *query;
+        enum outcome want;
+    } cases[] = {
+        {"Catalog 'gone' does not exist", "gone", &chose_nothing, OUTCOME_CONFIGURATION},
+        {"Catalog 'gone' does not exist", "gone", &chose_all, OUTCOME_REJECTED},
+        {"Catalog 'gone' does not exist", "other", &chose_nothing, OUTCOME_REJECTED},
+        {"Catalog 'gone' does not exist", NULL, &chose_nothing, OUTCOME_REJECTED},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct outcome_input in =
+            answered(400, "InvalidRequestException", cases[i].message, cases[i].query);
+        in.athena_code = "DATACATALOG_NOT_FOUND";
+        in.default_catalog = cases[i].default_catalog;
+        assert_int_equal(outcome_of_start(&in), cases[i].want);
+    }
+}
+
+static void test_other_codes_with_messages(void **state) {
     (void)state;
     for (int chose = 0; chose < 2; chose++) {
-        expect(400, "InvalidRequestException", mismatch, chose, OUTCOME_MISMATCH);
-        expect(400, "InvalidRequestException", "Error: Idempotent parameters do not match.", chose,
-               OUTCOME_MISMATCH);
-        expect(400, "InvalidRequestException", "Idempotent parameters", chose, OUTCOME_REJECTED);
-        expect(400, "InvalidRequestException", "mismatched input 'SELEC'", chose, OUTCOME_REJECTED);
         expect(400, "ValidationException", mismatch, chose, OUTCOME_REJECTED);
         expect(400, "TooManyRequestsException", mismatch, chose, OUTCOME_QUOTA);
+        expect(400, "MetadataException", "Rate exceeded (Service: AmazonDataCatalog)", chose,
+               OUTCOME_RATE);
+        expect(400, "MetadataException", "No such thing: 'Rate exceeded'", chose, OUTCOME_REJECTED);
+        expect(400, "SerializationException", "STRING_VALUE can not be converted", chose,
+               OUTCOME_REJECTED);
+        expect(404, "UnknownOperationException", "", chose, OUTCOME_CONFIGURATION);
+    }
+}
+
+/* --- after a call that perhaps started it ------------------------------------------------------
+ */
+
+static void test_perhaps_started(void **state) {
+    (void)state;
+    static const struct {
+        const char *code, *athena_code, *message;
+        enum outcome want;
+    } cases[] = {
+        {"InvalidRequestException", "MALFORMED_QUERY", "line 1:1", OUTCOME_REJECTED},
+        {"InvalidRequestException", "INVALID_INPUT", VALIDATION("queryString"), OUTCOME_REJECTED},
+        {"InvalidRequestException", "INVALID_INPUT", VALIDATION("workGroup"), OUTCOME_AMBIGUOUS},
+        {"InvalidRequestException", "INVALID_INPUT", "WorkGroup is disabled.", OUTCOME_AMBIGUOUS},
+        {"InvalidRequestException", "INVALID_INPUT", "Entity Not Found", OUTCOME_AMBIGUOUS},
+        {"InvalidRequestException", "DATACATALOG_NOT_FOUND", "Catalog 'a' does not exist",
+         OUTCOME_AMBIGUOUS},
+        {"InvalidRequestException", "", "", OUTCOME_AMBIGUOUS},
+        {"AccessDeniedException", "", "", OUTCOME_AMBIGUOUS},
+        {"ResourceNotFoundException", "", "", OUTCOME_AMBIGUOUS},
+        {"SomethingNewException", "", "", OUTCOME_AMBIGUOUS},
+        {"TooManyRequestsException", "", "", OUTCOME_QUOTA},
+        {"ThrottlingException", "", "", OUTCOME_RATE},
+        {"ExpiredTokenException", "", "", OUTCOME_CREDENTIALS},
+        {"InvalidRequestException", "IDEMPOTENT_PARAMETER_MISMATCH", "", OUTCOME_MISMATCH},
+    };
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct outcome_input in = answered(400, cases[i].code, cases[i].message, &chose_all);
+        in.athena_code = cases[i].athena_code;
+        in.perhaps_started = true;
+        if (outcome_of_start(&in) != cases[i].want)
+            fail_msg("row %zu: %s", i, outcome_name(outcome_of_start(&in)));
     }
 }
 
@@ -254,6 +449,10 @@ static const struct {
     {true, 403, "", "", OUTCOME_CREDENTIALS},
     {true, 400, "InvalidRequestException", "", OUTCOME_REJECTED},
     {true, 400, "InvalidRequestException", mismatch, OUTCOME_REJECTED},
+    {true, 400, "InvalidRequestException", "WorkGroup is not found.", OUTCOME_REJECTED},
+    {true, 400, "InvalidRequestException", "Rate exceeded", OUTCOME_RATE},
+    {true, 503, "InvalidRequestException", "", OUTCOME_AMBIGUOUS},
+    {true, 400, "UnknownOperationException", "", OUTCOME_CONFIGURATION},
 };
 
 static void test_polls(void **state) {
@@ -264,22 +463,25 @@ static void test_polls(void **state) {
                 .answered = polls[i].answered,
                 .status = polls[i].status,
                 .code = polls[i].code,
+                .athena_code = "",
                 .message = polls[i].message,
-                .chose_resources = chose,
+                .query = chose ? &chose_all : NULL,
             };
             enum outcome got = outcome_of_poll(&in);
             if (got != polls[i].want)
                 fail_msg("row %zu: %s", i, outcome_name(got));
         }
-    assert_int_equal(
-        outcome_of_poll(&(struct outcome_input){.no_credentials = true, .code = "", .message = ""}),
-        OUTCOME_CREDENTIALS);
+    struct outcome_input in = {.unsent = true, .code = "", .athena_code = "", .message = ""};
+    assert_int_equal(outcome_of_poll(&in), OUTCOME_UNREACHABLE);
+    in.no_credentials = true;
+    assert_int_equal(outcome_of_poll(&in), OUTCOME_CREDENTIALS);
 }
 
 static void test_names(void **state) {
     (void)state;
-    static const char *const names[OUTCOMES] = {"started",     "quota",    "rate",    "ambiguous",
-                                                "credentials", "mismatch", "rejected"};
+    static const char *const names[OUTCOMES] = {
+        "started",       "quota",  "rate",        "ambiguous", "credentials",
+        "configuration", "denied", "unreachable", "mismatch",  "rejected"};
     for (int i = 0; i < OUTCOMES; i++)
         assert_string_equal(outcome_name((enum outcome)i), names[i]);
     assert_string_equal(outcome_name(OUTCOMES), "");
@@ -293,7 +495,11 @@ int main(void) {
         cmocka_unit_test(test_statuses),
         cmocka_unit_test(test_codes_below_400),
         cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_mismatch),
+        cmocka_unit_test(test_invalid_requests),
+        cmocka_unit_test(test_what_was_chosen),
+        cmocka_unit_test(test_the_default_catalog),
+        cmocka_unit_test(test_other_codes_with_messages),
+        cmocka_unit_test(test_perhaps_started),
         cmocka_unit_test(test_polls),
         cmocka_unit_test(test_names),
     };

@@ -99,6 +99,7 @@ static void expect(bool holds, const char *what) {
 enum known {
     NOTHING,
     OTHER_RUNS,
+    OTHER_WITH_ID,
     SAME_RUNS,
     SAME_ENDED,
     SAME_WAITS
@@ -107,7 +108,8 @@ enum known {
 struct row {
     const char *what;
     int status; /* 0: no answer has come back */
-    const char *code, *message, *body;
+    const char *code, *message, *body, *athena_code;
+    bool unsent;      /* the connection was never made */
     enum known known; /* what the status topic says of the pair when the answer comes */
     bool polls;       /* an answer to BatchGetQueryExecution; else to StartQueryExecution */
     bool untracked;   /* TRACK_QUERIES=off */
@@ -183,14 +185,16 @@ static const struct row starts[] = {
     {.what = "rejected, and the pair runs",
      .status = 400,
      .code = "InvalidRequestException",
-     .message = "WorkGroup is disabled.",
+     .athena_code = "MALFORMED_QUERY",
+     .message = "line 1:1: no",
      .known = SAME_RUNS,
      .after = JOB_RUNNING,
      .holds_slot = true},
     {.what = "rejected, and the pair has ended",
      .status = 400,
      .code = "InvalidRequestException",
-     .message = "WorkGroup is disabled.",
+     .athena_code = "MALFORMED_QUERY",
+     .message = "line 1:1: no",
      .known = SAME_ENDED,
      .after = JOB_FINISHED,
      .ends_in_revoked = true},
@@ -220,6 +224,28 @@ static const struct row starts[] = {
      .status = 400,
      .code = "ExpiredTokenException",
      .after = JOB_WAITING},
+    {.what = "a default is refused",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .athena_code = "INVALID_INPUT",
+     .message = "WorkGroup is not found.",
+     .after = JOB_WAITING},
+    {.what = "denied the default work group",
+     .status = 400,
+     .code = "AccessDeniedException",
+     .after = JOB_REFUSED_BACKOFF},
+    {.what = "no connection", .unsent = true, .after = JOB_WAITING},
+    {.what = "the rate of the data catalog",
+     .status = 400,
+     .code = "MetadataException",
+     .message = "Rate exceeded",
+     .after = JOB_REFUSED_BACKOFF},
+    {.what = "the id of a query with other parameters",
+     .status = 200,
+     .body = STARTED_BODY,
+     .known = OTHER_WITH_ID,
+     .after = JOB_SETTLING,
+     .copy = PARTS_REJECTED},
     {.what = "mismatch, of nobody knows what",
      .status = 400,
      .code = "InvalidRequestException",
@@ -245,9 +271,19 @@ static const struct row starts[] = {
      .message = MISMATCH_MESSAGE,
      .known = SAME_ENDED,
      .after = JOB_FINISHED},
+    {.what = "refused, and not for its text",
+     .status = 400,
+     .code = "InvalidRequestException",
+     .athena_code = "INVALID_INPUT",
+     .message = "Entity Not Found",
+     .after = JOB_SETTLING,
+     .copy = PARTS_REJECTED,
+     .state = "REJECTED",
+     .ends_in_revoked = true},
     {.what = "rejected",
      .status = 400,
      .code = "InvalidRequestException",
+     .athena_code = "MALFORMED_QUERY",
      .message = "line 1:1: no",
      .after = JOB_SETTLING,
      .copy = PARTS_REJECTED,
@@ -256,6 +292,7 @@ static const struct row starts[] = {
     {.what = "rejected, and it was published as waiting",
      .status = 400,
      .code = "InvalidRequestException",
+     .athena_code = "MALFORMED_QUERY",
      .message = "line 1:1: no",
      .known = SAME_WAITS,
      .after = JOB_SETTLING,
@@ -295,7 +332,9 @@ static const struct row polls[] = {
     STILL_RUNS("too many requests", .status = 400, .code = "TooManyRequestsException"),
     STILL_RUNS("no credentials", .status = 400, .code = "ExpiredTokenException"),
     STILL_RUNS("an error of the server", .status = 503, .code = ""),
+    STILL_RUNS("an endpoint of something else", .status = 404, .code = "UnknownOperationException"),
     STILL_RUNS("no answer", .status = 0),
+    STILL_RUNS("no connection", .status = 0, .unsent = true),
     HAS_ENDED("succeeded", EXECUTION("SUCCEEDED"), "SUCCEEDED"),
     HAS_ENDED("failed", EXECUTION("FAILED"), "FAILED"),
     HAS_ENDED("cancelled", EXECUTION("CANCELLED"), "CANCELLED"),
@@ -304,19 +343,35 @@ static const struct row polls[] = {
               "SUCCEEDED"),
 };
 
-/* What came before changes what three of the answers to a start mean. */
+/* What perhaps runs is neither given away nor given up, save where its own text is malformed. */
+static void keep_what_perhaps_runs(struct row *r, enum way way) {
+    bool is_throttled = r->copy != NULL && strcmp(r->copy, PARTS_DEADLETTER) == 0;
+    bool is_refused = r->state != NULL && strcmp(r->state, "REJECTED") == 0 &&
+                      strcmp(r->athena_code, "MALFORMED_QUERY") != 0;
+    if (!is_throttled && !is_refused)
+        return;
+    r->after = is_throttled ? JOB_REFUSED_BACKOFF : JOB_AMBIGUOUS_BACKOFF;
+    r->holds_slot = is_refused && way != LOST_OFTEN;
+    r->copy = r->state = NULL;
+    r->ends_in_revoked = false;
+}
+
+/* What came before changes what some of the answers to a start mean. */
 static struct row row_on_way(const struct row *row, enum way way) {
     struct row r = *row;
     if (row->polls)
         return r;
     bool perhaps_started = way == LOST_BEFORE || way == LOST_OFTEN;
-    if (row->impatient && perhaps_started && row->known == NOTHING) { /* it is never given up */
-        r.after = JOB_REFUSED_BACKOFF;
-        r.copy = r.state = NULL;
-    }
+    if (perhaps_started && row->known == NOTHING)
+        keep_what_perhaps_runs(&r, way);
+    if (perhaps_started && row->code != NULL && strcmp(row->code, "TooManyRequestsException") == 0)
+        r.ends_in_revoked = false; /* it is the next owner's, too */
+    if (way == NO_CREDENTIALS_BEFORE && row->after == JOB_WAITING && !row->unsent)
+        r.after = JOB_REFUSED_BACKOFF; /* another one is tried first */
     if (row->after == JOB_AMBIGUOUS_BACKOFF && way == LOST_OFTEN)
         r.holds_slot = false; /* some never get another answer */
-    if (way == MISMATCH_BEFORE && row->after == JOB_REFUSED_BACKOFF && row->message != NULL) {
+    if (way == MISMATCH_BEFORE && row->after == JOB_REFUSED_BACKOFF && row->message != NULL &&
+        strcmp(row->message, MISMATCH_MESSAGE) == 0) {
         r.after = JOB_SETTLING; /* asked twice */
         r.copy = PARTS_REJECTED;
     }
@@ -325,22 +380,34 @@ static struct row row_on_way(const struct row *row, enum way way) {
 
 /* --- to the call ------------------------------------------------------------------------------ */
 
-static void answer(struct aws_call *call, int status, const char *code, const char *message,
-                   const char *body) {
+static const char *text_or_none(const char *text) {
+    return text != NULL ? text : "";
+}
+
+static void answer_as(struct aws_call *call, const struct row *r) {
+    const char *body = text_or_none(r->body);
     const struct aws_answer a = {
-        .http = {.result = status != 0 ? HTTP_ANSWERED : HTTP_LOST,
-                 .status = status,
-                 .body = body != NULL ? body : "",
-                 .body_len = body != NULL ? strlen(body) : 0,
+        .http = {.result = r->status != 0 ? HTTP_ANSWERED
+                           : r->unsent    ? HTTP_UNSENT
+                                          : HTTP_LOST,
+                 .status = r->status,
+                 .body = body,
+                 .body_len = strlen(body),
                  .error = ""},
-        .code = code != NULL ? code : "",
-        .message = message != NULL ? message : "",
+        .code = text_or_none(r->code),
+        .message = text_or_none(r->message),
         .reason = "",
-        .athena_code = "",
+        .athena_code = text_or_none(r->athena_code),
     };
     assert_true(call->open);
     call->open = false;
     call->fn(call->arg, &a);
+}
+
+static void answer(struct aws_call *call, int status, const char *code, const char *message,
+                   const char *body) {
+    const struct row r = {.status = status, .code = code, .message = message, .body = body};
+    answer_as(call, &r);
 }
 
 static void go_way(enum way way) {
@@ -371,6 +438,9 @@ static void know(enum known known) {
         break;
     case OTHER_RUNS:
         parts_know("u", "q", STATUS_STARTED, "other", "SELECT 2");
+        break;
+    case OTHER_WITH_ID:
+        parts_know("u", "q", STATUS_STARTED, "e", "SELECT 2");
         break;
     case SAME_RUNS:
         parts_know("u", "q", STATUS_STARTED, "e", "SELECT 1");
@@ -493,7 +563,7 @@ static void take_answer(struct job *job, enum rebalance rebalance) {
     struct aws_call *call = stub_aws_open();
     if (rebalance == REVOKED_BEFORE)
         parts_revoke();
-    answer(call, now.row.status, now.row.code, now.row.message, now.row.body);
+    answer_as(call, &now.row);
     check_slots();
     if (rebalance == REVOKED_BEFORE || rebalance == GONE_BEFORE)
         check_after_revoked_answer(job);
@@ -613,7 +683,7 @@ static void test_answers_about_others(void **state) {
         parts_iterate();
         parts_answer_started(&stub_aws.calls[stub_aws.count - 1], "e");
         assert_int_equal(job->state, JOB_RUNNING);
-        answer(call, polls[i].status, polls[i].code, polls[i].message, polls[i].body);
+        answer_as(call, &polls[i]);
         if (job->state != JOB_RUNNING || t.slots.admission[LANE_DML].running != 2)
             fail_msg("%s: %s", polls[i].what, job_state_name(job->state));
         parts_close();
