@@ -80,7 +80,7 @@ static void use_up(void) {
     parts_grant(0);
 }
 
-static void test_reasons_to_be_silent(void **state) {
+static void test_reasons_to_publish_or_be_silent(void **state) {
     (void)state;
     static const struct {
         const char *what;
@@ -90,7 +90,7 @@ static void test_reasons_to_be_silent(void **state) {
     } rows[] = {
         {"no slot is free", false, use_up, 3},
         {"the quota has room: it is MAX_IN_FLIGHT", false, give_room, 0},
-        {"credentials are in doubt", false, suspect, 0},
+        {"credentials are in doubt", false, suspect, 3}, /* with that reason */
         {"the status topic is still being read", false, fall_behind, 0},
         {"a stop", false, stop, 0},
         {"nobody knows what runs", true, use_up, 0},
@@ -175,7 +175,7 @@ static void test_the_timer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WITH_PARTS(test_place_and_reason),       cmocka_unit_test(test_reasons_to_be_silent),
+        WITH_PARTS(test_place_and_reason),       cmocka_unit_test(test_reasons_to_publish_or_be_silent),
         cmocka_unit_test(test_max_running),      WITH_PARTS(test_first_ones_in_a_look),
         WITH_PARTS(test_changed_ones_in_a_look), WITH_PARTS(test_the_timer),
     };
