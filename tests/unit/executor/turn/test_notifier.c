@@ -175,9 +175,12 @@ static void test_the_timer(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        WITH_PARTS(test_place_and_reason),       cmocka_unit_test(test_reasons_to_publish_or_be_silent),
-        cmocka_unit_test(test_max_running),      WITH_PARTS(test_first_ones_in_a_look),
-        WITH_PARTS(test_changed_ones_in_a_look), WITH_PARTS(test_the_timer),
+        WITH_PARTS(test_place_and_reason),
+        cmocka_unit_test(test_reasons_to_publish_or_be_silent),
+        cmocka_unit_test(test_max_running),
+        WITH_PARTS(test_first_ones_in_a_look),
+        WITH_PARTS(test_changed_ones_in_a_look),
+        WITH_PARTS(test_the_timer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
