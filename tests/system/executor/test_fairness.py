@@ -238,7 +238,8 @@ def test_fairness_waiting_is_never_told_over_a_later_state(pipeline):
         lambda: place_of(p, "fresh", "w") is not None, 10,
         lambda: f"it to wait: {p.status('fresh', 'w')}",
     )  # fmt: skip
-    assert p.executors[0].metrics().sum("athena_query_waiting") >= 4
+    # The first `fresh` and `throttled`; the other text waits behind its pair, `done` is done with.
+    assert p.executors[0].metrics().sum("athena_query_waiting") >= 2
 
     def unchanged():
         return (

@@ -39,7 +39,7 @@ def test_stop_in_the_middle_commits_all_that_has_ended(pipeline):
     p.executors[0].start()
     wait_all(p, queries)
     p.wait_committed()
-    assert p.sim.stats()["start_calls"] - before == len(slow)
+    assert p.sim.stats()["start_calls"] == before, "what runs is followed by its execution id"
     check_started_once(p, queries.values())
     check_nowhere_else(p)
 
@@ -160,7 +160,7 @@ def test_stop_while_nothing_works(pipeline, programs, sim, stage):
     assert p.topics.lag(p.executor_group, p.query_topic) == 1
     p.sim.set(expired=0)
     p.sim.kill()
-    p.executors[0].start().wait_log("perhaps started")
+    p.executors[0].start().wait_log("Athena cannot be reached")
     p.executors[0].stop()
     p.sim.start()
     p.executors[0].start()

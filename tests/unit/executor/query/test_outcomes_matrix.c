@@ -793,7 +793,7 @@ static void test_one_spoils_its_batch(void **state) {
     parts_grant(JOBS);
     parts_queries(JOBS, "SELECT 1");
     for (int i = 0; i < JOBS; i++) {
-        char id[8];
+        char id[16];
         parts_iterate();
         snprintf(id, sizeof id, "e%02d", i);
         parts_answer_started(&stub_aws.calls[i], id);
@@ -803,7 +803,7 @@ static void test_one_spoils_its_batch(void **state) {
         struct aws_call *call = parts_next_call();
         char body[4096] = "{\"QueryExecutions\":[", *end = body + strlen(body);
         for (int i = 0; i < JOBS; i++) {
-            char id[8];
+            char id[16];
             snprintf(id, sizeof id, "\"e%02d\"", i);
             if (strstr(call->body, id) != NULL)
                 end += sprintf(end, "%s{\"QueryExecutionId\":%s,\"Status\":{\"State\":\"FAILED\"}}",
