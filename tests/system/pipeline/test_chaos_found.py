@@ -12,7 +12,6 @@ SOON = {
 }  # fmt: skip
 
 
-@pytest.mark.xfail(strict=False, reason="an execution that the status topic knows is asked for again")
 def test_a_repetition_after_athena_has_forgotten_the_token(pipeline):
     """Seed 1, depth 1, round 6."""
     p = pipeline(redrivers=0, env=SOON)
@@ -25,7 +24,6 @@ def test_a_repetition_after_athena_has_forgotten_the_token(pipeline):
     assert p.status("q", "u")["queryExecutionId"] == execution_id(p, "SELECT 1")
 
 
-@pytest.mark.xfail(strict=False, reason="an execution that the status topic knows is asked for again")
 def test_a_take_over_after_athena_has_forgotten_the_tokens(pipeline):
     p = pipeline(redrivers=0, env=SOON)
     queries = burst(5, "/* sim: ms=4000 */")
