@@ -260,6 +260,7 @@ void partitions_close(struct partitions *ps) {
     }
     partitions_let_go_now(ps);
     kafka_group_close(ps->group);
+    loop_undefer(ps->loop, &ps->look); /* what was dropped has called partitions_settled() */
     free(ps);
 }
 

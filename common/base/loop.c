@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "common/base/log.h"
 #include "common/base/memory.h"
 
 enum {
@@ -341,9 +342,31 @@ struct loop *loop_open(void) {
     return loop;
 }
 
+/*
+ * A task or timer that is still set is in memory of an owner that may be gone, and would have been
+ * written to by the next one that was set. Under AddressSanitizer the walk itself finds the owner.
+ */
+static void check_nothing_is_set(const struct loop *loop) {
+#ifdef DEBUG_CHECKS
+    const struct loop_task *task;
+    size_t set = loop->timer_count;
+    TAILQ_FOREACH(task, &loop->tasks, link)
+    set += task->due;
+    for (size_t i = 1; i <= loop->timer_count; i++)
+        set += loop->heap[i]->fn == NULL;
+    if (set == 0)
+        return;
+    log_error("a fault of this program: the loop is closed with %zu timers or tasks set", set);
+    abort();
+#else
+    (void)loop;
+#endif
+}
+
 void loop_close(struct loop *loop) {
     if (loop == NULL)
         return;
+    check_nothing_is_set(loop);
     if (wake_fd >= 0) {
         loop_unwatch(loop, wake_fd);
         close(wake_fd);

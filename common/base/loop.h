@@ -40,6 +40,7 @@ struct loop_task {
 };
 
 MUST_CHECK struct loop *loop_open(void); /* NULL: errno says why */
+/* Its timers and tasks were cancelled by their owners: a build with DEBUG_CHECKS aborts if not. */
 void loop_close(struct loop *loop);
 
 /* Monotonic milliseconds, read once an iteration; loop_wall() is UTC since the epoch. */

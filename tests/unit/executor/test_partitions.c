@@ -31,6 +31,7 @@ struct executor_part {
     int64_t last_offset;
     bool is_unsettled;
     bool drop_all_at_revoke; /* nothing has a call under way */
+    bool settled_when_gone;
 };
 
 /* --- the dispatcher --------------------------------------------------------------------------- */
@@ -85,6 +86,12 @@ static void on_gone(void *arg, struct partition *p) {
     struct executor_part *e = arg;
     e->gone++;
     free_jobs(p);
+    if (e->settled_when_gone)
+        partitions_settled(e->ps);
+}
+
+static void note_run(void *ran) {
+    *(bool *)ran = true;
 }
 
 /* NULL: there is none, its partition is gone. */
@@ -425,6 +432,22 @@ static void test_a_close_commits_what_is_finished(void **state) {
     fake_end();
 }
 
+/* What is dropped at the end asks for a look: none may come once the part is gone. */
+static void test_a_close_leaves_nothing_on_the_loop(void **state) {
+    (void)state;
+    struct executor_part e;
+    struct loop_task task = {0};
+    bool ran = false;
+    open_with(&e, 0, 3);
+    e.settled_when_gone = true;
+    partitions_close(e.ps);
+    loop_defer(e.loop, &task, note_run, &ran);
+    assert_true(loop_run_once(e.loop));
+    assert_true(ran);
+    loop_close(e.loop);
+    fake_end();
+}
+
 /* --- back-pressure and figures ---------------------------------------------------------------- */
 
 static void test_a_full_partition_is_paused_until_half_of_it_is_free(void **state) {
@@ -680,6 +703,7 @@ int main(void) {
         cmocka_unit_test(test_a_stop_waits_without_the_bound_of_a_rebalance),
         cmocka_unit_test(test_a_rebalance_in_a_stop_bounds_it),
         cmocka_unit_test(test_a_close_commits_what_is_finished),
+        cmocka_unit_test(test_a_close_leaves_nothing_on_the_loop),
         cmocka_unit_test(test_a_full_partition_is_paused_until_half_of_it_is_free),
         cmocka_unit_test(test_figures),
         cmocka_unit_test(test_no_order_of_events_forgets_a_record),

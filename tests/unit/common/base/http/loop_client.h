@@ -45,6 +45,11 @@ static inline void ticking_loop_open(struct ticking_loop *t) {
     on_tick(t);
 }
 
+static inline void ticking_loop_close(struct ticking_loop *t) {
+    loop_timer_cancel(t->loop, &t->tick);
+    loop_close(t->loop);
+}
+
 /* A connection to HOST:PORT, non-blocking. */
 static inline int dial(const char *address) {
     char host[64], service[8];

@@ -44,7 +44,7 @@ static void start(struct server *s, const char *listen, const char *stage) {
 
 static void stop(struct server *s) {
     admin_close(s->admin);
-    loop_close(s->loop);
+    ticking_loop_close(&s->ticking);
 }
 
 static void ask(struct server *s, const char *method, const char *path, char *out, size_t size) {
@@ -211,7 +211,7 @@ static void test_closed_under_way(void **state) {
     assert_string_equal(bound, address);
     close(again);
     close(fd);
-    loop_close(s.loop);
+    ticking_loop_close(&s.ticking);
     admin_close(NULL);
 }
 

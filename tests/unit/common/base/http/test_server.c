@@ -79,7 +79,7 @@ static void open_fixture(struct fixture *f, unsigned connections_max) {
 
 static void close_fixture(struct fixture *f) {
     http_server_close(f->server);
-    loop_close(f->ticking.loop);
+    ticking_loop_close(&f->ticking);
 }
 
 static void run_until_waiting(struct fixture *f) {
@@ -248,13 +248,12 @@ static void test_closed_with_a_response_just_given(void **state) {
     send_text(fd, "GET /later HTTP/1.1\r\nHost: x\r\n\r\n");
     run_until_waiting(&f);
     respond_to_waiting(&f);
-    struct loop *loop = f.ticking.loop;
     http_server_close(f.server);
     char got[2048] = "";
     assert_true(recv(fd, got, sizeof got - 1, 0) > 0);
     assert_int_equal(strncmp(got, "HTTP/1.1 503 ", 13), 0);
     close(fd);
-    loop_close(loop);
+    ticking_loop_close(&f.ticking);
 }
 
 static void test_accepts_again_after_the_limit(void **state) {
