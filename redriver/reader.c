@@ -75,9 +75,8 @@ void reader_close(struct reader *r) {
     kafka_wakeup_close(r->wakeup);
     if (r->records != NULL)
         rd_kafka_queue_destroy(r->records);
-    if (r->rk != NULL)
-        kafka_close(&r->owner, r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    free(r);
+    if (r->rk == NULL || kafka_close(&r->owner, r->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE))
+        free(r);
 }
 
 bool reader_up(const struct reader *r) {

@@ -266,8 +266,8 @@ void kafka_group_close(struct kafka_group *g) {
     kafka_wakeup_close(g->wakeup);
     kafka_commits_close(g->commits);
     rd_kafka_queue_destroy(g->queue);
-    kafka_close(&g->owner, g->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    free(g);
+    if (kafka_close(&g->owner, g->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE))
+        free(g);
 }
 
 /* --- health ----------------------------------------------------------------------------------- */

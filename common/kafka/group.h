@@ -68,9 +68,9 @@ bool kafka_group_join(struct kafka_group *g, char *error, size_t error_size);
 /* Takes no assignment any more. What is assigned stays until it is revoked or the group closed. */
 void kafka_group_stop(struct kafka_group *g);
 /*
- * Leaves the group, so that others take over at once, and frees; blocks for 3 s at most, and waits
- * for a commit under way within that. A member that cannot leave in time is expelled when its
- * session times out. No event comes any more. NULL is fine.
+ * Leaves the group, so that others take over at once, and frees; blocks for 8 s at most, and waits
+ * for a commit under way within the first 3. A member that cannot leave in time is expelled when
+ * its session times out. No event comes any more. NULL is fine.
  */
 void kafka_group_close(struct kafka_group *g);
 

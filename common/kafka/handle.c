@@ -2,16 +2,20 @@
 
 #include <cjson/cJSON.h>
 #include <openssl/x509_vfy.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "common/kafka/iam.h"
 #include "common/kafka/properties.h"
 
 enum {
-    TROUBLE_EVERY_MS = 60000
+    TROUBLE_EVERY_MS = 60000,
+    CLOSE_TIMEOUT_S = 5
 };
 
 /* --- callbacks -------------------------------------------------------------------------------- */
@@ -199,10 +203,43 @@ rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
     return rk;
 }
 
-void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags) {
+struct handle_closing {
+    rd_kafka_t *rk;
+    int flags;
+};
+
+static void *handle_destroy(void *arg) {
+    struct handle_closing *closing = arg;
+    rd_kafka_destroy_flags(closing->rk, closing->flags);
+    free(closing);
+    return NULL;
+}
+
+/*
+ * rd_kafka_destroy_flags() has no time-out, and does not return where a topic that was consumed is
+ * deleted (librdkafka 2.0.2: its thread waits for that of a broker, which a partition of the topic
+ * still holds). So it runs on a thread of its own, and what does not end is left to the process's
+ * end.
+ */
+bool kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags) {
     if (owner->kafka->iam != NULL)
         kafka_iam_remove(owner->kafka->iam, rk);
-    rd_kafka_destroy_flags(rk, flags);
+    struct handle_closing *closing = mem_zero(sizeof *closing);
+    *closing = (struct handle_closing){rk, flags};
+    pthread_t thread;
+    if (pthread_create(&thread, NULL, handle_destroy, closing) != 0) {
+        handle_destroy(closing);
+        return true;
+    }
+    struct timespec deadline;
+    clock_gettime(CLOCK_MONOTONIC, &deadline);
+    deadline.tv_sec += CLOSE_TIMEOUT_S;
+    if (pthread_clockjoin_np(thread, NULL, CLOCK_MONOTONIC, &deadline) == 0)
+        return true;
+    pthread_detach(thread);
+    log_warn("kafka: a client did not close within %d s: it is left to the end of the process",
+             (int)CLOSE_TIMEOUT_S);
+    return false;
 }
 
 void kafka_describe_down(const struct kafka_owner *owner, struct buffer *why) {

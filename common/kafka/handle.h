@@ -54,8 +54,12 @@ void kafka_set_default(rd_kafka_conf_t *conf, const struct kafka_options *kafka,
 rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
                        const struct kafka_options *kafka, struct kafka_owner *owner, char *error,
                        size_t error_size);
-/* Destroys the handle; `flags` are those of rd_kafka_destroy_flags(). */
-void kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);
+/*
+ * Destroys the handle; `flags` are those of rd_kafka_destroy_flags(). Blocks for 5 s at most.
+ * False, logged: the handle did not end in time, its threads live on until the process ends, and
+ * `owner` must not be freed.
+ */
+bool kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);
 /* For /readyz: appends "no broker reached at …" and the trouble, where that is known. */
 void kafka_describe_down(const struct kafka_owner *owner, struct buffer *why);
 

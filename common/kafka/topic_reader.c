@@ -218,7 +218,7 @@ void topic_reader_close(struct topic_reader *r) {
     rd_kafka_queue_destroy(r->main_queue);
     if (r->topic != NULL)
         rd_kafka_topic_destroy(r->topic);
-    kafka_close(&r->owner, r->rk, 0);
     free(r->each);
-    free(r);
+    if (kafka_close(&r->owner, r->rk, 0))
+        free(r);
 }
