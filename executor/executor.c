@@ -118,27 +118,38 @@ static void executor_on_start_published(void *arg) {
     partitions_settled(x->partitions);
 }
 
-static void executor_on_sweep_begins(void *arg) {
+static void executor_on_sweep_begins(void *arg, const struct sweep *s) {
     struct executor *x = arg;
     for (int lane = 0; lane < LANES; lane++)
-        admission_sweep_begins(&x->slots.admission[lane]);
-    fleet_link_sweep_begins(x->fleet);
+        admission_sweep_begins(&x->slots.admission[lane], s->number);
+    fleet_link_sweep_begins(x->fleet, s->number);
 }
 
-static void executor_on_sweep_ends(void *arg, bool sound) {
-    struct executor *x = arg;
-    if (!sound)
-        return;
-    for (int lane = 0; lane < LANES; lane++)
-        admission_swept(&x->slots.admission[lane], tracker_peak(&x->tracker, (enum lane)lane));
-    fleet_link_swept(x->fleet);
+static void report_sweep(struct executor *x, uint64_t sweep) {
+    for (int i = 0; i < LANES; i++) {
+        enum lane lane = (enum lane)i;
+        double at = fleet_link_count_at(x->fleet, sweep, lane);
+        fleet_link_swept(x->fleet, sweep, lane,
+                         tracker_last_submitted(&x->tracker, lane, UINT32_MAX),
+                         tracker_active_at(&x->tracker, lane, at));
+    }
 }
 
-/* What the fleet asks for when a sweep has ended. */
-static void executor_seen(void *arg, enum lane lane, double at, double *submitted, int *active) {
+static void executor_on_sweep_ends(void *arg, const struct sweep *s) {
     struct executor *x = arg;
-    *submitted = tracker_last_submitted(&x->tracker, lane);
-    *active = tracker_active_at(&x->tracker, lane, at);
+    for (int lane = 0; lane < LANES; lane++) {
+        struct admission *a = &x->slots.admission[lane];
+        admission_swept(a, s->number,
+                        tracker_peak(&x->tracker, s, (enum lane)lane, admission_generation(a)));
+    }
+    report_sweep(x, s->number);
+}
+
+/* Nothing runs, so the tracker sweeps nothing: to the fleet that is a sweep which is over at once.
+ */
+static void sweep_nothing(struct executor *x) {
+    fleet_link_sweep_begins(x->fleet, 0);
+    report_sweep(x, 0);
 }
 
 static void step_fleet(struct executor *x) {
@@ -149,13 +160,14 @@ static void step_fleet(struct executor *x) {
         .joined = partitions_joined(x->partitions),
         .owns_first = owns_first,
         .owns_all = owns_first && owned == topics_partitions(x->topics, topic),
-        .follows_any = jobs_followed(&x->jobs) > 0,
     };
     for (int lane = 0; lane < LANES; lane++)
         facts.work[lane] = (struct fleet_work){
             .waiting = dispatch_startable(&x->dispatch, (enum lane)lane),
             .backlog = dispatch_backlog(&x->dispatch, (enum lane)lane),
         };
+    if (jobs_followed(&x->jobs) == 0)
+        sweep_nothing(x);
     fleet_link_step(x->fleet, &facts);
 }
 
@@ -239,7 +251,6 @@ static bool wire_limit(struct executor *x, char *error, size_t size) {
         .producer = x->producer,
         .slots = &x->slots,
         .changed = executor_on_change,
-        .seen = executor_seen,
         .arg = x,
     };
     slots_init(&x->slots, (int)config->max_running, config->track_queries);

@@ -6,10 +6,11 @@
  * TooManyRequestsException (a throttle, here), and has no call that reports the quota or how much
  * of it others use. So the executor keeps a limit of its own, by additive increase and
  * multiplicative decrease clocked by the ends of queries:
- * - Cold, it starts queries, few calls at once, until one is throttled. The limit is then what it
- *   holds.
- * - From then on it starts one query for each end that it sees, and now and then one above the
- *   limit: a probe (probing.h).
+ * - Cold, it starts queries until one is throttled. The limit is then what it holds. Each call that
+ *   is out at that moment may be throttled, too. So the calls beyond what is known to run are a
+ *   share of the burst at most; within it they double from one round trip to the next.
+ * - From then on it starts one query for each end that it sees, as many at once as slots are free,
+ *   and now and then one above the limit: a probe (probing.h).
  * - A throttle below the limit means that others have taken slots. The limit becomes what is held,
  *   and three quarters of it while throttles follow each other.
  * - A probe that starts has either found room or taken the slot of a query whose end was not seen
@@ -41,20 +42,33 @@ enum admission_check {
 
 struct admission {
     int limit;
-    int running;            /* queries that run or perhaps run, as far as this executor knows */
-    int calls;              /* permits that are out: calls under way */
-    bool cold;              /* no start was throttled yet */
-    bool growing;           /* the limit is being raised until a start is throttled */
-    int64_t permit_ms;      /* when the last permit was given */
-    int starts_growing;     /* since it began to grow */
-    int unconfirmed_probes; /* have started; no sweep has decided yet whether they found room */
-    bool edge_met; /* the probe after those was throttled: if they found room, it ends there */
-    uint32_t generation; /* counts throttles; a throttle of an older permit changes nothing */
+    int running;  /* queries that run or perhaps run, as far as this executor knows */
+    int calls;    /* permits that are out: calls under way */
+    bool cold;    /* no start was throttled yet */
+    bool growing; /* the limit is being raised until a start is throttled */
     struct probing probing;
 
+    int starts_growing; /* since it began to grow */
+    int64_t growing_ms; /* when the first call since then was made; -1: none was */
+    int64_t latency_ms; /* of calls, smoothed; 0: none was answered yet */
+
+    int probes;             /* calls above the limit that are under way */
+    int unconfirmed_probes; /* have started; no sweep has decided yet whether they found room */
+    bool edge_met;          /* a throttle came after those: if they found room, it ends there */
+
+    /* Counts throttles. A permit of an earlier one was out when the limit was set last. */
+    uint32_t generation;
+    int old_calls; /* such permits */
+
     enum admission_check check;
-    bool check_sweeping;  /* the sweep that decides has begun */
-    bool check_once_more; /* a probe has started since it began */
+    uint32_t edge_generation; /* of the throttle that has ended the growth */
+    uint64_t check_sweep;     /* the sweep that decides; 0: the next one that begins */
+    /*
+     * Checks in a row that saw no rise, though no probe was throttled. Where calls take long, ended
+     * queries that were not seen leave room for one probe after the other, and hide a rise.
+     */
+    int open_checks;
+    bool check_once_more; /* a probe has started since that sweep began */
 
     bool governed; /* at most `share` is held, and nothing is learned */
     int share;
@@ -70,6 +84,7 @@ struct admission_permit {
     bool probe;
     uint32_t generation;
     int64_t version;
+    int64_t made_ms;
 };
 
 void admission_init(struct admission *a);
@@ -85,17 +100,17 @@ bool admission_acquire(struct admission *a, int64_t now_ms, int64_t backlog,
 bool admission_is_full(const struct admission *a);
 
 /* The call of a permit has started its query. */
-void admission_started(struct admission *a, const struct admission_permit *permit);
+void admission_started(struct admission *a, int64_t now_ms, const struct admission_permit *permit);
 /* … was answered with TooManyRequestsException. */
 void admission_throttled(struct admission *a, int64_t now_ms,
                          const struct admission_permit *permit);
 /* … has shown nothing about the quota: rejected, no credentials, API rate, given up. */
-void admission_cancelled(struct admission *a);
+void admission_cancelled(struct admission *a, const struct admission_permit *permit);
 /*
  * … has perhaps started its query. It counts as running from now on; admission_confirmed() or
  * admission_ended() follows when more is known.
  */
-void admission_uncertain(struct admission *a);
+void admission_uncertain(struct admission *a, const struct admission_permit *permit);
 /* A query that was uncertain has an execution id: it runs. */
 void admission_confirmed(struct admission *a);
 
@@ -111,12 +126,20 @@ void admission_revoke_share(struct admission *a);
 /* Learns alone again, from this limit on; `learned` false: it is cold. */
 void admission_learn_alone(struct admission *a, int64_t now_ms, int limit, bool learned);
 
-/* The tracker begins to look at every query that runs now. */
-void admission_sweep_begins(struct admission *a);
 /*
- * It has looked at them all. `peak`: how many of ours ran at the moment the last of them was
- * submitted, by Athena's SubmissionDateTime and CompletionDateTime.
+ * The tracker begins to look at every query that runs now. `sweep`: an ascending number, not 0.
+ * Sweeps may overlap; they end in any order.
  */
-void admission_swept(struct admission *a, int peak);
+void admission_sweep_begins(struct admission *a, uint64_t sweep);
+/*
+ * Whose submission counts: of queries whose permit is of an earlier generation than this. What has
+ * started since would be counted while the slots of others are still idle.
+ */
+uint32_t admission_generation(const struct admission *a);
+/*
+ * This sweep has looked at them all. `peak`: how many of ours were active at the latest submission
+ * that counts, by Athena's SubmissionDateTime and CompletionDateTime.
+ */
+void admission_swept(struct admission *a, uint64_t sweep, int peak);
 
 #endif

@@ -39,16 +39,16 @@ void fleet_caught_up(struct fleet *f, int64_t now_ms) {
     fleet_member_granted(&f->member, now_ms);
 }
 
-void fleet_sweep_begins(struct fleet *f) {
-    fleet_member_sweep_begins(&f->member, &f->view);
+void fleet_sweep_begins(struct fleet *f, uint64_t sweep) {
+    fleet_member_sweep_begins(&f->member, &f->view, sweep);
 }
 
-double fleet_count_at(const struct fleet *f, enum lane lane) {
-    return fleet_member_count_at(&f->member, &f->view, lane);
+double fleet_count_at(const struct fleet *f, uint64_t sweep, enum lane lane) {
+    return fleet_member_count_at(&f->member, &f->view, sweep, lane);
 }
 
-void fleet_swept(struct fleet *f, enum lane lane, double submitted, int counted) {
-    fleet_member_swept(&f->member, &f->view, lane, submitted, counted);
+void fleet_swept(struct fleet *f, uint64_t sweep, enum lane lane, double submitted, int counted) {
+    fleet_member_swept(&f->member, &f->view, sweep, lane, submitted, counted);
 }
 
 void fleet_step(struct fleet *f, int64_t now_ms, struct admission a[LANES],

@@ -44,18 +44,18 @@ void fleet_apply_report(struct fleet *f, const struct fleet_report *report, int6
 void fleet_apply_leave(struct fleet *f, const char *id);
 void fleet_caught_up(struct fleet *f, int64_t now_ms);
 
-/* A sweep over all queries that run here begins. */
-void fleet_sweep_begins(struct fleet *f);
+/* A sweep over all queries that run here begins. `sweep`: an ascending number; sweeps overlap. */
+void fleet_sweep_begins(struct fleet *f, uint64_t sweep);
 /*
- * The moment, seconds by Athena's clock, for which the leader wants to know how many queries of
- * this executor were active; 0: for none.
+ * The moment, seconds by Athena's clock, for which the leader wants to know from this sweep how
+ * many queries of this executor were active; 0: for none.
  */
-double fleet_count_at(const struct fleet *f, enum lane lane);
+double fleet_count_at(const struct fleet *f, uint64_t sweep, enum lane lane);
 /*
  * The sweep has looked at them all. `submitted`: the latest SubmissionDateTime it saw, 0: none;
  * `counted`: how many were active at fleet_count_at().
  */
-void fleet_swept(struct fleet *f, enum lane lane, double submitted, int counted);
+void fleet_swept(struct fleet *f, uint64_t sweep, enum lane lane, double submitted, int counted);
 
 /*
  * To be called after anything above and anything in `a` has changed, and at least ten times a

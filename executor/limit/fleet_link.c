@@ -101,10 +101,6 @@ void fleet_link_step(struct fleet_link *l, const struct fleet_link_facts *facts)
     if (!l->started || !l->joined || l->left)
         return;
     fleet_owns(f, facts->owns_first, facts->owns_all);
-    if (!facts->follows_any) { /* nothing is swept: a look at nothing is over at once */
-        fleet_link_sweep_begins(l);
-        fleet_link_swept(l);
-    }
     bool governed = f->member.governed, led = f->leader.leads;
     fleet_step(f, loop_now(l->parts.loop), l->parts.slots->admission, facts->work, &due);
     log_change(l, governed, led);
@@ -121,17 +117,17 @@ static void fleet_link_on_timer(void *arg) {
 
 /* --- looks at what runs ----------------------------------------------------------------------- */
 
-void fleet_link_sweep_begins(struct fleet_link *l) {
-    fleet_sweep_begins(&l->fleet);
+void fleet_link_sweep_begins(struct fleet_link *l, uint64_t sweep) {
+    fleet_sweep_begins(&l->fleet, sweep);
 }
 
-void fleet_link_swept(struct fleet_link *l) {
-    for (int lane = 0; lane < LANES; lane++) {
-        double at = fleet_count_at(&l->fleet, (enum lane)lane), submitted = 0;
-        int active = 0;
-        l->parts.seen(l->parts.arg, (enum lane)lane, at, &submitted, &active);
-        fleet_swept(&l->fleet, (enum lane)lane, submitted, active);
-    }
+double fleet_link_count_at(const struct fleet_link *l, uint64_t sweep, enum lane lane) {
+    return fleet_count_at(&l->fleet, sweep, lane);
+}
+
+void fleet_link_swept(struct fleet_link *l, uint64_t sweep, enum lane lane, double submitted,
+                      int counted) {
+    fleet_swept(&l->fleet, sweep, lane, submitted, counted);
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */

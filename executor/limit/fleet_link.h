@@ -26,11 +26,6 @@ struct fleet_link_parts {
     struct slots *slots; /* what it governs */
     /* A step is due: something was read, or a tenth of a second has passed. */
     void (*changed)(void *arg);
-    /*
-     * What the sweeps have seen of a lane: when the query that was submitted last was submitted,
-     * and how many were active at the moment `at`. Seconds by Athena's clock; 0: none, nobody asks.
-     */
-    void (*seen)(void *arg, enum lane lane, double at, double *submitted, int *active);
     void *arg;
 };
 
@@ -39,7 +34,6 @@ struct fleet_link_facts {
     bool joined;     /* it has had partitions assigned: else it cannot know whether it is alone */
     bool owns_first; /* partition 0 of the query topic */
     bool owns_all;
-    bool follows_any; /* a query runs here, so that sweeps report by themselves */
     struct fleet_work work[LANES];
 };
 
@@ -54,9 +48,11 @@ void fleet_link_close(struct fleet_link *l); /* takes NULL */
 
 /* Something that counts has changed: shares are looked at, and what is due is written. */
 void fleet_link_step(struct fleet_link *l, const struct fleet_link_facts *facts);
-/* A complete look at all that runs here begins; it has ended. */
-void fleet_link_sweep_begins(struct fleet_link *l);
-void fleet_link_swept(struct fleet_link *l);
+/* As fleet_sweep_begins(), fleet_count_at() and fleet_swept() of fleet.h. */
+void fleet_link_sweep_begins(struct fleet_link *l, uint64_t sweep);
+double fleet_link_count_at(const struct fleet_link *l, uint64_t sweep, enum lane lane);
+void fleet_link_swept(struct fleet_link *l, uint64_t sweep, enum lane lane, double submitted,
+                      int counted);
 
 /* What may run, by the fleet's leader where there is one. */
 int fleet_link_limit(const struct fleet_link *l, int lane);

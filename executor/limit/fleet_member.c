@@ -16,19 +16,30 @@ void fleet_member_forgotten(struct fleet_member *m) {
 
 /* --- sweeps over what runs -------------------------------------------------------------------- */
 
-void fleet_member_sweep_begins(struct fleet_member *m, const struct fleet_view *v) {
-    m->sweep_version = v->grant.version;
+void fleet_member_sweep_begins(struct fleet_member *m, const struct fleet_view *v, uint64_t sweep) {
+    size_t i = sweep % FLEET_SWEEPS;
+    m->sweeps[i].number = sweep;
+    m->sweeps[i].version = v->grant.version;
+}
+
+/* 0: not known. */
+static int64_t version_of(const struct fleet_member *m, uint64_t sweep) {
+    size_t i = sweep % FLEET_SWEEPS;
+    return m->sweeps[i].number == sweep ? m->sweeps[i].version : 0;
 }
 
 double fleet_member_count_at(const struct fleet_member *m, const struct fleet_view *v,
-                             enum lane lane) {
-    return m->sweep_version == v->grant.version ? v->grant.lanes[lane].check_at : 0;
+                             uint64_t sweep, enum lane lane) {
+    return version_of(m, sweep) == v->grant.version ? v->grant.lanes[lane].check_at : 0;
 }
 
-void fleet_member_swept(struct fleet_member *m, const struct fleet_view *v, enum lane lane,
-                        double submitted, int counted) {
-    double at = fleet_member_count_at(m, v, lane);
-    m->swept[lane].version = m->sweep_version;
+void fleet_member_swept(struct fleet_member *m, const struct fleet_view *v, uint64_t sweep,
+                        enum lane lane, double submitted, int counted) {
+    double at = fleet_member_count_at(m, v, sweep, lane);
+    int64_t version = version_of(m, sweep);
+    if (version < m->swept[lane].version)
+        return; /* one that began later has ended before */
+    m->swept[lane].version = version;
     m->swept[lane].submitted = submitted;
     if (at > 0) {
         m->swept[lane].counted_at = at;
@@ -107,6 +118,10 @@ static bool is_full(const struct quota_report *r) {
     return r->waiting > 0 && r->held >= r->share && r->calls == 0;
 }
 
+static bool fill_differs(const struct quota_fill *was, const struct quota_fill *is) {
+    return is->version != was->version || is->full != was->full || is->settled != was->settled;
+}
+
 static bool lane_differs(const struct quota_report *was, const struct quota_report *is,
                          bool is_checked) {
     if (is->throttles != was->throttles || (is_full(is) && !is_full(was)) ||
@@ -122,7 +137,8 @@ static bool is_urgent(const struct fleet_member *m, const struct fleet_view *v,
     if (now->version != m->report.version || v->epoch != m->report_epoch)
         return true;
     for (int lane = 0; lane < LANES; lane++)
-        if (lane_differs(&m->report.lanes[lane], &now->lanes[lane],
+        if (fill_differs(&m->reported[lane], &m->fill[lane]) ||
+            lane_differs(&m->report.lanes[lane], &now->lanes[lane],
                          v->grant.lanes[lane].check != QUOTA_CHECK_NONE))
             return true;
     return false;
@@ -134,9 +150,12 @@ bool fleet_member_reports(struct fleet_member *m, const struct fleet_view *v, in
         return false;
     struct fleet_report now;
     write_report(m, v, a, work, &now);
+    for (int lane = 0; lane < LANES; lane++)
+        quota_fill_update(&m->fill[lane], &now.lanes[lane], now.version);
     if (m->report_ms != 0 && now_ms - m->report_ms < FLEET_REPORT_MS && !is_urgent(m, v, &now))
         return false;
     m->report = now;
+    memcpy(m->reported, m->fill, sizeof m->reported);
     m->report_ms = now_ms;
     m->report_epoch = v->epoch;
     return true;

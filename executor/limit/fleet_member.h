@@ -12,6 +12,7 @@
 #include "executor/limit/fleet_view.h"
 
 enum {
+    FLEET_SWEEPS = 16,      /* sweeps that overlap; of more it is not known under which grant */
     FLEET_REPORT_MS = 1000, /* between two reports, unless something changes that counts */
 };
 
@@ -25,12 +26,17 @@ struct fleet_member {
     bool governed;      /* else it learns alone */
     bool was_forgotten; /* it has read its own tombstone: others have its share */
     int64_t share_ms;   /* when a grant with a share for it was read last, or it had caught up */
-    struct fleet_report report;      /* the last one written */
-    int64_t report_ms, report_epoch; /* when, and the epoch of then */
-    /* Of its sweeps over what it runs. */
-    int64_t sweep_version; /* the grant that was known when the last sweep began */
+    struct fleet_report report;        /* the last one written */
+    int64_t report_ms, report_epoch;   /* when, and the epoch of then */
+    struct quota_fill fill[LANES];     /* what it has made of its share, and … */
+    struct quota_fill reported[LANES]; /* … what of that it has reported */
+    /* Of its sweeps over what it runs; several overlap. */
     struct {
-        int64_t version; /* the same, of the last complete sweep */
+        uint64_t number;
+        int64_t version; /* of the grant that was known when it began */
+    } sweeps[FLEET_SWEEPS];
+    struct {
+        int64_t version; /* the same, of the last sweep that has ended */
         double submitted, counted_at;
         int counted;
     } swept[LANES];
@@ -43,11 +49,11 @@ void fleet_member_granted(struct fleet_member *m, int64_t now_ms);
 void fleet_member_forgotten(struct fleet_member *m);
 
 /* As fleet_sweep_begins(), fleet_count_at() and fleet_swept() of fleet.h. */
-void fleet_member_sweep_begins(struct fleet_member *m, const struct fleet_view *v);
+void fleet_member_sweep_begins(struct fleet_member *m, const struct fleet_view *v, uint64_t sweep);
 double fleet_member_count_at(const struct fleet_member *m, const struct fleet_view *v,
-                             enum lane lane);
-void fleet_member_swept(struct fleet_member *m, const struct fleet_view *v, enum lane lane,
-                        double submitted, int counted);
+                             uint64_t sweep, enum lane lane);
+void fleet_member_swept(struct fleet_member *m, const struct fleet_view *v, uint64_t sweep,
+                        enum lane lane, double submitted, int counted);
 
 /* Brings `a` in line with the view: governed by the own share, or learning alone. */
 void fleet_member_follow(struct fleet_member *m, const struct fleet_view *v, int64_t now_ms,

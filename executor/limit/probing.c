@@ -15,19 +15,24 @@ enum {
      */
     LONG_BACKLOG_ROUNDS = 6,
 };
-static const double gap_min = 5, gap_max = 30, gap_growth = 1.1, cut = 0.75;
+/* A gap begins at the least after a loss, else at the usual one; the most after throttled probes.
+ */
+static const double gap_min = 5, gap_usual = 30, gap_max = 100, gap_growth = 1.2, cut = 0.75;
 
 static int64_t min(int64_t a, int64_t b) {
     return a < b ? a : b;
 }
 
 void probing_init(struct probing *p, int64_t now_ms) {
-    *p = (struct probing){.gap_starts = gap_max, .tested_ms = now_ms, .wait_ms = WAIT_MS};
+    *p = (struct probing){.gap_starts = gap_usual, .tested_ms = now_ms, .wait_ms = WAIT_MS};
+}
+
+bool probing_is_worth(int limit, int64_t backlog) {
+    return backlog >= (int64_t)limit * LONG_BACKLOG_ROUNDS;
 }
 
 bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog) {
-    bool is_long = backlog >= (int64_t)limit * LONG_BACKLOG_ROUNDS;
-    return (is_long && (double)p->starts_since >= p->gap_starts) ||
+    return (probing_is_worth(limit, backlog) && (double)p->starts_since >= p->gap_starts) ||
            now_ms - p->tested_ms >= (held > 0 ? p->wait_ms : WAIT_IDLE_MS);
 }
 
@@ -49,10 +54,10 @@ void probing_probe_throttled(struct probing *p, int64_t now_ms) {
     p->news[PROBING_REFUSED]++;
     p->wait_ms = min(2 * p->wait_ms, WAIT_MAX_MS);
     p->gap_starts *= gap_growth;
-    if (p->gap_starts < gap_max)
-        return;
-    p->gap_starts = gap_max;
-    p->limit_before_loss = 0;
+    if (p->gap_starts > gap_usual)
+        p->limit_before_loss = 0; /* what was lost does not come back */
+    if (p->gap_starts > gap_max)
+        p->gap_starts = gap_max;
 }
 
 static void note_loss(struct probing *p, int64_t now_ms, int limit) {
@@ -90,7 +95,7 @@ bool probing_recovers(struct probing *p) {
 }
 
 void probing_corrected(struct probing *p, int limit) {
-    p->gap_starts = limit < p->limit_before_loss ? gap_min : gap_max;
+    p->gap_starts = limit < p->limit_before_loss ? gap_min : gap_usual;
 }
 
 void probing_risen(struct probing *p) {

@@ -42,6 +42,8 @@ struct probing {
 };
 
 void probing_init(struct probing *p, int64_t now_ms);
+/* Whether so many queries wait, those in Kafka included, that a throttled one is a fair price. */
+bool probing_is_worth(int limit, int64_t backlog);
 /* `held`: slots that are taken; `backlog`: queries that wait, those in Kafka included. */
 bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog);
 /* A probe is made. `starts_since` stays: a probe that starts may be followed by another at once. */

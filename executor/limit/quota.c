@@ -1,27 +1,35 @@
 #include "executor/limit/quota.h"
 
+#include <limits.h>
+
 /*
- * Found in the model of test_fleet.c: four executors over a quota of 20 learn it in a second, with
- * less than 4 % throttled starts.
+ * As in admission.c, with reports and grants beside the latency of calls. Found in the model of
+ * test_fleet.c: four executors, quotas of 5 to 100, latencies of 15 to 500 ms.
  */
 enum {
-    COLD_STEP_MIN = 4,   /* how far the limit is raised at once while it is cold … */
-    COLD_STEP_SHARE = 4, /* … or by this part of what runs */
+    WINDOW_SHARE = 40, /* of the burst: so much of it may be throttled when the quota is met */
+    WINDOW_FIRST_SHARE = 64, /* the same before anything is known */
+    WINDOW_MIN = 4,          /* slots where these shares are less */
+    WINDOW_FULL_MS = 60,     /* a limit is raised by a part of the window after less */
+    RAISE_AGAIN_MS = 50,     /* after so long without an answer a cold limit is raised again */
+    STEP_EVERY_MS = 25,      /* beyond a cold limit: a slot for so many ms since the last raise */
+    OPEN_CHECKS = 3,         /* after so many, what probes have taken is shared like the limit */
     PROBE_TIMEOUT_MS = 5000,
     CHECK_TIMEOUT_MS = 5000,
     SERVE_FIRST_MS = 2000, /* so long a member comes first where not each can have a slot */
 };
 
-static int min(int a, int b) {
-    return a < b ? a : b;
+static int min(int64_t a, int64_t b) {
+    return (int)(a < b ? a : b);
 }
 
-static int max(int a, int b) {
-    return a > b ? a : b;
+static int max(int64_t a, int64_t b) {
+    int64_t most = a > b ? a : b;
+    return most < INT_MAX ? (int)most : INT_MAX;
 }
 
 void quota_init(struct quota *q, int64_t now_ms) {
-    *q = (struct quota){.limit = 1, .cold = true, .growing = true};
+    *q = (struct quota){.limit = 1, .cold = true, .growing = true, .raised_ms = now_ms};
     probing_init(&q->probing, now_ms);
 }
 
@@ -42,37 +50,26 @@ void quota_inherit(struct quota *q, struct quota_member *m, int share) {
     q->reserve -= share;
 }
 
-int quota_bound(const struct quota_member *m) {
-    return max(max(m->share_max, m->last.share), m->last.held);
+int quota_slots(const struct quota *q) {
+    return q->limit + q->shared_probes + (q->probe_version != 0);
 }
 
-/* --- what is held ----------------------------------------------------------------------------- */
-
-/* With work waiting a member fills its share at once, before a report says so. */
-static int estimate_held(const struct quota_member *m) {
-    int filled = m->last.waiting > 0 ? min(m->share, m->last.share) : 0;
-    return max(filled, m->last.held);
+/* Probes that several checks have not decided about are shared like the limit. */
+static void share_probes(struct quota *q, int64_t backlog) {
+    bool shared = q->open_checks >= OPEN_CHECKS && probing_is_worth(q->limit, backlog);
+    q->shared_probes = shared ? q->unconfirmed_probes : 0;
 }
 
-static int estimate_held_all(const struct quota_member *members, size_t count) {
-    int sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += estimate_held(&members[i]);
-    return sum;
+static void begin_to_grow(struct quota *q, int64_t now_ms) {
+    q->growing = true;
+    q->started_since = false;
+    q->step = 0;
+    q->raised_ms = now_ms;
 }
 
-static int64_t backlog_all(const struct quota_member *members, size_t count) {
-    int64_t sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += members[i].last.backlog;
-    return sum;
-}
-
-static bool anyone_waits(const struct quota_member *members, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        if (members[i].last.waiting > 0)
-            return true;
-    return false;
+static void drop_probes(struct quota *q) {
+    q->probe_version = 0;
+    q->unconfirmed_probes = q->open_checks = q->shared_probes = 0;
 }
 
 /* --- checks: what really ran, by Athena's clock ----------------------------------------------- */
@@ -101,7 +98,8 @@ static bool sweep_step(struct quota *q, const struct quota_member *members, size
     return true;
 }
 
-static bool count_step(struct quota *q, const struct quota_member *members, size_t count) {
+static bool count_step(struct quota *q, const struct quota_member *members, size_t count,
+                       int64_t now_ms) {
     int active = 0;
     for (size_t i = 0; i < count; i++) {
         if (members[i].last.counted_at != q->check_at)
@@ -113,9 +111,12 @@ static bool count_step(struct quota *q, const struct quota_member *members, size
         q->limit = active;
         probing_corrected(&q->probing, active);
     } else if (q->check_is_of_probe && active > q->limit) {
-        q->growing = true;
+        drop_probes(q);
+        begin_to_grow(q, now_ms);
         q->limit = active;
         probing_risen(&q->probing);
+    } else if (q->check_is_of_probe) {
+        q->open_checks++;
     }
     return true;
 }
@@ -126,7 +127,7 @@ static bool continue_check(struct quota *q, const struct quota_member *members, 
         q->check = QUOTA_CHECK_NONE;
     if (q->check == QUOTA_CHECK_SWEEP)
         return sweep_step(q, members, count, next_version);
-    return q->check == QUOTA_CHECK_COUNT && count_step(q, members, count);
+    return q->check == QUOTA_CHECK_COUNT && count_step(q, members, count, now_ms);
 }
 
 /* --- learning --------------------------------------------------------------------------------- */
@@ -136,12 +137,12 @@ static void take_throttle(struct quota *q, const struct quota_member *members, s
     /* A throttle concerns the fleet's total, not the member that met it. */
     bool probed = q->probe_version != 0 && members[i].last.throttled_version >= q->probe_version;
     q->cut_version = next_version;
-    q->probe_version = 0;
+    drop_probes(q);
     if (q->check_is_of_probe) /* the throttle is newer than what a check would show */
         q->check = QUOTA_CHECK_NONE;
     /* This member was throttled, so it has not filled its share. */
     int held =
-        estimate_held_all(members, count) - estimate_held(&members[i]) + members[i].last.held;
+        quota_estimate_all(members, count) - quota_estimate(&members[i]) + members[i].last.held;
     if (!q->growing && (probed || held >= q->limit)) {
         probing_probe_throttled(&q->probing, now_ms);
         return;
@@ -149,34 +150,45 @@ static void take_throttle(struct quota *q, const struct quota_member *members, s
     enum probing_phase phase = q->growing                     ? PROBING_RAISING
                                : q->check != QUOTA_CHECK_NONE ? PROBING_CHECKING
                                                               : PROBING_STEADY;
-    if (q->growing)
+    if (q->growing) { /* so far every call that is out may be throttled */
         begin_check(q, false, next_version, now_ms);
+        held -= quota_calls_all(members, count);
+    }
     q->growing = q->cold = false;
     q->limit = probing_throttled(&q->probing, now_ms, phase, q->limit, held);
 }
 
-static int running_all(const struct quota_member *members, size_t count) {
-    int sum = 0;
-    for (size_t i = 0; i < count; i++)
-        sum += members[i].last.held - members[i].last.calls;
-    return sum;
+/* Calls that were out when the limit was cut counted as held; `n` of them were throttled, too. */
+static void take_late_throttles(struct quota *q, const struct quota_member *members, size_t count,
+                                int64_t n) {
+    int idle = q->limit - quota_held_all(members, count);
+    bool checked = q->check != QUOTA_CHECK_NONE && !q->check_is_of_probe;
+    if (!q->growing && !checked && idle > 0)
+        q->limit -= min(n, idle);
 }
 
-/* True: the probe has started a query; its slot is taken back until a check has decided. */
-static bool take_starts(struct quota *q, const struct quota_member *members, size_t count, size_t i,
-                        int64_t n, int64_t next_version, int64_t now_ms) {
+static void take_starts(struct quota *q, const struct quota_member *m, int64_t n, int64_t now_ms) {
     probing_started(&q->probing, n);
-    if (members[i].version < q->cut_version)
-        return false;
-    bool found = q->probe_version != 0 && members[i].version >= q->probe_version &&
-                 running_all(members, count) > q->limit;
-    if (found) {
-        q->probe_version = 0;
-        begin_check(q, true, next_version, now_ms);
-    }
-    q->growing |= probing_recovers(&q->probing);
+    if (m->version < q->cut_version)
+        return;
+    if (probing_recovers(&q->probing))
+        begin_to_grow(q, now_ms);
     q->started_since = true;
-    return found;
+}
+
+/*
+ * True: the prober has used its slot, and the calls of then have started their queries. The slot is
+ * taken back until a check has decided, unless several have not.
+ */
+static bool probe_started(struct quota *q, const struct quota_member *prober, int64_t next_version,
+                          int64_t now_ms) {
+    if (q->probe_version == 0 || prober->version < q->probe_version || !prober->fill.settled)
+        return false;
+    q->probe_version = 0;
+    q->unconfirmed_probes++;
+    if (q->check == QUOTA_CHECK_NONE)
+        begin_check(q, true, next_version, now_ms);
+    return true;
 }
 
 /* A member that has learned a limit alone joins: while nothing is known here, its limit is used. */
@@ -204,11 +216,17 @@ bool quota_take_report(struct quota *q, struct quota_member *members, size_t cou
     } else if (version == next_version - 1) {
         m->was_forgotten = false;
     }
-    bool news = report->throttles > was.throttles && report->throttled_version >= q->cut_version;
+    quota_fill_update(&m->fill, report, version);
+    int64_t throttles = report->throttles - was.throttles;
+    bool news = throttles > 0 && report->throttled_version >= q->cut_version;
     if (news)
         take_throttle(q, members, count, i, next_version, now_ms);
-    else if (report->starts > was.starts)
-        news = take_starts(q, members, count, i, report->starts - was.starts, next_version, now_ms);
+    else if (throttles > 0)
+        take_late_throttles(q, members, count, throttles);
+    if (!news && report->starts > was.starts)
+        take_starts(q, m, report->starts - was.starts, now_ms);
+    if (!news && i == q->prober)
+        news = probe_started(q, m, next_version, now_ms);
     return continue_check(q, members, count, next_version, now_ms) || news;
 }
 
@@ -221,27 +239,59 @@ void quota_forget_member(struct quota *q, size_t i) {
 
 /* --- growing and probing ---------------------------------------------------------------------- */
 
-static bool all_obey(const struct quota_member *members, size_t count, int64_t next_version) {
-    for (size_t i = 0; i < count; i++)
-        if (members[i].version != next_version - 1 && members[i].share > 0)
+/* Whether all members have filled what the last grant gave them, and no throttle came of it. */
+static bool all_settled(const struct quota_member *members, size_t count, int64_t next_version) {
+    for (size_t i = 0; i < count; i++) {
+        const struct quota_member *m = &members[i];
+        if (m->share > 0 && !(m->fill.version == next_version - 1 && m->fill.settled))
             return false;
+    }
     return true;
 }
 
-/*
- * The limit is raised when all members have filled what the last grant gave them and no call is out
- * that may be throttled. True: it was raised.
- */
+static int share_of_burst(const struct quota *q, const struct quota_member *members, size_t count,
+                          int share) {
+    return max((quota_backlog_all(members, count) + q->probing.starts_since) / share, WINDOW_MIN);
+}
+
+/* Cold, and the calls under way take long: the first answers are not waited for. */
+static int raised_unanswered(const struct quota *q, const struct quota_member *members,
+                             size_t count, int64_t now_ms) {
+    int64_t first = share_of_burst(q, members, count, WINDOW_FIRST_SHARE);
+    int window =
+        min(first + q->probing.starts_since, share_of_burst(q, members, count, WINDOW_SHARE));
+    int64_t since_ms = now_ms - q->raised_ms;
+    if (!q->cold || since_ms < RAISE_AGAIN_MS)
+        return q->limit;
+    int more = min(window, since_ms * window / WINDOW_FULL_MS);
+    int running = quota_held_all(members, count) - quota_calls_all(members, count);
+    return max(q->limit, running + more);
+}
+
+static int next_step(const struct quota *q, const struct quota_member *members, size_t count,
+                     int64_t now_ms) {
+    int64_t since_ms = now_ms - q->raised_ms;
+    int most = share_of_burst(q, members, count, WINDOW_SHARE);
+    if (q->cold)
+        return max(WINDOW_MIN, min(most, since_ms * most / WINDOW_FULL_MS));
+    return min(min((int64_t)q->step * 2, most), since_ms / STEP_EVERY_MS);
+}
+
+/* True: the limit was raised. */
 static bool raise_limit(struct quota *q, const struct quota_member *members, size_t count,
-                        int64_t next_version) {
-    if (!q->growing || !q->started_since || !anyone_waits(members, count) ||
-        !all_obey(members, count, next_version))
+                        int64_t next_version, int64_t now_ms) {
+    if (!q->growing || !quota_any_waits(members, count))
         return false;
-    int running = running_all(members, count);
-    if (running < q->limit || (running > q->limit && !q->cold))
+    int limit = raised_unanswered(q, members, count, now_ms);
+    if (q->started_since && all_settled(members, count, next_version)) {
+        q->step = max(next_step(q, members, count, now_ms), 1);
+        limit = q->limit + q->step;
+    }
+    if (limit <= q->limit)
         return false;
-    q->limit = running + (q->cold ? max(COLD_STEP_MIN, running / COLD_STEP_SHARE) : 1);
+    q->limit = limit;
     q->started_since = false;
+    q->raised_ms = now_ms;
     return true;
 }
 
@@ -259,12 +309,12 @@ static bool begin_probe(struct quota *q, const struct quota_member *members, siz
                         int64_t next_version, int64_t now_ms) {
     if (q->probe_version != 0 && now_ms - q->probing.tested_ms >= PROBE_TIMEOUT_MS)
         q->probe_version = 0;
-    if (q->growing || q->probe_version != 0 || q->check != QUOTA_CHECK_NONE ||
-        !anyone_waits(members, count))
+    bool checked = q->check != QUOTA_CHECK_NONE && q->shared_probes == 0;
+    if (q->growing || q->probe_version != 0 || checked || !quota_any_waits(members, count))
         return false;
-    int held = estimate_held_all(members, count);
-    if (held != q->limit ||
-        !probing_is_due(&q->probing, now_ms, q->limit, held, backlog_all(members, count)))
+    int held = quota_estimate_all(members, count);
+    if (held != quota_slots(q) ||
+        !probing_is_due(&q->probing, now_ms, q->limit, held, quota_backlog_all(members, count)))
         return false;
     q->prober = next_prober(q, members, count);
     q->probe_version = next_version;
@@ -274,49 +324,6 @@ static bool begin_probe(struct quota *q, const struct quota_member *members, siz
 
 /* --- sharing ---------------------------------------------------------------------------------- */
 
-/*
- * Max-min fair: in each round every member that wants more gets one slot. What nobody wants is then
- * spread in the same way, so that a query that comes later starts without asking.
- */
-static void share_fairly(struct quota *q, struct quota_member *members, size_t count,
-                         int64_t now_ms) {
-    if (now_ms - q->first_served_ms >= SERVE_FIRST_MS) {
-        q->first_served++;
-        q->first_served_ms = now_ms;
-    }
-    /* Where each can have a slot a fixed order moves the fewest slots from one to another. */
-    size_t first = q->limit < (int)count ? q->first_served % count : 0;
-    int unallotted = q->limit;
-    for (size_t i = 0; i < count; i++)
-        members[i].next = 0;
-    for (bool wanted = true; unallotted > 0;) {
-        bool any = false;
-        for (size_t k = 0; k < count && unallotted > 0; k++) {
-            struct quota_member *m = &members[(first + k) % count];
-            if (wanted && m->next >= m->last.held + m->last.waiting)
-                continue;
-            m->next++;
-            unallotted--;
-            any = true;
-        }
-        wanted = wanted && any;
-    }
-}
-
-/* Where some members hold more than their share, idle slots of others are not granted. */
-static void offset_excess(struct quota_member *members, size_t count, int cap) {
-    int excess = -cap;
-    for (size_t i = 0; i < count; i++)
-        excess += max(members[i].next, members[i].last.held);
-    for (size_t i = 0; i < count && excess > 0; i++) {
-        /* A call that is out may be throttled: its slot counts as idle. */
-        int running = members[i].last.held - members[i].last.calls;
-        int idle = max(members[i].next - running, 0);
-        members[i].next -= min(idle, excess);
-        excess -= min(idle, excess);
-    }
-}
-
 static int reserve_left(const struct quota *q, const struct quota_member *members, size_t count) {
     for (size_t i = 0; i < count; i++)
         if (!members[i].reported)
@@ -324,50 +331,30 @@ static int reserve_left(const struct quota *q, const struct quota_member *member
     return 0;
 }
 
-/*
- * Lowers `next` to what the bounds of the others leave room for. True: a member with work would get
- * more, and some share changes.
- */
-static bool fit_to_bounds(const struct quota *q, struct quota_member *members, size_t count) {
-    int room = q->limit + (q->probe_version != 0);
-    bool waits = false, moves = false;
-    /* A throttle has ended the growth; until the check has found the quota, no share grows. */
-    bool frozen = q->check != QUOTA_CHECK_NONE && !q->check_is_of_probe;
-    for (size_t i = 0; i < count; i++)
-        room -= quota_bound(&members[i]);
-    room -= reserve_left(q, members, count);
-    for (size_t i = 0; i < count; i++) {
-        struct quota_member *m = &members[i];
-        if (frozen)
-            m->next = min(m->next, estimate_held(m));
-        int more = m->next - (m->was_forgotten ? m->share : quota_bound(m));
-        waits |= m->last.waiting > 0 && m->next > m->share;
-        if (more > 0) {
-            int granted = min(more, max(room, 0));
-            m->next -= more - granted;
-            room -= granted;
-        }
-        moves |= m->next != m->share;
+/* Where each member can have a slot a fixed order moves the fewest slots from one to another. */
+static size_t served_first(struct quota *q, size_t count, int64_t now_ms) {
+    if (now_ms - q->first_served_ms >= SERVE_FIRST_MS) {
+        q->first_served++;
+        q->first_served_ms = now_ms;
     }
-    return waits && moves;
+    return q->limit < (int)count ? q->first_served % count : 0;
 }
 
 bool quota_allot(struct quota *q, struct quota_member *members, size_t count, int64_t next_version,
                  int64_t now_ms) {
     if (count == 0)
         return false;
-    bool due = raise_limit(q, members, count, next_version);
+    bool due = raise_limit(q, members, count, next_version, now_ms);
+    share_probes(q, quota_backlog_all(members, count));
     due |= begin_probe(q, members, count, next_version, now_ms);
-    share_fairly(q, members, count, now_ms);
-    if (q->probe_version != 0)
-        members[q->prober].next++;
-    offset_excess(members, count, q->limit + (q->probe_version != 0));
-    return fit_to_bounds(q, members, count) || due;
-}
-
-void quota_granted(struct quota_member *members, size_t count) {
-    for (size_t i = 0; i < count; i++) {
-        members[i].share = members[i].next;
-        members[i].share_max = max(members[i].share_max, members[i].share);
-    }
+    const struct quota_division division = {
+        .limit = q->limit + q->shared_probes,
+        .above = q->probe_version != 0,
+        .prober = q->prober,
+        .first = served_first(q, count, now_ms),
+        .reserve = reserve_left(q, members, count),
+        /* A throttle has ended the growth; until the check has found the quota, no share grows. */
+        .frozen = q->check != QUOTA_CHECK_NONE && !q->check_is_of_probe,
+    };
+    return quota_divide(&division, members, count) || due;
 }

@@ -34,9 +34,9 @@ bool slot_take(struct slots *s, enum lane lane, struct slot *slot, int64_t now_m
     return true;
 }
 
-void slot_started(struct slots *s, enum lane lane, struct slot *slot) {
+void slot_started(struct slots *s, enum lane lane, struct slot *slot, int64_t now_ms) {
     if (slot->state == SLOT_PERMIT) {
-        admission_started(&s->admission[lane], &slot->permit);
+        admission_started(&s->admission[lane], now_ms, &slot->permit);
         slot->state = SLOT_HELD;
     } else if (slot->state == SLOT_HELD) {
         admission_confirmed(&s->admission[lane]);
@@ -57,7 +57,7 @@ void slot_hold(struct slots *s, enum lane lane, struct slot *slot) {
     if (!s->tracks)
         return;
     if (slot->state == SLOT_PERMIT)
-        admission_uncertain(&s->admission[lane]);
+        admission_uncertain(&s->admission[lane], &slot->permit);
     else if (slot->state == SLOT_NONE)
         admission_found(&s->admission[lane]);
     slot->state = SLOT_HELD;
@@ -65,7 +65,7 @@ void slot_hold(struct slots *s, enum lane lane, struct slot *slot) {
 
 void slot_release(struct slots *s, enum lane lane, struct slot *slot) {
     if (slot->state == SLOT_PERMIT)
-        admission_cancelled(&s->admission[lane]);
+        admission_cancelled(&s->admission[lane], &slot->permit);
     else if (slot->state == SLOT_HELD)
         admission_ended(&s->admission[lane], 1);
     slot->state = SLOT_NONE;

@@ -40,7 +40,7 @@ int slots_room(const struct slots *s);
  */
 bool slot_take(struct slots *s, enum lane lane, struct slot *slot, int64_t now_ms, int64_t backlog);
 /* The query's call has started it, or has shown that it runs. */
-void slot_started(struct slots *s, enum lane lane, struct slot *slot);
+void slot_started(struct slots *s, enum lane lane, struct slot *slot, int64_t now_ms);
 /* The query's call was refused for the quota: nothing is held any more. */
 void slot_throttled(struct slots *s, enum lane lane, struct slot *slot, int64_t now_ms);
 /* The query runs, or perhaps runs, whatever its call said. */

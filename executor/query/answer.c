@@ -105,7 +105,7 @@ static void follow(struct answers *a, struct job *job) {
 
 static void act_started(struct answers *a, struct job *job, const struct aws_answer *answer) {
     (void)answer;
-    slot_started(a->parts.slots, job->lane, &job->slot);
+    slot_started(a->parts.slots, job->lane, &job->slot, loop_now(a->parts.loop));
     pace_worked(a->parts.pace);
     double waited_s = (double)(loop_wall() - job_first_seen_ms(job)) / 1000;
     metric_observe(&a->parts.metrics[METRIC_WAIT_SECONDS], waited_s > 0 ? waited_s : 0);

@@ -37,7 +37,6 @@ enum job_state {
     JOB_ASK_AGAIN,         /* perhaps started; to be asked again as soon as a call may be made */
     JOB_REFUSED_BACKOFF,   /* refused for a while; its timer puts it back into the window */
     JOB_RUNNING,           /* it has an execution id, the tracker follows it */
-    JOB_POLLING,           /* the same, and the call of the tracker under way asks for it */
     JOB_SETTLING,          /* its last records are on their way */
     JOB_ABANDONED, /* its partition is gone; it lives until the producer reports its records */
     JOB_FINISHED,  /* its offset is finished; freed at the end of the iteration */
@@ -108,7 +107,7 @@ struct job {
     unsigned lost_looks;   /* in a row, whose answer said that Athena does not know it */
     int64_t lost_ms;       /* loop time of the first of them */
     size_t batch_max;      /* with how many it may be asked for; 0: with any number */
-    uint64_t sweep;        /* the last sweep that looked at it */
+    uint64_t sweep, poll;  /* the last sweep, and the last call, that asked for it */
 
     /* Settling. */
     struct settler *settler; /* who sends them; borrowed */

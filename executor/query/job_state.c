@@ -20,8 +20,7 @@ static const unsigned allowed[] = {
     [JOB_AMBIGUOUS_BACKOFF] = TO(ASK_AGAIN) | TO(DROPPED),
     [JOB_ASK_AGAIN] = TO(STARTING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) | TO(DROPPED),
     [JOB_REFUSED_BACKOFF] = TO(WAITING) | TO(DROPPED),
-    [JOB_RUNNING] = TO(POLLING) | TO(DROPPED),
-    [JOB_POLLING] = TO(RUNNING) | TO(SETTLING) | TO(DROPPED),
+    [JOB_RUNNING] = TO(RUNNING) | TO(SETTLING) | TO(DROPPED),
     [JOB_SETTLING] = TO(FINISHED) | TO(ABANDONED) | TO(DROPPED),
     [JOB_ABANDONED] = TO(DROPPED),
     [JOB_FINISHED] = 0,
@@ -38,7 +37,6 @@ static const char *const names[] = {
     [JOB_ASK_AGAIN] = "ask-again",
     [JOB_REFUSED_BACKOFF] = "refused-backoff",
     [JOB_RUNNING] = "running",
-    [JOB_POLLING] = "polling",
     [JOB_SETTLING] = "settling",
     [JOB_ABANDONED] = "abandoned",
     [JOB_FINISHED] = "finished",
@@ -79,7 +77,7 @@ static void leave_list(struct jobs *jobs, struct job *job, enum job_state to) {
         else
             window_remove(window, &job->in_window);
     }
-    if (to == JOB_DROPPED && (job->state == JOB_RUNNING || job->state == JOB_POLLING))
+    if (to == JOB_DROPPED && job->state == JOB_RUNNING)
         jobs->runaways++;
 }
 
@@ -192,13 +190,10 @@ static void enter_list(struct jobs *jobs, struct job *job, enum job_state from) 
         break;
     case JOB_RUNNING:
         put_in(&jobs->running, job);
-        if (from == JOB_POLLING)
+        if (from == JOB_RUNNING)
             break;
         pairs_add(&jobs->pairs, job);
         pair_has_started(job);
-        break;
-    case JOB_POLLING:
-        put_in(&jobs->polling, job);
         break;
     case JOB_FINISHED:
     case JOB_DROPPED:
@@ -259,7 +254,7 @@ size_t jobs_waiting(const struct jobs *jobs, enum lane lane) {
 }
 
 size_t jobs_followed(const struct jobs *jobs) {
-    return jobs->count[JOB_RUNNING] + jobs->count[JOB_POLLING];
+    return jobs->count[JOB_RUNNING];
 }
 
 size_t jobs_starting(const struct jobs *jobs) {
@@ -275,7 +270,6 @@ void jobs_init(struct jobs *jobs, struct loop *loop, struct slots *slots,
     TAILQ_INIT(&jobs->received);
     TAILQ_INIT(&jobs->ask_again);
     TAILQ_INIT(&jobs->running);
-    TAILQ_INIT(&jobs->polling);
     TAILQ_INIT(&jobs->ended);
 }
 

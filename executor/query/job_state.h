@@ -3,10 +3,11 @@
  *
  *   BEHIND
  *     ▲ ▼
- *   RECEIVED ─▶ WAITING ─▶ STARTING ─▶ RUNNING ◀─▶ POLLING ─▶ SETTLING ─▶ FINISHED
- *                  ▲          │ ▲                              ▲
+ *   RECEIVED ─▶ WAITING ─▶ STARTING ─▶ RUNNING ─▶ SETTLING ─▶ FINISHED
+ *                  ▲          │ ▲                    ▲
  *                  │          │ └── ASK_AGAIN ◀── AMBIGUOUS_BACKOFF ◀── (STARTING)
- *                  └── REFUSED_BACKOFF ◀── (STARTING)          │
+ *                  └── REFUSED_BACKOFF ◀── (STARTING)│
+ *   from RUNNING to RUNNING: asked for, so that it goes behind all others that run
  *   straight to SETTLING: what is no request (RECEIVED), what is throttled (STARTING) or rejected
  *   straight to RUNNING or FINISHED: what is known to have started or ended, before or after a call
  *   to DROPPED: from all, when the partition is taken away; SETTLING goes by way of ABANDONED
@@ -47,8 +48,7 @@ struct jobs {
     struct job_list received;    /* RECEIVED; the oldest first */
     struct window window[LANES]; /* WAITING: users take turns */
     struct job_list ask_again;   /* ASK_AGAIN, who has waited longest first */
-    struct job_list running;     /* RUNNING; those that the sweep has not looked at yet first */
-    struct job_list polling;     /* POLLING */
+    struct job_list running;     /* RUNNING, what was asked for longest ago first */
     struct job_list ended;       /* FINISHED or DROPPED; freed at the end of the iteration */
     size_t count[JOB_STATES];    /* of those that are not freed yet */
     uint64_t runaways;           /* jobs that were dropped while they ran, since the start */
@@ -62,7 +62,7 @@ void jobs_init(struct jobs *jobs, struct loop *loop, struct slots *slots,
 void jobs_close(struct jobs *jobs);
 
 size_t jobs_waiting(const struct jobs *jobs, enum lane lane);
-size_t jobs_followed(const struct jobs *jobs); /* RUNNING and POLLING */
+size_t jobs_followed(const struct jobs *jobs); /* RUNNING */
 size_t jobs_starting(const struct jobs *jobs); /* calls of StartQueryExecution under way */
 
 /* RECEIVED, and the last in the list of its partition. */

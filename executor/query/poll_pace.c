@@ -10,6 +10,7 @@ enum {
     INTERVAL_LEAST_MS = 50,
     INTERVAL_MOST_MS = 1000,
     SPACING_LEAST_MS = 100,
+    LEAST_PERCENT = 90,         /* of the shortest of the last queries: the next may be shorter */
     CREDENTIALS_MOST_MS = 5000, /* as gate.c: a refused call costs nothing */
 };
 
@@ -24,11 +25,16 @@ void poll_pace_ended(struct poll_pace *p, double seconds) {
         p->count++;
 }
 
+void poll_pace_swept(struct poll_pace *p, int64_t now_ms) {
+    p->swept_ms = now_ms;
+}
+
 void poll_pace_called(struct poll_pace *p, int64_t now_ms) {
     p->rests_since_ms = now_ms;
 }
 
-void poll_pace_worked(struct poll_pace *p) {
+void poll_pace_worked(struct poll_pace *p, int64_t latency_ms) {
+    p->latency_ms = p->latency_ms == 0 ? latency_ms : (7 * p->latency_ms + latency_ms) / 8;
     p->failures = 0;
     p->spacing_ms = SPACING_LEAST_MS;
 }
@@ -70,12 +76,22 @@ int64_t poll_pace_sweep_ms(const struct poll_pace *p) {
     return p->fixed_ms > 0 ? p->fixed_ms : poll_pace_interval_ms(median(p));
 }
 
-int64_t poll_pace_delay_ms(const struct poll_pace *p, int64_t now_ms, int64_t wanted_ms) {
+bool poll_pace_sweep_is_due(const struct poll_pace *p, int64_t now_ms) {
+    return now_ms - p->swept_ms >= poll_pace_sweep_ms(p);
+}
+
+int64_t poll_pace_delay_ms(const struct poll_pace *p, int64_t now_ms, bool begins) {
     int64_t spaced_ms = p->spacing_ms - (now_ms - p->rests_since_ms);
-    int64_t delay_ms = wanted_ms > spaced_ms ? wanted_ms : spaced_ms;
+    int64_t due_ms = begins ? poll_pace_sweep_ms(p) - (now_ms - p->swept_ms) : 0;
+    int64_t delay_ms = due_ms > spaced_ms ? due_ms : spaced_ms;
     return delay_ms > 0 ? delay_ms : 0;
 }
 
-int64_t poll_pace_next_sweep_ms(const struct poll_pace *p, int64_t now_ms) {
-    return poll_pace_delay_ms(p, now_ms, poll_pace_sweep_ms(p) - (now_ms - p->rests_since_ms));
+int64_t poll_pace_least_ms(const struct poll_pace *p) {
+    double least_s = p->count > 0 ? p->durations_s[0] : 0;
+    for (size_t i = 1; i < p->count; i++)
+        if (p->durations_s[i] < least_s)
+            least_s = p->durations_s[i];
+    double least_ms = least_s * 1000 * LEAST_PERCENT / 100 - (double)p->latency_ms;
+    return least_ms > 0 ? (int64_t)least_ms : 0;
 }

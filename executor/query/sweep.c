@@ -1,26 +1,32 @@
 #include "executor/query/sweep.h"
 
-#include <stdlib.h>
-
-#include "common/base/memory.h"
-
-void sweep_begin(struct sweep *s) {
-    s->count = 0;
-}
-
-void sweep_add(struct sweep *s, struct sweep_seen seen) {
-    if (s->count == s->room) {
-        s->room = s->room * 2 + 64;
-        s->seen = mem_resize(s->seen, s->room, sizeof *s->seen);
+struct sweep *sweeps_begin(struct sweeps *s, int64_t now_ms, uint64_t dropped) {
+    for (size_t i = 0; i < SWEEPS_MAX; i++) {
+        struct sweep *free_place = &s->each[i];
+        if (free_place->number != 0)
+            continue;
+        *free_place = (struct sweep){.number = ++s->last, .began_ms = now_ms, .dropped = dropped};
+        return free_place;
     }
-    s->seen[s->count++] = seen;
+    return NULL;
 }
 
-void sweep_add_ended(struct sweep *s, struct sweep_seen seen) {
-    s->ended[s->ended_next++ % SWEEP_ENDED] = seen;
+struct sweep *sweeps_asking(struct sweeps *s) {
+    for (size_t i = 0; i < SWEEPS_MAX; i++)
+        if (s->each[i].number != 0 && s->each[i].number == s->last)
+            return s->each[i].asked_all ? NULL : &s->each[i];
+    return NULL;
 }
 
-int sweep_ended_active_at(const struct sweep *s, enum lane lane, double at) {
+bool sweep_is_over(const struct sweep *s) {
+    return s->asked_all && s->calls == 0;
+}
+
+void sweeps_add_ended(struct sweeps *s, struct sweep_ended ended) {
+    s->ended[s->ended_next++ % SWEEP_ENDED] = ended;
+}
+
+int sweeps_ended_active_at(const struct sweeps *s, enum lane lane, double at) {
     int active = 0;
     for (size_t i = 0; i < SWEEP_ENDED; i++)
         active +=
@@ -28,19 +34,12 @@ int sweep_ended_active_at(const struct sweep *s, enum lane lane, double at) {
     return active;
 }
 
-void sweep_free(struct sweep *s) {
-    free(s->seen);
-    s->seen = NULL;
-    s->count = s->room = 0;
-}
-
-int sweep_peak(const struct sweep_seen *seen, size_t count, enum lane lane) {
+double sweeps_ended_submitted(const struct sweeps *s, enum lane lane, uint32_t generation) {
     double last = 0;
-    int active = 0;
-    for (size_t i = 0; i < count; i++)
-        if (seen[i].lane == lane && seen[i].submitted > last)
-            last = seen[i].submitted;
-    for (size_t i = 0; i < count; i++)
-        active += seen[i].lane == lane && (seen[i].completed <= 0 || seen[i].completed > last);
-    return active;
+    for (size_t i = 0; i < SWEEP_ENDED; i++) {
+        const struct sweep_ended *e = &s->ended[i];
+        if (e->lane == lane && e->generation < generation && e->submitted > last)
+            last = e->submitted;
+    }
+    return last;
 }

@@ -1,40 +1,58 @@
 /*
- * What a sweep has seen: how many queries were active at a moment, by Athena's own time stamps
- * (pure). A sweep is one look at every query that ran when it began.
+ * Sweeps over the queries that run: a sweep is one look, by one or several calls, at every query
+ * that ran when it began (pure). Where calls take long the next sweep begins before the last one
+ * has ended. Also, which queries have ended lately, so that it can be told how many were active at
+ * a moment, by Athena's own time stamps.
  */
 #ifndef EXECUTOR_QUERY_SWEEP_H
 #define EXECUTOR_QUERY_SWEEP_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "executor/limit/lane.h"
 
 enum {
+    SWEEPS_MAX = 16, /* under way at once */
     SWEEP_ENDED = 512
 };
 
-/* A query as it was seen: seconds since the epoch by Athena's clock. */
-struct sweep_seen {
-    enum lane lane;
-    double submitted, completed; /* completed 0: still active */
+struct sweep {
+    uint64_t number;  /* ascending; 0: this place is free */
+    int64_t began_ms; /* loop time */
+    unsigned calls;   /* under way */
+    bool asked_all;   /* of those that ran when it began */
+    bool failed;      /* a call of it did */
+    uint64_t dropped; /* jobs that had been dropped while they ran, when it began */
 };
 
-struct sweep {
-    struct sweep_seen *seen; /* owned: of this sweep */
-    size_t count, room;
-    struct sweep_seen ended[SWEEP_ENDED]; /* the last that ended, in any sweep: a ring */
+/* A query that has ended: seconds since the epoch by Athena's clock. */
+struct sweep_ended {
+    enum lane lane;
+    uint32_t generation; /* of its permit (admission.h) */
+    double submitted, completed;
+};
+
+/* Zeroed: none. */
+struct sweeps {
+    struct sweep each[SWEEPS_MAX];
+    uint64_t last;                         /* the number of the last one that began */
+    struct sweep_ended ended[SWEEP_ENDED]; /* a ring */
     size_t ended_next;
 };
 
-/* Zeroed is a sweep that has seen nothing. */
-void sweep_begin(struct sweep *s);
-void sweep_add(struct sweep *s, struct sweep_seen seen);
-void sweep_add_ended(struct sweep *s, struct sweep_seen seen);
-/* How many of the last that ended were active at the moment `at`. */
-int sweep_ended_active_at(const struct sweep *s, enum lane lane, double at);
-void sweep_free(struct sweep *s);
+/* NULL: as many as there is room for are under way. Borrowed until sweep_is_over(). */
+struct sweep *sweeps_begin(struct sweeps *s, int64_t now_ms, uint64_t dropped);
+/* The last one that began, while it has not asked for all; else NULL. */
+struct sweep *sweeps_asking(struct sweeps *s);
+/* All is asked for and answered. */
+bool sweep_is_over(const struct sweep *s);
 
-/* How many were active when the last one was submitted. */
-int sweep_peak(const struct sweep_seen *seen, size_t count, enum lane lane);
+void sweeps_add_ended(struct sweeps *s, struct sweep_ended ended);
+/* Of those that ended lately: how many were active at the moment `at`. */
+int sweeps_ended_active_at(const struct sweeps *s, enum lane lane, double at);
+/* … when the last one of an earlier generation than this was submitted; 0: none was. */
+double sweeps_ended_submitted(const struct sweeps *s, enum lane lane, uint32_t generation);
 
 #endif

@@ -16,18 +16,19 @@ enum {
     LOST_MS = 60000,
     BATCH_TEXT_BYTES =
         2 << 20, /* of SQL that an answer brings back: bounds its size and our memory */
+    DUE_MAX =
+        POLL_MAX * 4 / 5, /* places for what may have ended; the others go on with the sweep */
 };
 
 static void tracker_on_timer(void *arg);
 
 /* --- what was seen ---------------------------------------------------------------------------- */
 
-/* Asked between two calls: nothing is POLLING then. */
-double tracker_last_submitted(const struct tracker *t, enum lane lane) {
+double tracker_last_submitted(const struct tracker *t, enum lane lane, uint32_t generation) {
+    double last = sweeps_ended_submitted(&t->sweeps, lane, generation);
     const struct job *job;
-    double last = 0;
     TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
-    if (job->lane == lane && job->submitted > last)
+    if (job->lane == lane && job->slot.permit.generation < generation && job->submitted > last)
         last = job->submitted;
     return last;
 }
@@ -37,49 +38,65 @@ int tracker_active_at(const struct tracker *t, enum lane lane, double at) {
     int active = 0;
     TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
     active += job->lane == lane && job->submitted > 0 && job->submitted <= at;
-    return active + sweep_ended_active_at(&t->seen, lane, at);
+    return active + sweeps_ended_active_at(&t->sweeps, lane, at);
 }
 
-int tracker_peak(const struct tracker *t, enum lane lane) {
-    return sweep_peak(t->seen.seen, t->seen.count, lane);
+/* Those of which Athena reports nothing count as active: perhaps they are. */
+int tracker_peak(const struct tracker *t, const struct sweep *s, enum lane lane,
+                 uint32_t generation) {
+    const struct job *job;
+    int unreported = 0;
+    TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
+    unreported += job->lane == lane && job->submitted <= 0 && job->started_ms < s->began_ms &&
+                  job->slot.state == SLOT_HELD;
+    return tracker_active_at(t, lane, tracker_last_submitted(t, lane, generation)) + unreported;
 }
 
 /* --- sweeps ----------------------------------------------------------------------------------- */
 
-static void begin_sweep(struct tracker *t) {
-    t->sweeping = true;
-    t->sweep_failed = false;
-    t->runaways = t->parts.jobs->runaways;
-    sweep_begin(&t->seen);
-    t->parts.sweep_begins(t->parts.arg);
+/* Whether all that ran when it began were asked for. */
+static bool has_asked_all(const struct tracker *t, const struct sweep *s) {
+    const struct job *job;
+    TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
+    if (job->sweep != s->number)
+        return false;
+    return true;
 }
 
-static void end_sweep(struct tracker *t) {
-    bool sound = !t->sweep_failed && t->runaways == t->parts.jobs->runaways;
-    t->parts.sweep_ends(t->parts.arg, sound);
-    t->sweeping = false;
-    t->sweep++;
+static void end_sweep_if_over(struct tracker *t, struct sweep *s) {
+    if (!sweep_is_over(s))
+        return;
+    if (!s->failed && s->dropped == t->parts.jobs->runaways)
+        t->parts.sweep_ends(t->parts.arg, s);
+    s->number = 0;
 }
 
-/* Whether some that run were not looked at in this sweep: those are at the front. */
-static bool sweep_goes_on(const struct tracker *t) {
-    const struct job *next = TAILQ_FIRST(&t->parts.jobs->running);
-    return next != NULL && next->sweep != t->sweep;
-}
-
-static void call_in(struct tracker *t, int64_t delay_ms) {
-    loop_timer_set(t->parts.loop, &t->timer, delay_ms, tracker_on_timer, t);
-}
-
-/* The rest of this sweep follows at once, the next sweep an interval after this call was made. */
-static void go_on(struct tracker *t) {
+/* NULL: it is not time for one yet. */
+static struct sweep *sweep_to_ask_for(struct tracker *t) {
     int64_t now_ms = loop_now(t->parts.loop);
-    bool goes_on = sweep_goes_on(t);
-    if (!goes_on)
-        end_sweep(t);
-    if (jobs_followed(t->parts.jobs) > 0)
-        call_in(t, goes_on ? poll_pace_delay_ms(&t->pace, now_ms, 0)
-                           : poll_pace_next_sweep_ms(&t->pace, now_ms));
+    struct sweep *s = sweeps_asking(&t->sweeps);
+    if (s != NULL && has_asked_all(t, s)) { /* those that were left of it are gone */
+        s->asked_all = true;
+        end_sweep_if_over(t, s);
+        s = NULL;
+    }
+    if (s != NULL || !poll_pace_sweep_is_due(&t->pace, now_ms))
+        return s;
+    s = sweeps_begin(&t->sweeps, now_ms, t->parts.jobs->runaways);
+    if (s == NULL)
+        return NULL;
+    poll_pace_swept(&t->pace, now_ms);
+    t->parts.sweep_begins(t->parts.arg, s);
+    return s;
+}
+
+static void call_next(struct tracker *t) {
+    int64_t now_ms = loop_now(t->parts.loop);
+    if (t->timer.place != 0 || jobs_followed(t->parts.jobs) == 0)
+        return;
+    bool asking = sweeps_asking(&t->sweeps) != NULL;
+    loop_timer_set(t->parts.loop, &t->timer, poll_pace_delay_ms(&t->pace, now_ms, !asking),
+                   tracker_on_timer, t);
 }
 
 /* --- answers ---------------------------------------------------------------------------------- */
@@ -90,7 +107,8 @@ static void end_query(struct tracker *t, struct job *job, const struct poll_exec
                          ? e->completed - e->submitted
                          : (double)(loop_now(t->parts.loop) - job->started_ms) / 1000;
     poll_pace_ended(&t->pace, seconds);
-    sweep_add_ended(&t->seen, (struct sweep_seen){job->lane, e->submitted, e->completed});
+    sweeps_add_ended(&t->sweeps, (struct sweep_ended){job->lane, job->slot.permit.generation,
+                                                      e->submitted, e->completed});
     metric_observe(&metrics[METRIC_RUN_SECONDS], seconds);
     metric_add(&metrics[METRIC_SCANNED_BYTES], e->scanned_bytes);
     metric_add(&metrics[e->state == STATUS_SUCCEEDED ? METRIC_SUCCEEDED
@@ -102,7 +120,6 @@ static void end_query(struct tracker *t, struct job *job, const struct poll_exec
 }
 
 static void look_at(struct tracker *t, struct job *job, const struct poll_execution *e) {
-    sweep_add(&t->seen, (struct sweep_seen){job->lane, e->submitted, e->completed});
     job->submitted = e->submitted;
     job->lost_looks = 0;
     job->batch_max = 0;
@@ -110,17 +127,25 @@ static void look_at(struct tracker *t, struct job *job, const struct poll_execut
         job->output_location = mem_string(e->output_location);
     if (status_is_final(e->state))
         end_query(t, job, e);
-    else
-        job_transition(job, JOB_RUNNING);
 }
 
-/* Two jobs may follow one execution: the same query was posted twice. */
+/*
+ * The next job behind `job`, NULL: the first, that follows this execution. There may be several:
+ * the same query was posted twice. There is none where an answer to a call that was made later has
+ * come first.
+ */
+static struct job *next_of(const struct tracker *t, struct job *job, const char *id) {
+    job = job == NULL ? TAILQ_FIRST(&t->parts.jobs->running) : TAILQ_NEXT(job, in_list);
+    while (job != NULL && strcmp(job->execution_id, id) != 0)
+        job = TAILQ_NEXT(job, in_list);
+    return job;
+}
+
 static void look_at_each(struct tracker *t, const struct poll_execution *e) {
-    struct job *job, *next;
-    for (job = TAILQ_FIRST(&t->parts.jobs->polling); job != NULL; job = next) {
-        next = TAILQ_NEXT(job, in_list);
-        if (strcmp(job->execution_id, e->id) == 0)
-            look_at(t, job, e);
+    struct job *next;
+    for (struct job *job = next_of(t, NULL, e->id); job != NULL; job = next) {
+        next = next_of(t, job, e->id);
+        look_at(t, job, e);
     }
 }
 
@@ -140,31 +165,31 @@ static void note_lost(struct tracker *t, struct job *job) {
 }
 
 static void note_each_lost(struct tracker *t, const char *id) {
-    struct job *job, *next;
-    for (job = TAILQ_FIRST(&t->parts.jobs->polling); job != NULL; job = next) {
-        next = TAILQ_NEXT(job, in_list);
-        if (strcmp(job->execution_id, id) == 0)
-            note_lost(t, job);
+    struct job *next;
+    for (struct job *job = next_of(t, NULL, id); job != NULL; job = next) {
+        next = next_of(t, job, id);
+        note_lost(t, job);
     }
 }
 
 /* It may run, and takes a slot, but not for ever. */
-static void note_unreported(struct tracker *t, struct job *job) {
-    if (job->slot.state == SLOT_HELD && ++job->unreported > UNREPORTED_HELD)
-        slot_release(t->parts.slots, job->lane, &job->slot);
-    if (job->slot.state == SLOT_HELD)
-        sweep_add(&t->seen, (struct sweep_seen){.lane = job->lane});
+static size_t note_unreported(struct tracker *t, const char *id) {
+    size_t count = 0;
+    for (struct job *job = next_of(t, NULL, id); job != NULL; job = next_of(t, job, id)) {
+        count++;
+        if (job->slot.state == SLOT_HELD && ++job->unreported > UNREPORTED_HELD)
+            slot_release(t->parts.slots, job->lane, &job->slot);
+    }
+    return count;
 }
 
-/* Those of the batch that the answer leaves out count as active, and are asked for again. */
-static void note_all_unreported(struct tracker *t, const char *why) {
+/* Those that the answer leaves out count as active, and are asked for again. */
+static void note_all_unreported(struct tracker *t, const struct poll *p, const char *why) {
     int64_t now_ms = loop_now(t->parts.loop);
-    struct job *job = NULL; /* cppcheck does not know that the loop sets it */
     size_t unreported = 0;
-    TAILQ_FOREACH(job, &t->parts.jobs->polling, in_list) {
-        note_unreported(t, job);
-        unreported++;
-    }
+    for (size_t i = 0; i < p->count; i++)
+        if (!p->named[i])
+            unreported += note_unreported(t, p->ids[i]);
     if (unreported == 0 || now_ms < t->quiet_until_ms)
         return;
     t->quiet_until_ms = now_ms + UNREPORTED_LOGGED_EVERY_MS;
@@ -172,17 +197,20 @@ static void note_all_unreported(struct tracker *t, const char *why) {
              why);
 }
 
-static bool take_answer(struct tracker *t, const struct aws_answer *answer) {
+static bool take_answer(struct tracker *t, struct tracker_poll *p,
+                        const struct aws_answer *answer) {
     struct poll_answer polled;
     struct poll_execution execution;
     bool sound = poll_answer_open(&polled, answer->http.body, answer->http.body_len);
     while (sound && poll_answer_next(&polled, &execution))
-        look_at_each(t, &execution);
+        if (poll_note(&p->poll, execution.id))
+            look_at_each(t, &execution);
     const char *lost;
     while (sound && (lost = poll_answer_next_lost(&polled)) != NULL)
-        note_each_lost(t, lost);
+        if (poll_asks_for(&p->poll, lost))
+            note_each_lost(t, lost);
     if (sound)
-        note_all_unreported(t, polled.unprocessed);
+        note_all_unreported(t, &p->poll, polled.unprocessed);
     poll_answer_close(&polled);
     return sound;
 }
@@ -201,31 +229,25 @@ static void log_failure(const struct aws_answer *answer) {
              answer->http.error != NULL ? answer->http.error : answer->message);
 }
 
-/* What is still POLLING goes behind all that runs. */
-static void end_batch(struct tracker *t) {
-    struct job *job;
-    while ((job = TAILQ_FIRST(&t->parts.jobs->polling)) != NULL)
-        job_transition(job, JOB_RUNNING);
-}
-
 /* One of them may spoil it for the others: it is asked for with fewer and fewer, at last alone. */
-static void split_batch(struct tracker *t, size_t batch_count) {
-    struct job *job = NULL; /* cppcheck does not know that the loop sets it */
-    TAILQ_FOREACH(job, &t->parts.jobs->polling, in_list)
-    job->batch_max = batch_count / 2;
+static void split_batch(struct tracker *t, const struct poll *p) {
+    for (size_t i = 0; i < p->count; i++)
+        for (struct job *job = next_of(t, NULL, p->ids[i]); job != NULL;
+             job = next_of(t, job, p->ids[i]))
+            job->batch_max = p->count / 2;
 }
 
-static void take_failure(struct tracker *t, const struct aws_answer *answer, enum outcome outcome) {
-    size_t batch_count = t->parts.jobs->count[JOB_POLLING];
+static void take_failure(struct tracker *t, const struct tracker_poll *p,
+                         const struct aws_answer *answer, enum outcome outcome) {
     enum gate_cause cause;
     bool is_of_all = closes_gate(outcome, &cause);
-    t->sweep_failed = true;
+    p->sweep->failed = true;
     metric_add(&t->parts.metrics[METRIC_POLL_ERRORS], 1);
-    if (outcome == OUTCOME_REJECTED && batch_count == 1 &&
+    if (outcome == OUTCOME_REJECTED && p->poll.count == 1 &&
         poll_answer_is_lost(answer->athena_code, answer->message))
-        note_lost(t, TAILQ_FIRST(&t->parts.jobs->polling));
-    if ((outcome == OUTCOME_REJECTED || outcome == OUTCOME_STARTED) && batch_count > 1)
-        split_batch(t, batch_count);
+        note_each_lost(t, p->poll.ids[0]);
+    if ((outcome == OUTCOME_REJECTED || outcome == OUTCOME_STARTED) && p->poll.count > 1)
+        split_batch(t, &p->poll);
     else
         poll_pace_failed(&t->pace, loop_now(t->parts.loop), is_of_all);
     if (outcome != OUTCOME_UNREACHABLE) /* which the gate logs, once */
@@ -235,103 +257,133 @@ static void take_failure(struct tracker *t, const struct aws_answer *answer, enu
 }
 
 static void tracker_on_answer(void *arg, const struct aws_answer *answer) {
-    struct tracker *t = arg;
+    struct tracker_poll *p = arg;
+    struct tracker *t = p->tracker;
     struct outcome_input in = outcome_input_of(answer);
     enum outcome outcome = outcome_of_poll(&in);
-    t->call = NULL;
-    if (outcome == OUTCOME_STARTED && take_answer(t, answer)) {
-        poll_pace_worked(&t->pace);
+    p->call = NULL;
+    p->sweep->calls--;
+    if (outcome == OUTCOME_STARTED && take_answer(t, p, answer)) {
+        poll_pace_worked(&t->pace, loop_now(t->parts.loop) - p->made_ms);
         gate_worked(t->parts.gate);
     } else {
-        take_failure(t, answer, outcome);
+        take_failure(t, p, answer, outcome);
     }
-    end_batch(t);
-    go_on(t);
+    poll_clear(&p->poll);
+    end_sweep_if_over(t, p->sweep);
+    call_next(t);
     t->parts.changed(t->parts.arg);
 }
 
 /* --- calls ------------------------------------------------------------------------------------ */
 
-/* The next of this sweep, from the front. */
-static void fill_batch(struct tracker *t) {
-    struct jobs *jobs = t->parts.jobs;
+/* What one call asks for. */
+struct batch {
+    struct job *jobs[POLL_MAX];
+    size_t count, text_bytes;
+    size_t max; /* less than POLL_MAX where one of them is to be asked for with few others */
+};
+
+static void put_in_batch(const struct tracker *t, struct batch *b, struct job *job) {
+    job->poll = t->polls_made;
+    b->jobs[b->count++] = job;
+    b->text_bytes += job->text_bytes;
+    if (job->batch_max > 0 && job->batch_max < b->max)
+        b->max = job->batch_max;
+}
+
+static bool fits(const struct batch *b, const struct job *job) {
+    size_t max = job->batch_max > 0 && job->batch_max < b->max ? job->batch_max : b->max;
+    return b->count < max && b->text_bytes < BATCH_TEXT_BYTES;
+}
+
+/*
+ * At the front of the list is what was asked for longest ago. It is taken in any case: of those
+ * that are to be asked for with few others none waits for ever.
+ */
+static void fill_batch(struct tracker *t, const struct sweep *s, struct batch *b) {
+    const struct job_list *running = &t->parts.jobs->running;
+    int64_t due_ms = loop_now(t->parts.loop) - poll_pace_least_ms(&t->pace);
     struct job *job;
-    size_t text_bytes = 0, most = TRACKER_BATCH;
-    while (text_bytes < BATCH_TEXT_BYTES && (job = TAILQ_FIRST(&jobs->running)) != NULL &&
-           job->sweep != t->sweep) {
-        if (job->batch_max > 0 && job->batch_max < most)
-            most = job->batch_max;
-        if (jobs->count[JOB_POLLING] > 0 && jobs->count[JOB_POLLING] >= most)
-            break;
-        text_bytes += job->text_bytes;
-        job->sweep = t->sweep;
-        job_transition(job, JOB_POLLING);
-    }
+    t->polls_made++;
+    put_in_batch(t, b, TAILQ_FIRST(running));
+    for (job = TAILQ_FIRST(running); job != NULL && b->count < DUE_MAX;
+         job = TAILQ_NEXT(job, in_list))
+        if (job->poll != t->polls_made && job->started_ms <= due_ms && fits(b, job))
+            put_in_batch(t, b, job);
+    for (job = TAILQ_FIRST(running); job != NULL && b->count < b->max;
+         job = TAILQ_NEXT(job, in_list))
+        if (job->poll != t->polls_made && job->sweep != s->number && fits(b, job))
+            put_in_batch(t, b, job);
 }
 
-/* Two jobs may follow one execution; Athena is asked for it once. */
-static bool is_asked_before(const struct jobs *jobs, const struct job *job) {
-    const struct job *earlier;
-    for (earlier = TAILQ_FIRST(&jobs->polling); earlier != job;
-         earlier = TAILQ_NEXT(earlier, in_list))
-        if (strcmp(earlier->execution_id, job->execution_id) == 0)
-            return true;
-    return false;
+static void call_athena(struct tracker *t, struct tracker_poll *p) {
+    struct buffer body;
+    buffer_init(&body, 65536);
+    poll_write(&p->poll, &body);
+    p->made_ms = loop_now(t->parts.loop);
+    p->sweep->calls++;
+    poll_pace_called(&t->pace, p->made_ms);
+    metric_add(&t->parts.metrics[METRIC_POLLS], 1);
+    p->call = aws_start(t->parts.aws, &aws_athena, "BatchGetQueryExecution", buffer_text(&body),
+                        body.len, CALL_TIMEOUT_MS, tracker_on_answer, p);
+    buffer_free(&body);
 }
 
-static void write_batch(const struct jobs *jobs, struct buffer *body) {
-    const struct job *job = NULL; /* cppcheck does not know that the loop sets it */
-    buffer_puts(body, "{\"QueryExecutionIds\":[");
-    TAILQ_FOREACH(job, &jobs->polling, in_list) {
-        if (is_asked_before(jobs, job))
-            continue;
-        buffer_puts(body, job != TAILQ_FIRST(&jobs->polling) ? "," : "");
-        buffer_json_string(body, job->execution_id, strlen(job->execution_id));
-    }
-    buffer_puts(body, "]}");
+static struct tracker_poll *free_poll(struct tracker *t) {
+    for (size_t i = 0; i < TRACKER_POLLS; i++)
+        if (t->polls[i].call == NULL)
+            return &t->polls[i];
+    return NULL;
 }
 
 static void tracker_on_timer(void *arg) {
     struct tracker *t = arg;
-    if (t->call != NULL || jobs_followed(t->parts.jobs) == 0)
-        return;
-    if (t->sweeping && !sweep_goes_on(t)) /* those that were left of it are gone */
-        end_sweep(t);
-    if (!t->sweeping)
-        begin_sweep(t);
-    fill_batch(t);
-    struct buffer body;
-    buffer_init(&body, 65536);
-    write_batch(t->parts.jobs, &body);
-    poll_pace_called(&t->pace, loop_now(t->parts.loop));
-    metric_add(&t->parts.metrics[METRIC_POLLS], 1);
-    t->call = aws_start(t->parts.aws, &aws_athena, "BatchGetQueryExecution", buffer_text(&body),
-                        body.len, CALL_TIMEOUT_MS, tracker_on_answer, t);
-    buffer_free(&body);
+    struct tracker_poll *p = free_poll(t);
+    if (p == NULL || jobs_followed(t->parts.jobs) == 0)
+        return; /* the next answer, or what starts next, goes on */
+    struct sweep *s = sweep_to_ask_for(t);
+    if (s != NULL) {
+        struct batch batch = {.max = POLL_MAX};
+        fill_batch(t, s, &batch);
+        for (size_t i = 0; i < batch.count; i++) {
+            batch.jobs[i]->sweep = s->number;
+            poll_add(&p->poll, batch.jobs[i]->execution_id);
+            job_transition(batch.jobs[i], JOB_RUNNING); /* behind all others */
+        }
+        s->asked_all = has_asked_all(t, s);
+        p->sweep = s;
+        call_athena(t, p);
+    }
+    call_next(t);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
 
 void tracker_init(struct tracker *t, const struct tracker_parts *parts) {
-    *t = (struct tracker){.parts = *parts, .sweep = 1};
+    *t = (struct tracker){.parts = *parts};
+    for (size_t i = 0; i < TRACKER_POLLS; i++)
+        t->polls[i].tracker = t;
     poll_pace_init(&t->pace, parts->interval_ms);
 }
 
 void tracker_add(struct tracker *t, struct job *job) {
-    int64_t now_ms = loop_now(t->parts.loop);
-    job->started_ms = now_ms;
-    job->sweep = t->sweeping ? t->sweep : t->sweep - 1;
+    job->started_ms = loop_now(t->parts.loop);
+    job->sweep = t->sweeps.last; /* the next one looks at it */
+    if (jobs_followed(t->parts.jobs) == 0)
+        poll_pace_swept(&t->pace, job->started_ms);
     job_transition(job, JOB_RUNNING);
-    if (t->call == NULL && t->timer.place == 0)
-        call_in(t, poll_pace_delay_ms(&t->pace, now_ms, poll_pace_sweep_ms(&t->pace)));
+    call_next(t);
 }
 
 void tracker_close(struct tracker *t) {
     if (t->parts.loop == NULL)
         return;
     loop_timer_cancel(t->parts.loop, &t->timer);
-    if (t->call != NULL)
-        aws_cancel(t->call);
-    t->call = NULL;
-    sweep_free(&t->seen);
+    for (size_t i = 0; i < TRACKER_POLLS; i++) {
+        if (t->polls[i].call != NULL)
+            aws_cancel(t->polls[i].call);
+        t->polls[i].call = NULL;
+        poll_clear(&t->polls[i].poll);
+    }
 }

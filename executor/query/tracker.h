@@ -1,6 +1,11 @@
 /*
  * What runs in Athena, looked at in sweeps of BatchGetQueryExecution, 50 a call (the API's
  * maximum), until it has ended. poll_pace.h says how often.
+ *
+ * Calls do not wait for one another: however long an answer takes, the next call is made when it is
+ * due, up to TRACKER_POLLS. So an end is seen after half the time between two calls that ask for
+ * the query, and the latency of a call. Of a call most places go to queries that may have ended, by
+ * how long the last ones took; the others go on with the sweep.
  */
 #ifndef EXECUTOR_QUERY_TRACKER_H
 #define EXECUTOR_QUERY_TRACKER_H
@@ -15,13 +20,16 @@
 #include "executor/limit/gate.h"
 #include "executor/limit/slot.h"
 #include "executor/query/job_state.h"
+#include "executor/query/poll.h"
 #include "executor/query/poll_pace.h"
 #include "executor/query/settle.h"
 #include "executor/query/sweep.h"
 
 enum {
-    TRACKER_BATCH = 50
+    TRACKER_POLLS = 10 /* calls at once */
 };
+_Static_assert((int)TRACKER_POLLS < (int)SWEEPS_MAX,
+               "a sweep that is not over has a call, but for the last");
 
 /* All borrowed. */
 struct tracker_parts {
@@ -33,23 +41,31 @@ struct tracker_parts {
     struct settler *settler;
     struct metric *metrics; /* EXECUTOR_METRICS rows */
     int64_t interval_ms;    /* POLL_INTERVAL_MS */
-    void (*sweep_begins)(void *arg);
-    /* `sound`: it saw all that it set out to see. */
-    void (*sweep_ends)(void *arg, bool sound);
+    void (*sweep_begins)(void *arg, const struct sweep *s);
+    /* It has seen all that it set out to see; of one that has not, nothing is reported. */
+    void (*sweep_ends)(void *arg, const struct sweep *s);
     /* An answer was worked on: slots may be free. */
     void (*changed)(void *arg);
     void *arg;
 };
 
+struct tracker;
+
+/* A call under way. */
+struct tracker_poll {
+    struct tracker *tracker;
+    struct aws_call *call; /* NULL: this place is free */
+    struct poll poll;
+    struct sweep *sweep;
+    int64_t made_ms;
+};
+
 struct tracker {
     struct tracker_parts parts;
     struct poll_pace pace;
-    struct sweep seen;
-    uint64_t sweep;    /* its number */
-    bool sweeping;     /* a sweep has begun and not ended; what starts now is for the next one */
-    bool sweep_failed; /* a call of it did */
-    uint64_t runaways; /* of jobs_state.h, when it began: one more and it did not see all */
-    struct aws_call *call;
+    struct sweeps sweeps;
+    struct tracker_poll polls[TRACKER_POLLS];
+    uint64_t polls_made;
     struct loop_timer timer;
     int64_t quiet_until_ms; /* the warning of what answers leave out is not repeated before */
 };
@@ -59,11 +75,15 @@ void tracker_init(struct tracker *t, const struct tracker_parts *parts);
 void tracker_add(struct tracker *t, struct job *job);
 void tracker_close(struct tracker *t); /* zeroed is fine */
 
-/* When the last one that was looked at was submitted, seconds by Athena's clock; 0: none runs. */
-double tracker_last_submitted(const struct tracker *t, enum lane lane);
+/*
+ * When the last query whose permit is of an earlier generation than this was submitted, of those
+ * that were looked at: seconds by Athena's clock, 0: none. UINT32_MAX: of any generation.
+ */
+double tracker_last_submitted(const struct tracker *t, enum lane lane, uint32_t generation);
 /* How many of those that were looked at since were active at the moment `at`. */
 int tracker_active_at(const struct tracker *t, enum lane lane, double at);
-/* How many were active when the last one that this sweep has seen was submitted. */
-int tracker_peak(const struct tracker *t, enum lane lane);
+/* How many were active at the last submission of such a query, as this sweep has seen them. */
+int tracker_peak(const struct tracker *t, const struct sweep *s, enum lane lane,
+                 uint32_t generation);
 
 #endif

@@ -104,7 +104,11 @@ class Meanwhile:
 
 
 def sim_env(case, args):
-    return {"SIM_ACTIVE_DML": case.quota, "SIM_DELAY_MS": args.answer_ms}
+    return {
+        "SIM_ACTIVE_DML": case.quota,
+        "SIM_DELAY_MS": args.answer_ms,
+        "SIM_RATE": case.rate,
+    }
 
 
 # --- The programs -------------------------------------------------------------------------------
@@ -127,7 +131,8 @@ def killer(case, stand, owned):
 def run_programs(case, args, kafka, seed, directory):
     queries = case.queries(seed)
     redrive_ms = round(6000 * case.seconds)
-    with Stand(directory, kafka, sim_env(case, args), case.executors, redrive_ms) as stand:
+    env = {"MAX_IN_FLIGHT": case.max_in_flight} if case.max_in_flight else {}
+    with Stand(directory, kafka, sim_env(case, args), case.executors, redrive_ms, env) as stand:
         owned = stand.owners()
         places = case.places(owned) if case.shares else []
         began = clock()

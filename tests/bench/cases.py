@@ -37,6 +37,8 @@ class Case:
     executors: int = 1
     shares: tuple = ()  # of the backlog, by executor; empty: by users, through the receiver
     moving_s: float = 0.0  # the quota halves and doubles in turn, so often
+    max_in_flight: int = 0  # MAX_IN_FLIGHT of the executors; 0: its default
+    rate: int = 0  # StartQueryExecution calls a second that the API allows; 0: no limit
     kill: str = ""  # whom kill -9 hits when half has ended: leader, member or alone
     peers: bool = False  # whether they are measured, too
     # To reach, at most: time ÷ ideal, time ÷ greedy, calls wasted in percent. At least: fairness.
@@ -89,6 +91,10 @@ FOUR = {"executors": 4, "shares": EVEN}
 
 CASES = [
     Case("A", "", shares=ONE, peers=True, by_ideal=1.08, wasted=4),
+    Case("wide", "MAX_IN_FLIGHT 50", count=1000, quota=100, max_in_flight=50, shares=ONE,
+         by_ideal=1.10, wasted=4),
+    Case("wide-four", "MAX_IN_FLIGHT 50, four executors", count=1000, quota=100, max_in_flight=50,
+         **FOUR, by_ideal=1.10, wasted=4),
     Case("B", "", count=2000, seconds=0.5, shares=ONE, peers=True),
     Case("long", "", count=100, seconds=10, quota=5, shares=ONE, peers=True,
          by_ideal=1.08, wasted=4),

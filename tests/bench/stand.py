@@ -18,7 +18,9 @@ from harness.wait import wait_until
 class Stand:
     """All defaults but REDRIVE_INTERVAL_MS. A context manager: its end ends all that it started."""
 
-    def __init__(self, directory, kafka, sim_env, executors=1, redrive_ms=60000):
+    def __init__(
+        self, directory, kafka, sim_env, executors=1, redrive_ms=60000, executor_env=None
+    ):
         directory.mkdir(parents=True)
         self.directory = directory
         self.stage = "b" + uuid.uuid4().hex[:8]
@@ -26,6 +28,7 @@ class Stand:
         self.topics = Topics(kafka.bootstrap)
         self.sim = Sim(directory, sim_env)
         self.counts = (executors, redrive_ms)
+        self.executor_env = executor_env or {}
         self.programs = [self.sim]
         self.executors = []
 
@@ -50,7 +53,7 @@ class Stand:
         self.receiver = self.add("receiver", {"LISTEN": "127.0.0.1:0"})
         for i in range(executors):
             label = f"executor-{i}"
-            self.executors.append(self.add("executor", aws | {"KAFKA_CLIENT_ID": label}, label))
+            self.executors.append(self.add("executor", aws | {"KAFKA_CLIENT_ID": label} | self.executor_env, label))
         self.redriver = self.add("redriver", aws | {"REDRIVE_INTERVAL_MS": redrive_ms})
         for program in self.programs[1:]:
             program.wait_ready(60)

@@ -65,16 +65,19 @@ static void parts_on_fewer(void *arg) {
     (void)arg;
 }
 
-static void parts_on_sweep_begins(void *arg) {
+static void parts_on_sweep_begins(void *arg, const struct sweep *s) {
     (void)arg;
     for (int lane = 0; lane < LANES; lane++)
-        admission_sweep_begins(&t.slots.admission[lane]);
+        admission_sweep_begins(&t.slots.admission[lane], s->number);
 }
 
-static void parts_on_sweep_ends(void *arg, bool sound) {
+static void parts_on_sweep_ends(void *arg, const struct sweep *s) {
     (void)arg;
-    for (int lane = 0; sound && lane < LANES; lane++)
-        admission_swept(&t.slots.admission[lane], tracker_peak(&t.tracker, (enum lane)lane));
+    for (int lane = 0; lane < LANES; lane++) {
+        struct admission *a = &t.slots.admission[lane];
+        admission_swept(a, s->number,
+                        tracker_peak(&t.tracker, s, (enum lane)lane, admission_generation(a)));
+    }
 }
 
 static void parts_on_pass_begins(void *arg) {

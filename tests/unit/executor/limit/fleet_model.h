@@ -1,8 +1,8 @@
 /*
  * A model of several executors around executor/limit/fleet.c, in steps of a millisecond of model
  * time: a log that each of them reads with a delay of its own, Athena's quota for one lane, calls
- * that take a round trip, sweeps over what runs. After each step the invariants of docs/fleet.md
- * are checked.
+ * that take `latency_ms` on average, sweeps over what runs, which overlap. After each step the
+ * invariants of docs/fleet.md are checked.
  */
 #ifndef TESTS_UNIT_EXECUTOR_LIMIT_FLEET_MODEL_H
 #define TESTS_UNIT_EXECUTOR_LIMIT_FLEET_MODEL_H
@@ -23,7 +23,9 @@
 
 enum {
     MODEL_EXECUTORS = 6,
-    MODEL_RUNNING = 200,
+    MODEL_RUNNING = 600,
+    MODEL_SWEEPS = 16,
+    MODEL_POLL_EVERY_MS = 100, /* a look at 50 queries */
     MODEL_LOG = 200000,
 };
 
@@ -58,15 +60,18 @@ struct model_executor {
     struct model_query queries[MODEL_RUNNING];
     size_t running;
     int backlog;
-    int64_t sweep_ms, sweep_ends_ms; /* 0: none under way */
-    int64_t ended[256][2];           /* submitted, completed */
+    uint64_t sweep;                      /* the last one that began */
+    int64_t sweep_ms;                    /* when */
+    int64_t sweep_ends_ms[MODEL_SWEEPS]; /* by number; 0: it is not under way */
+    int64_t ended[256][2];               /* submitted, completed */
     size_t ended_next;
     int done;
 };
 
 struct model {
     int quota;
-    int64_t duration_ms, rtt_ms, delay_ms, sweep_every_ms;
+    int64_t duration_ms, latency_ms, delay_ms, sweep_every_ms;
+    int max_calls; /* of an executor: MAX_IN_FLIGHT */
     int64_t now_ms;
     uint64_t random;
     struct model_record *log;
@@ -134,7 +139,8 @@ static void call(struct model *m, struct model_executor *e, const struct admissi
     assert_true(e->running < MODEL_RUNNING);
     struct model_query *q = &e->queries[e->running++];
     *q = (struct model_query){.calling = true, .permit = *permit};
-    q->answered_ms = m->now_ms + m->rtt_ms / 2 + (int64_t)(model_random(m) % (uint64_t)m->rtt_ms);
+    q->answered_ms =
+        m->now_ms + m->latency_ms / 2 + (int64_t)(model_random(m) % (uint64_t)m->latency_ms);
     m->calls++;
     e->backlog--;
     if (m->active >= (size_t)m->quota) {
@@ -154,7 +160,7 @@ static void take_answers(struct model *m, struct model_executor *e) {
             continue;
         q->calling = false;
         if (!q->refused) {
-            admission_started(&e->a[0], &q->permit);
+            admission_started(&e->a[0], m->now_ms, &q->permit);
             continue;
         }
         admission_throttled(&e->a[0], m->now_ms, &q->permit);
@@ -176,8 +182,9 @@ static int count_at(const struct model_executor *e, double at) {
     return n;
 }
 
-static void end_sweep(struct model *m, struct model_executor *e) {
-    int64_t at_ms = e->sweep_ends_ms - m->rtt_ms / 2, last_ms = 0;
+static void end_sweep(struct model *m, struct model_executor *e, uint64_t number) {
+    int64_t *ends_ms = &e->sweep_ends_ms[number % MODEL_SWEEPS];
+    int64_t at_ms = *ends_ms - m->latency_ms / 2, last_ms = 0;
     for (size_t i = 0; i < e->running; i++) {
         struct model_query *q = &e->queries[i];
         if (q->calling || q->submitted_ms > at_ms)
@@ -194,22 +201,29 @@ static void end_sweep(struct model *m, struct model_executor *e) {
         *q = e->queries[--e->running];
         i--;
     }
-    fleet_swept(&e->fleet, LANE_DML, (double)last_ms / 1000,
-                count_at(e, fleet_count_at(&e->fleet, LANE_DML)));
-    fleet_swept(&e->fleet, LANE_DDL, 0, 0);
-    admission_swept(&e->a[0], (int)e->running);
-    e->sweep_ends_ms = 0;
-    e->sweep_ms = m->now_ms;
+    fleet_swept(&e->fleet, number, LANE_DML, (double)last_ms / 1000,
+                count_at(e, fleet_count_at(&e->fleet, number, LANE_DML)));
+    fleet_swept(&e->fleet, number, LANE_DDL, 0, 0);
+    admission_swept(&e->a[0], number, count_at(e, (double)last_ms / 1000));
+    *ends_ms = 0;
 }
 
 static void sweep(struct model *m, struct model_executor *e) {
-    if (e->sweep_ends_ms != 0 && e->sweep_ends_ms <= m->now_ms)
-        end_sweep(m, e);
-    if (e->sweep_ends_ms == 0 && m->now_ms - e->sweep_ms >= m->sweep_every_ms) {
-        fleet_sweep_begins(&e->fleet);
-        admission_sweep_begins(&e->a[0]);
-        e->sweep_ends_ms = m->now_ms + m->rtt_ms;
+    int64_t calls_ms = (int64_t)(1 + e->running / 50) * MODEL_POLL_EVERY_MS;
+    int64_t every_ms = calls_ms > m->sweep_every_ms ? calls_ms : m->sweep_every_ms;
+    for (int i = 0; i < MODEL_SWEEPS; i++) {
+        uint64_t number = e->sweep - (uint64_t)i;
+        int64_t ends_ms = e->sweep_ends_ms[number % MODEL_SWEEPS];
+        if (ends_ms != 0 && ends_ms <= m->now_ms)
+            end_sweep(m, e, number);
     }
+    if (m->now_ms - e->sweep_ms < every_ms || e->sweep_ends_ms[(e->sweep + 1) % MODEL_SWEEPS] != 0)
+        return;
+    e->sweep++;
+    e->sweep_ms = m->now_ms;
+    fleet_sweep_begins(&e->fleet, e->sweep);
+    admission_sweep_begins(&e->a[0], e->sweep);
+    e->sweep_ends_ms[e->sweep % MODEL_SWEEPS] = m->now_ms + m->latency_ms;
 }
 
 /* --- invariants ------------------------------------------------------------------------------- */
@@ -252,8 +266,7 @@ static void step_fleet(struct model *m, struct model_executor *e) {
     int before = bounds(f);
     fleet_step(f, m->now_ms, e->a, work, &due);
     if (led && f->leader.leads && due.grant) {
-        int after = bounds(f),
-            most = f->leader.quota[0].limit + (f->leader.quota[0].probe_version != 0);
+        int after = bounds(f), most = quota_slots(&f->leader.quota[0]);
         if (after > most && after > before)
             fail_msg("a grant raises what may be held from %d to %d, limit %d, at %d ms", before,
                      after, f->leader.quota[0].limit, (int)m->now_ms);
@@ -280,7 +293,8 @@ static void step(struct model *m, struct model_executor *e) {
     sweep(m, e);
     step_fleet(m, e);
     bool any = false;
-    while (e->backlog > 0 && admission_acquire(&e->a[0], m->now_ms, e->backlog, &permit)) {
+    while (e->backlog > 0 && e->a[0].calls < m->max_calls &&
+           admission_acquire(&e->a[0], m->now_ms, e->backlog, &permit)) {
         call(m, e, &permit);
         any = true;
     }
@@ -330,7 +344,8 @@ static struct model *model_open(int quota, int64_t duration_ms, uint64_t seed) {
     struct model *m = mem_zero(sizeof *m);
     m->quota = quota;
     m->duration_ms = duration_ms;
-    m->rtt_ms = 20;
+    m->latency_ms = 20;
+    m->max_calls = 10;
     m->delay_ms = 10;
     m->sweep_every_ms = duration_ms / 20 > 50 ? duration_ms / 20 : 50;
     m->random = seed * 7919 + 1;

@@ -54,9 +54,7 @@ static struct {
     struct slots slots;
     struct fleet_link *link;
     struct fleet_link_facts facts;
-    int changed, seen;
-    double seen_at, submitted; /* asked for; of the query that was submitted last */
-    int active;
+    int changed;
     int64_t next_offset;
 } t;
 
@@ -65,21 +63,10 @@ static void on_change(void *arg) {
     t.changed++;
 }
 
-static void on_seen(void *arg, enum lane lane, double at, double *submitted, int *active) {
-    (void)arg, (void)lane;
-    t.seen++;
-    t.seen_at = at;
-    *submitted = t.submitted;
-    *active = t.active;
-}
-
 static const struct fleet_link_parts *parts(void) {
     static struct fleet_link_parts p;
-    p = (struct fleet_link_parts){.loop = t.loop,
-                                  .kafka = &t.kafka,
-                                  .slots = &t.slots,
-                                  .changed = on_change,
-                                  .seen = on_seen};
+    p = (struct fleet_link_parts){
+        .loop = t.loop, .kafka = &t.kafka, .slots = &t.slots, .changed = on_change};
     return &p;
 }
 
@@ -446,27 +433,22 @@ static void test_reports_before_it_caught_up(void **state) {
 
 /* --- sweeps ----------------------------------------------------------------------------------- */
 
-/* With nothing that runs, a look at nothing is over at once; else the tracker's sweeps count. */
+/* Sweeps overlap; what counts is what each of them knew when it began. */
 static void test_sweeps(void **state) {
     (void)state;
     start();
     step();
-    assert_int_equal(t.seen, LANES);
-    t.facts.follows_any = true;
-    step();
-    assert_int_equal(t.seen, LANES);
+    fleet_link_sweep_begins(t.link, 1);
     read_grant(5, 7, 4, 0);
     read_record("grant",
                 "{\"grant\":{\"epoch\":5,\"version\":8,\"lanes\":[{\"check\":2,\"checkAt\":1234.5},"
                 "{\"check\":2,\"checkAt\":1234.5}],\"shares\":[]}}");
     step();
-    t.submitted = 1200.25;
-    t.active = 6;
-    fleet_link_swept(t.link); /* it began before the leader asked */
-    assert_true(t.seen_at == 0);
-    fleet_link_sweep_begins(t.link);
-    fleet_link_swept(t.link);
-    assert_true(t.seen_at == 1234.5);
+    fleet_link_sweep_begins(t.link, 2);
+    assert_true(fleet_link_count_at(t.link, 1, LANE_DML) <= 0); /* it began before that */
+    assert_true(fleet_link_count_at(t.link, 2, LANE_DML) > 1234);
+    fleet_link_swept(t.link, 2, LANE_DML, 1200.25, 6);
+    fleet_link_swept(t.link, 1, LANE_DML, 1100, 3);
     step();
     const char *report = last_of(own_key())->value;
     assert_non_null(strstr(report, "\"submitted\":1200.250,\"countedAt\":1234.500,\"counted\":6"));

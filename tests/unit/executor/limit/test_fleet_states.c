@@ -114,7 +114,7 @@ static void work(struct world *w, struct member *m) {
             m->throttle_next = false;
             break;
         }
-        admission_started(&m->a[LANE_DML], &permit);
+        admission_started(&m->a[LANE_DML], w->now_ms, &permit);
     }
     step(w, m);
 }

@@ -25,7 +25,7 @@ static const char *const call_names[] = {"started", "throttled", "hold", "releas
 static void make_call(struct slots *s, enum call call, struct slot *slot) {
     switch (call) {
     case STARTED:
-        slot_started(s, LANE_DML, slot);
+        slot_started(s, LANE_DML, slot, 0);
         break;
     case THROTTLED:
         slot_throttled(s, LANE_DML, slot, 0);

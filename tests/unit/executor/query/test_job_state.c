@@ -15,8 +15,7 @@ static const struct {
     {JOB_AMBIGUOUS_BACKOFF, "ask-again dropped"},
     {JOB_ASK_AGAIN, "starting running settling finished dropped"},
     {JOB_REFUSED_BACKOFF, "waiting dropped"},
-    {JOB_RUNNING, "polling dropped"},
-    {JOB_POLLING, "running settling dropped"},
+    {JOB_RUNNING, "running settling dropped"},
     {JOB_SETTLING, "finished abandoned dropped"},
     {JOB_ABANDONED, "dropped"},
     {JOB_FINISHED, ""},
@@ -122,12 +121,14 @@ static void test_each_state_has_its_list(void **state) {
     assert_int_equal(count_in(&t.jobs.ask_again), 1);
     struct job *runs = JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING);
     assert_int_equal(count_in(&t.jobs.running), 1);
-    job_transition(runs, JOB_POLLING);
-    assert_int_equal(count_in(&t.jobs.running), 0);
-    assert_int_equal(count_in(&t.jobs.polling), 1);
-    assert_int_equal(jobs_followed(&t.jobs), 1);
+    const struct job *other = JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING);
+    job_transition(runs, JOB_RUNNING); /* asked for: behind all others */
+    assert_ptr_equal(TAILQ_FIRST(&t.jobs.running), other);
+    assert_int_equal(count_in(&t.jobs.running), 2);
+    assert_int_equal(jobs_followed(&t.jobs), 2);
+    job_transition(TAILQ_FIRST(&t.jobs.running), JOB_SETTLING);
     job_transition(runs, JOB_SETTLING);
-    assert_int_equal(count_in(&t.jobs.polling), 0);
+    assert_int_equal(count_in(&t.jobs.running), 0);
     assert_int_equal(jobs_followed(&t.jobs), 0);
     job_transition(again, JOB_STARTING);
     assert_int_equal(count_in(&t.jobs.ask_again), 0);
@@ -189,7 +190,7 @@ static void test_one_with_a_record_under_way_is_abandoned(void **state) {
 static void test_dropped_while_it_ran(void **state) {
     (void)state;
     job_drop(JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING));
-    job_drop(JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING, JOB_POLLING));
+    job_drop(JOB_ON(JOB_WAITING, JOB_STARTING, JOB_RUNNING, JOB_RUNNING));
     job_drop(JOB_ON(JOB_WAITING, JOB_STARTING));
     assert_int_equal(t.jobs.runaways, 2);
 }
@@ -253,7 +254,6 @@ static void test_one_stands_for_its_pair(void **state) {
     job_transition(b, JOB_WAITING);
     assert_ptr_equal(pairs_find(&t.jobs.pairs, a->token), a);
     run(a);
-    job_transition(a, JOB_POLLING);
     job_transition(a, JOB_SETTLING);
     assert_ptr_equal(pairs_find(&t.jobs.pairs, a->token), a);
     job_transition(a, JOB_FINISHED);
@@ -274,7 +274,6 @@ static void test_a_repetition_ends_with_the_first(void **state) {
     assert_int_equal(second->state, JOB_BEHIND);
     assert_string_equal(second->execution_id, "e");
     assert_int_equal(jobs_followed(&t.jobs), 1);
-    job_transition(first, JOB_POLLING);
     job_transition(first, JOB_SETTLING);
     first->final_state = STATUS_FAILED;
     job_transition(first, JOB_FINISHED);

@@ -79,17 +79,44 @@ static void test_delays(void **state) {
     (void)state;
     struct poll_pace p;
     poll_pace_init(&p, 1000);
+    poll_pace_swept(&p, 5000);
     poll_pace_called(&p, 5000);
-    assert_int_equal(poll_pace_delay_ms(&p, 5000, 0), 100); /* ten calls a second at the most */
-    assert_int_equal(poll_pace_delay_ms(&p, 5030, 0), 70);
-    assert_int_equal(poll_pace_delay_ms(&p, 5200, 0), 0);
-    assert_int_equal(poll_pace_delay_ms(&p, 5030, 80), 80);
-    assert_int_equal(poll_pace_next_sweep_ms(&p, 5030), 970);
-    assert_int_equal(poll_pace_next_sweep_ms(&p, 9000), 0);
+    assert_int_equal(poll_pace_delay_ms(&p, 5000, false), 100); /* ten calls a second at the most */
+    assert_int_equal(poll_pace_delay_ms(&p, 5030, false), 70);
+    assert_int_equal(poll_pace_delay_ms(&p, 5200, false), 0);
+    assert_int_equal(poll_pace_delay_ms(&p, 5030, true), 970);
+    assert_false(poll_pace_sweep_is_due(&p, 5999));
+    assert_true(poll_pace_sweep_is_due(&p, 6000));
+    poll_pace_called(&p, 5950); /* the last call of that sweep */
+    assert_int_equal(poll_pace_delay_ms(&p, 6000, true), 50);
+    assert_int_equal(poll_pace_delay_ms(&p, 9000, true), 0);
     poll_pace_failed(&p, 9000, false);
-    assert_in_range(poll_pace_delay_ms(&p, 9000, 0), 100, 2000);
-    poll_pace_worked(&p);
-    assert_int_equal(poll_pace_delay_ms(&p, 9050, 0), 50);
+    assert_in_range(poll_pace_delay_ms(&p, 9000, false), 100, 2000);
+    poll_pace_worked(&p, 20);
+    assert_int_equal(poll_pace_delay_ms(&p, 9050, false), 50);
+}
+
+/* Nine tenths of the shortest of the last queries, less the latency. */
+static void test_what_has_hardly_ended(void **state) {
+    (void)state;
+    struct poll_pace p;
+    poll_pace_init(&p, 0);
+    assert_int_equal(poll_pace_least_ms(&p), 0); /* nothing is known */
+    poll_pace_ended(&p, 3);
+    poll_pace_ended(&p, 2);
+    poll_pace_ended(&p, 4);
+    assert_int_equal(poll_pace_least_ms(&p), 1800);
+    for (int i = 0; i < 50; i++)
+        poll_pace_worked(&p, 250);
+    assert_int_equal(poll_pace_least_ms(&p), 1550);
+    for (int i = 0; i < 100; i++)
+        poll_pace_worked(&p, 1100);
+    assert_in_range(poll_pace_least_ms(&p), 700, 710);
+    poll_pace_ended(&p, 0.5);
+    assert_int_equal(poll_pace_least_ms(&p), 0);
+    for (int i = 0; i < POLL_PACE_DURATIONS; i++)
+        poll_pace_ended(&p, 60);
+    assert_in_range(poll_pace_least_ms(&p), 52900, 53000);
 }
 
 int main(void) {
@@ -98,6 +125,7 @@ int main(void) {
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_sweeps_follow_from_the_median),
         cmocka_unit_test(test_delays),
+        cmocka_unit_test(test_what_has_hardly_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -79,7 +79,6 @@ static void test_records_of_each_end(void **state) {
         if (i == ENDED) { /* it has run */
             job->execution_id = mem_string("e");
             job_transition(job, JOB_RUNNING);
-            job_transition(job, JOB_POLLING);
             settle_ended(&t.settler, job, STATUS_FAILED, "why");
         } else if (i == STARTED) {
             job->execution_id = mem_string("e");

@@ -1,4 +1,4 @@
-/* How many ran when the last was submitted. */
+/* Sweeps that overlap, and how many queries were active at a moment. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,86 +8,105 @@
 
 #include "executor/query/sweep.h"
 
-#define COUNT(array) (sizeof(array) / sizeof *(array))
+static void test_one_sweep(void **state) {
+    (void)state;
+    struct sweeps s = {.last = 0};
+    assert_null(sweeps_asking(&s));
+    struct sweep *one = sweeps_begin(&s, 500, 7);
+    assert_int_equal(one->number, 1);
+    assert_int_equal(one->began_ms, 500);
+    assert_int_equal(one->dropped, 7);
+    assert_ptr_equal(sweeps_asking(&s), one);
+    one->calls = 2;
+    assert_false(sweep_is_over(one));
+    one->asked_all = true;
+    assert_null(sweeps_asking(&s));
+    assert_false(sweep_is_over(one));
+    one->calls = 0;
+    assert_true(sweep_is_over(one));
+}
+
+/* They end in any order; their places are used again. */
+static void test_sweeps_overlap(void **state) {
+    (void)state;
+    struct sweeps s = {.last = 0};
+    struct sweep *each[SWEEPS_MAX];
+    for (size_t i = 0; i < SWEEPS_MAX; i++) {
+        each[i] = sweeps_begin(&s, 0, 0);
+        assert_int_equal(each[i]->number, i + 1);
+        assert_ptr_equal(sweeps_asking(&s), each[i]);
+        each[i]->asked_all = true;
+    }
+    assert_null(sweeps_begin(&s, 0, 0));
+    each[3]->number = 0;
+    struct sweep *next = sweeps_begin(&s, 0, 0);
+    assert_ptr_equal(next, each[3]);
+    assert_int_equal(next->number, SWEEPS_MAX + 1);
+    assert_ptr_equal(sweeps_asking(&s), next);
+}
+
+/* Of queries that got their permit before a throttle. */
+static void test_last_submission_of_earlier_generations(void **state) {
+    (void)state;
+    struct sweeps s = {.last = 0};
+    assert_true(sweeps_ended_submitted(&s, LANE_DML, UINT32_MAX) <= 0);
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 100, 200});
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 99, 200});
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 2, 110, 200});
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DDL, 1, 150, 200});
+    static const struct {
+        uint32_t generation;
+        int submitted;
+    } rows[] = {{0, 0}, {1, 0}, {2, 100}, {3, 110}, {UINT32_MAX, 110}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        assert_int_equal(sweeps_ended_submitted(&s, LANE_DML, rows[i].generation),
+                         rows[i].submitted);
+}
 
 static const struct {
     const char *what;
-    struct sweep_seen seen[5];
-    size_t count;
-    int dml, ddl;
-} peaks[] = {
-    {"none", {{LANE_DML, 0, 0}}, 0, 0, 0},
-    {"one that runs", {{LANE_DML, 10, 0}}, 1, 1, 0},
-    {"one that has ended", {{LANE_DML, 10, 12}}, 1, 1, 0},
-    {"all run", {{LANE_DML, 10, 0}, {LANE_DML, 11, 0}, {LANE_DML, 12, 0}}, 3, 3, 0},
-    {"one ended before the last came",
-     {{LANE_DML, 10, 11.5}, {LANE_DML, 11, 0}, {LANE_DML, 12, 0}},
-     3,
-     2,
-     0},
-    {"one ended after the last came",
-     {{LANE_DML, 10, 12.5}, {LANE_DML, 11, 0}, {LANE_DML, 12, 0}},
-     3,
-     3,
-     0},
-    {"one ended as the last came: its slot", {{LANE_DML, 10, 12}, {LANE_DML, 12, 0}}, 2, 1, 0},
-    {"in any order", {{LANE_DML, 12, 0}, {LANE_DML, 10, 11.5}, {LANE_DML, 11, 12.5}}, 3, 2, 0},
-    {"the last has ended too", {{LANE_DML, 10, 11}, {LANE_DML, 12, 13}}, 2, 1, 0},
-    {"lanes apart",
-     {{LANE_DML, 10, 11.5}, {LANE_DDL, 12, 0}, {LANE_DML, 11, 0}, {LANE_DDL, 9, 11}},
-     4,
-     2,
-     1},
-    {"the other lane only", {{LANE_DDL, 10, 0}, {LANE_DDL, 11, 0}}, 2, 0, 2},
-    {"milliseconds of today",
-     {{LANE_DML, 1767225600.123, 1767225601.456}, {LANE_DML, 1767225601.457, 0}},
-     2,
-     1,
-     0},
-    {"no times at all", {{LANE_DML, 0, 0}, {LANE_DML, 0, 0}}, 2, 2, 0},
+    double submitted, completed, at;
+    int active;
+} cases[] = {
+    {"it ran", 10, 20, 15, 1},
+    {"it was not submitted yet", 10, 20, 9.999, 0},
+    {"it was submitted then", 10, 20, 10, 1},
+    {"it had ended", 10, 20, 20.001, 0},
+    {"it ended then: its slot was free", 10, 20, 20, 0},
+    {"nobody asks", 10, 20, 0, 0},
 };
 
-static void test_peaks(void **state) {
+static void test_active_at(void **state) {
     (void)state;
-    for (size_t i = 0; i < COUNT(peaks); i++) {
-        int dml = sweep_peak(peaks[i].seen, peaks[i].count, LANE_DML);
-        int ddl = sweep_peak(peaks[i].seen, peaks[i].count, LANE_DDL);
-        if (dml != peaks[i].dml || ddl != peaks[i].ddl)
-            fail_msg("%s: %d and %d", peaks[i].what, dml, ddl);
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct sweeps s = {.last = 0};
+        sweeps_add_ended(&s,
+                         (struct sweep_ended){LANE_DML, 0, cases[i].submitted, cases[i].completed});
+        if (sweeps_ended_active_at(&s, LANE_DML, cases[i].at) != cases[i].active)
+            fail_msg("%s", cases[i].what);
+        assert_int_equal(sweeps_ended_active_at(&s, LANE_DDL, cases[i].at), 0);
     }
-    assert_int_equal(sweep_peak(NULL, 0, LANE_DML), 0);
 }
 
 /* The last that ended are remembered, as many as the ring holds. */
 static void test_those_that_have_ended(void **state) {
     (void)state;
-    struct sweep s = {0};
-    assert_int_equal(sweep_ended_active_at(&s, LANE_DML, 10), 0);
+    struct sweeps s = {.last = 0};
+    assert_int_equal(sweeps_ended_active_at(&s, LANE_DML, 10), 0);
     for (int i = 0; i < SWEEP_ENDED + 10; i++)
-        sweep_add_ended(&s, (struct sweep_seen){i % 2 ? LANE_DDL : LANE_DML, i, i + 20});
-    assert_int_equal(sweep_ended_active_at(&s, LANE_DML, 100), 10);
-    assert_int_equal(sweep_ended_active_at(&s, LANE_DDL, 100), 10);
-    assert_int_equal(sweep_ended_active_at(&s, LANE_DML, 5), 0); /* pushed out by later ones */
-}
-
-static void test_a_sweep_begins_with_nothing(void **state) {
-    (void)state;
-    struct sweep s = {0};
-    for (int round = 0; round < 2; round++) {
-        sweep_begin(&s);
-        assert_int_equal(sweep_peak(s.seen, s.count, LANE_DML), 0);
-        for (int i = 0; i < 200; i++)
-            sweep_add(&s, (struct sweep_seen){.lane = LANE_DML, .submitted = i});
-        assert_int_equal(sweep_peak(s.seen, s.count, LANE_DML), 200);
-    }
-    sweep_free(&s);
+        sweeps_add_ended(&s, (struct sweep_ended){i % 2 ? LANE_DDL : LANE_DML, 0, i, i + 20});
+    assert_int_equal(sweeps_ended_active_at(&s, LANE_DML, 100), 10);
+    assert_int_equal(sweeps_ended_active_at(&s, LANE_DDL, 100), 10);
+    assert_int_equal(sweeps_ended_active_at(&s, LANE_DML, 5), 0); /* pushed out by later ones */
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_peaks),
+        cmocka_unit_test(test_one_sweep),
+        cmocka_unit_test(test_sweeps_overlap),
+        cmocka_unit_test(test_last_submission_of_earlier_generations),
+        cmocka_unit_test(test_active_at),
         cmocka_unit_test(test_those_that_have_ended),
-        cmocka_unit_test(test_a_sweep_begins_with_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -443,7 +443,7 @@ static void test_revoked_and_gone(void **state) {
         {"again", {JOB_STARTING, JOB_AMBIGUOUS_BACKOFF, JOB_ASK_AGAIN, JOB_RECEIVED}, false},
         {"refused", {JOB_STARTING, JOB_REFUSED_BACKOFF, JOB_RECEIVED}, false},
         {"runs", {JOB_STARTING, JOB_RUNNING, JOB_RECEIVED}, false},
-        {"polled", {JOB_STARTING, JOB_RUNNING, JOB_POLLING, JOB_RECEIVED}, false},
+        {"polled", {JOB_STARTING, JOB_RUNNING, JOB_RUNNING, JOB_RECEIVED}, false},
         {"settles", {JOB_STARTING, JOB_SETTLING, JOB_RECEIVED}, true},
     };
     struct job *jobs[COUNT(rows)];

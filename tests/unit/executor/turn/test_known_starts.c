@@ -43,7 +43,7 @@ static void test_what_runs_is_followed(void **state) {
         assert_false(dispatch_is_idle(&t.dispatch));
         stub_reader.behind = false;
         struct aws_call *call = parts_next_call();
-        if (job->state != JOB_POLLING || strcmp(call->operation, "BatchGetQueryExecution") != 0)
+        if (job->state != JOB_RUNNING || strcmp(call->operation, "BatchGetQueryExecution") != 0)
             fail_msg("%s: %s, %s", rows[i].what, job_state_name(job->state), call->operation);
         assert_int_equal(slots_taken(&t.slots), 1);
         assert_int_equal(stub_messages_alive, 0);
@@ -120,7 +120,7 @@ static void test_known_when_it_is_asked_again(void **state) {
     stub_aws_lose(stub_aws_open());
     parts_know("u", "q", STATUS_STARTED, "e", "SELECT 1");
     stub_run(t.loop, 1000);
-    assert_true(job->state == JOB_RUNNING || job->state == JOB_POLLING);
+    assert_int_equal(job->state, JOB_RUNNING);
     assert_int_equal(slots_taken(&t.slots), 1);
 }
 
