@@ -10,7 +10,10 @@
 enum {
     FULL_WAIT_MS = 20,
     BACKOFF_MIN_MS = 100,
-    BACKOFF_MAX_MS = 5000
+    BACKOFF_MAX_MS = 5000,
+    /* More than a topic takes plainly, unless it was given more room: such a letter came
+       compressed, and goes back compressed where it has to. */
+    COMPRESS_FROM_BYTES = 1 << 20,
 };
 
 struct flight {
@@ -143,7 +146,8 @@ static bool flight_try_send(struct flights *f, struct flight *flight, struct let
                                      .key_len = m->key_len,
                                      .value = m->payload,
                                      .value_len = m->len,
-                                     .headers = letter_headers(letter)};
+                                     .headers = letter_headers(letter),
+                                     .may_compress = m->len > COMPRESS_FROM_BYTES};
     rd_kafka_resp_err_t err = producer_send(f->producer, &record, flight_on_delivery, flight);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         f->in_flight++;

@@ -13,16 +13,18 @@
 enum {
     PURGE_TIMEOUT_MS = 2000,
     REBUILD_RETRY_MS = 1000,
-    SAID_EVERY_MS = 60000
+    WARN_EVERY_MS = 60000,
+    COMPRESSED_MAX_BYTES = 64 << 20 /* of a record before it is compressed */
 };
 
 /* How records of a handle are put together to a produce request. */
 enum producer_mode {
     PRODUCER_BATCHED,
     /* One record a request. A broker that refuses a batch as too large does not say whether a
-       record of it is: each is sent here once more, and only what is refused here is too large
-       itself. */
+       record of it is: each is sent once more here or compressed, and only what is refused then is
+       too large itself. */
     PRODUCER_ALONE,
+    PRODUCER_COMPRESSED, /* one record a request, compressed as well as librdkafka can */
     PRODUCER_MODES
 };
 
@@ -30,7 +32,7 @@ struct producer_handle {
     struct kafka_owner owner; /* first: the handle's opaque */
     struct producer *producer;
     enum producer_mode mode;
-    rd_kafka_t *rk; /* NULL while it is built anew; PRODUCER_ALONE: until it is needed */
+    rd_kafka_t *rk; /* NULL while it is built anew; all but PRODUCER_BATCHED: until it is needed */
     rd_kafka_queue_t *queue;
     struct kafka_wakeup *wakeup;
     rd_kafka_topic_t **topics; /* owned, in the order of their first use */
@@ -53,26 +55,43 @@ struct producer_flight {
     struct producer_handle *handle;
     producer_done_fn *fn;
     void *arg;
+    bool may_compress;
 };
 
 static bool producer_open_handle(struct producer_handle *h, char *error, size_t error_size);
+static void producer_close_handle(struct producer_handle *h);
 static rd_kafka_resp_err_t producer_produce(struct producer_handle *h,
                                             const struct producer_record *record,
                                             struct producer_flight *f);
 
 /* --- delivery --------------------------------------------------------------------------------- */
 
-/* False: it cannot be sent once more. */
-static bool producer_send_alone(struct producer_flight *f, const rd_kafka_message_t *message) {
+/* How a record that was refused as too large is sent next; PRODUCER_MODES: it is too large. */
+static enum producer_mode producer_next_mode(const struct producer_flight *f) {
+    if (f->may_compress)
+        return f->handle->mode == PRODUCER_COMPRESSED ? PRODUCER_MODES : PRODUCER_COMPRESSED;
+    return f->handle->mode == PRODUCER_BATCHED ? PRODUCER_ALONE : PRODUCER_MODES;
+}
+
+/* On success `f` is the report's and the headers are the producer's; else both are the caller's. */
+static rd_kafka_resp_err_t producer_send_in_next_mode(struct producer_flight *f,
+                                                      const struct producer_record *record) {
     struct producer *p = f->handle->producer;
-    struct producer_handle *alone = &p->handles[PRODUCER_ALONE];
+    enum producer_mode mode = producer_next_mode(f);
     char error[512];
-    if (p->closing || f->handle == alone)
-        return false;
-    if (alone->rk == NULL && !producer_open_handle(alone, error, sizeof error)) {
-        log_error("kafka: a batch was too large, and its records cannot be sent alone: %s", error);
-        return false;
+    if (p->closing || mode == PRODUCER_MODES)
+        return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    struct producer_handle *h = &p->handles[mode];
+    if (h->rk == NULL && h->rebuild.place == 0 && !producer_open_handle(h, error, sizeof error)) {
+        log_error("kafka: what is too large for a batch cannot be sent alone: %s", error);
+        producer_close_handle(h);
+        return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
     }
+    return producer_produce(h, record, f);
+}
+
+/* False: it is not sent once more. */
+static bool producer_send_again(struct producer_flight *f, const rd_kafka_message_t *message) {
     struct producer_record record = {.topic = rd_kafka_topic_name(message->rkt),
                                      .key = message->key,
                                      .key_len = message->key_len,
@@ -81,19 +100,19 @@ static bool producer_send_alone(struct producer_flight *f, const rd_kafka_messag
     rd_kafka_headers_t *headers = NULL;
     if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
         record.headers = rd_kafka_headers_copy(headers);
-    if (producer_produce(alone, &record, f) == RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (producer_send_in_next_mode(f, &record) == RD_KAFKA_RESP_ERR_NO_ERROR)
         return true;
     if (record.headers != NULL)
         rd_kafka_headers_destroy(record.headers);
     return false;
 }
 
-static void producer_warn_of_batches(struct producer *p, const rd_kafka_message_t *message) {
+static void producer_warn_of_size(struct producer *p, const rd_kafka_message_t *message) {
     if (loop_now(p->loop) < p->quiet_until_ms)
         return;
-    p->quiet_until_ms = loop_now(p->loop) + SAID_EVERY_MS;
-    log_warn("kafka: the broker refused a batch as too large, its records are sent one by one: "
-             "topic=%s has a small max.message.bytes",
+    p->quiet_until_ms = loop_now(p->loop) + WARN_EVERY_MS;
+    log_warn("kafka: the broker refused a batch or a record as too large, it is sent again record "
+             "by record: topic=%s has a small max.message.bytes",
              rd_kafka_topic_name(message->rkt));
 }
 
@@ -103,8 +122,8 @@ static void producer_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *messa
     struct producer_flight *f = message->_private;
     struct producer *p = f->handle->producer;
     f->handle->in_flight--;
-    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && producer_send_alone(f, message)) {
-        producer_warn_of_batches(p, message);
+    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && producer_send_again(f, message)) {
+        producer_warn_of_size(p, message);
         return;
     }
     if (f->fn != NULL)
@@ -120,6 +139,22 @@ static void producer_serve(void *arg) {
 
 /* --- handles ---------------------------------------------------------------------------------- */
 
+/* As small as it gets. Not every librdkafka is built with zstd. */
+static void producer_configure_compression(rd_kafka_conf_t *conf,
+                                           const struct kafka_options *common) {
+    char error[256], most[32];
+    snprintf(most, sizeof most, "%d", COMPRESSED_MAX_BYTES);
+    const char *max_bytes = kafka_property(&common->properties, "message.max.bytes");
+    if (max_bytes == NULL || atoll(max_bytes) < COMPRESSED_MAX_BYTES)
+        max_bytes = most;
+    kafka_set(conf, "message.max.bytes", max_bytes);
+    bool has_zstd = rd_kafka_conf_set(conf, "compression.type", "zstd", error, sizeof error) ==
+                    RD_KAFKA_CONF_OK;
+    if (!has_zstd)
+        kafka_set(conf, "compression.type", "gzip");
+    kafka_set(conf, "compression.level", has_zstd ? "12" : "9");
+}
+
 static rd_kafka_conf_t *producer_configure(const struct producer_handle *h) {
     const struct producer *p = h->producer;
     rd_kafka_conf_t *conf = kafka_conf(p->common);
@@ -131,8 +166,10 @@ static rd_kafka_conf_t *producer_configure(const struct producer_handle *h) {
     kafka_set_default(conf, p->common, "linger.ms", "1");
     /* Java's: a key finds the partition that every other client puts it in. */
     kafka_set_default(conf, p->common, "partitioner", "murmur2_random");
-    if (h->mode == PRODUCER_ALONE)
+    if (h->mode != PRODUCER_BATCHED)
         kafka_set(conf, "batch.num.messages", "1");
+    if (h->mode == PRODUCER_COMPRESSED)
+        producer_configure_compression(conf, p->common);
     rd_kafka_conf_set_dr_msg_cb(conf, producer_on_delivery);
     return conf;
 }
@@ -268,15 +305,20 @@ rd_kafka_resp_err_t producer_send(struct producer *p, const struct producer_reco
                                   producer_done_fn *fn, void *arg) {
     struct producer_handle *h = &p->handles[PRODUCER_BATCHED];
     struct producer_flight *f = mem_alloc(sizeof *f);
-    *f = (struct producer_flight){h, fn, arg};
+    *f = (struct producer_flight){h, fn, arg, record->may_compress};
     rd_kafka_resp_err_t err = producer_produce(h, record, f);
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && record->may_compress)
+        err = producer_send_in_next_mode(f, record);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         free(f);
     return err;
 }
 
 size_t producer_in_flight(const struct producer *p) {
-    return p->handles[PRODUCER_BATCHED].in_flight + p->handles[PRODUCER_ALONE].in_flight;
+    size_t in_flight = 0;
+    for (int mode = 0; mode < PRODUCER_MODES; mode++)
+        in_flight += p->handles[mode].in_flight;
+    return in_flight;
 }
 
 bool producer_up(const struct producer *p) {

@@ -7,7 +7,9 @@
  *
  * A batch that the broker refuses as too large says nothing of its records, so each is sent once
  * more alone; RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE is reported only for a record that is too large
- * itself.
+ * itself. The broker's bound (max.message.bytes of the topic) is on the bytes it receives: a record
+ * that came compressed may be too large as a plain copy, so a copy is sent compressed then
+ * (`may_compress`).
  *
  * All functions are called from the loop's thread, and callbacks come on it.
  */
@@ -48,6 +50,7 @@ struct producer_record {
     const void *value; /* copied */
     size_t value_len;
     rd_kafka_headers_t *headers; /* may be NULL; the producer's on success, the caller's else */
+    bool may_compress; /* what is too large, for librdkafka or the broker, is sent compressed */
 };
 
 /*

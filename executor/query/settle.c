@@ -109,6 +109,7 @@ static void send_copy(struct settler *s, struct job *job) {
         .value = job->message->payload,
         .value_len = job->cut ? CUT_TO_BYTES : job->message->len,
         .headers = copy_headers(s, job),
+        .may_compress = true,
     };
     rd_kafka_resp_err_t err = producer_send(s->producer, &record, settle_on_copy, job);
     job->copy.in_flight = err == RD_KAFKA_RESP_ERR_NO_ERROR;

@@ -1,6 +1,7 @@
 """Records of the query topic that are no request: set aside byte for byte, and nobody waits for them."""
 
 import json
+import random
 
 import pytest
 from confluent_kafka import Producer
@@ -153,7 +154,7 @@ def test_poison_too_large_for_its_copy(pipeline):
     p.add_receiver()
     p.add_executor()
     p.wait_ready()
-    value = body("large", "SELECT 1", workGroup="notallowed", pad="x" * 400000)
+    value = body("large", "SELECT 1", workGroup="notallowed", pad=random.Random(1).randbytes(300000).hex())
     produce_large(p, value, headers=[("foreign", b"1")])
     p.inject(body("q", "SELECT 2"))
     p.wait_state("q", "SUCCEEDED", "u")

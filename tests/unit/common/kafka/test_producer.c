@@ -210,6 +210,47 @@ static void test_a_batch_that_is_too_large(void **state) {
     mock_broker_close(&b);
 }
 
+/*
+ * A copy that is too large, for librdkafka or for the broker, is sent compressed; only what is
+ * refused then is reported as too large. Nothing is left open for it.
+ */
+static void test_a_copy_that_is_too_large(void **state) {
+    (void)state;
+    static char large[3 << 20], too_large[65 << 20];
+    struct mock_broker b;
+    struct reports r = {0};
+    mock_broker_open(&b);
+    struct producer *p = open_producer(&b);
+    struct producer_record record = {.topic = "t0", .value = "v", .value_len = 1};
+    record.may_compress = true;
+    assert_int_equal(producer_send(p, &record, report, &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mock_broker_wait_until(&b, none_in_flight, p, "the first is reported");
+    for (int refusals = 1; refusals <= 2; refusals++) {
+        for (int i = 0; i < refusals; i++)
+            rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 1,
+                                              RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        record.headers = rd_kafka_headers_new(1);
+        assert_int_equal(producer_send(p, &record, report, &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+        mock_broker_wait_until(&b, none_in_flight, p, "it is reported");
+        assert_int_equal(r.count, 1 + refusals);
+        assert_int_equal(r.last, refusals == 2 ? RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE
+                                               : RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    record = (struct producer_record){.topic = "t0", .value = large, .value_len = sizeof large};
+    assert_int_equal(producer_send(p, &record, report, &r), RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    record.may_compress = true;
+    assert_int_equal(producer_send(p, &record, report, &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+    mock_broker_wait_until(&b, none_in_flight, p, "the large one is reported");
+    assert_int_equal(r.count, 4);
+    assert_int_equal(r.last, RD_KAFKA_RESP_ERR_NO_ERROR);
+    record.value = too_large;
+    record.value_len = sizeof too_large;
+    assert_int_equal(producer_send(p, &record, report, &r), RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    producer_close(p);
+    assert_int_equal(r.count, 4);
+    mock_broker_close(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_close_reports_what_is_in_flight),
@@ -217,6 +258,7 @@ int main(void) {
         cmocka_unit_test(test_what_is_not_taken_stays_the_callers),
         cmocka_unit_test(test_a_refusal_of_the_broker_is_reported),
         cmocka_unit_test(test_a_batch_that_is_too_large),
+        cmocka_unit_test(test_a_copy_that_is_too_large),
         cmocka_unit_test(test_every_topic_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
