@@ -14,6 +14,7 @@ struct status_reader {
     status_covered_fn *covered;
     void *covered_arg;
     bool logged; /* that it has caught up */
+    struct status_room room;
 };
 
 static void status_take_tombstone(struct status_reader *r, const rd_kafka_message_t *message) {
@@ -29,7 +30,7 @@ static void status_take_record(void *arg, const rd_kafka_message_t *message) {
         status_take_tombstone(r, message);
         return;
     }
-    if (!status_read(message->payload, message->len, &s)) {
+    if (!status_read(message->payload, message->len, &r->room, &s)) {
         log_debug("not a status: partition=%d offset=%lld", (int)message->partition,
                   (long long)message->offset);
         return;
@@ -37,7 +38,6 @@ static void status_take_record(void *arg, const rd_kafka_message_t *message) {
     bool applied = status_view_apply(r->view, &s);
     if (!applied && r->covered != NULL && status_reader_caught_up(r))
         r->covered(r->covered_arg, &s);
-    status_free(&s);
 }
 
 static void status_take_batch(void *arg) {

@@ -1,6 +1,7 @@
 #include "common/model/status.h"
 
 #include <inttypes.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -116,19 +117,48 @@ static void write_moment(int64_t ms, char out[MOMENT_LEN + 1]) {
     snprintf(out + n, MOMENT_LEN + 1 - n, ".%03dZ", (int)(ms % 1000));
 }
 
+/* -1 where they are not all digits. */
+static int moment_digits(const char *s, int n) {
+    int number = 0;
+    for (int i = 0; i < n; i++) {
+        if (s[i] < '0' || s[i] > '9')
+            return -1;
+        number = number * 10 + (s[i] - '0');
+    }
+    return number;
+}
+
+static bool is_leap_year(int year) {
+    return year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+}
+
+/* Days since the epoch; -1 where there is no such day, or where it was before the epoch. */
+static int64_t moment_days(int year, int month, int day) {
+    static const int before[] = {0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365};
+    if (year < 1970 || month < 1 || month > 12 || day < 1)
+        return -1;
+    bool leap = is_leap_year(year);
+    if (day > before[month] - before[month - 1] + (leap && month == 2))
+        return -1;
+    int past = year - 1;
+    int64_t leaps = past / 4 - past / 100 + past / 400 - (1969 / 4 - 1969 / 100 + 1969 / 400);
+    return (int64_t)(year - 1970) * 365 + leaps + before[month - 1] + (leap && month > 2) + day - 1;
+}
+
+/* By hand: strptime() and timegm() would take longer than all else that is read of a record. */
 static bool read_moment(const char *s, size_t n, int64_t *ms) {
-    struct tm tm = {0};
-    if (n != MOMENT_LEN)
+    if (n != MOMENT_LEN || s[4] != '-' || s[7] != '-' || s[10] != 'T' || s[13] != ':' ||
+        s[16] != ':' || s[19] != '.' || s[23] != 'Z')
         return false;
-    const char *end = strptime(s, "%Y-%m-%dT%H:%M:%S", &tm);
-    if (end != s + MOMENT_LEN - 5)
+    int64_t days =
+        moment_days(moment_digits(s, 4), moment_digits(s + 5, 2), moment_digits(s + 8, 2));
+    int hour = moment_digits(s + 11, 2), minute = moment_digits(s + 14, 2);
+    int second = moment_digits(s + 17, 2), thousandths = moment_digits(s + 20, 3);
+    if (days < 0 || hour < 0 || hour > 23 || minute < 0 || minute > 59 || second < 0 ||
+        second > 59 || thousandths < 0)
         return false;
-    int thousandths = (int)strtol(end + 1, NULL, 10);
-    *ms = (int64_t)timegm(&tm) * 1000 + thousandths;
-    /* Written again it must be the same: so the 30th of February is none, nor is `+1` a digit. */
-    char again[MOMENT_LEN + 1];
-    write_moment(*ms, again);
-    return memcmp(s, again, MOMENT_LEN) == 0;
+    *ms = (((days * 24 + hour) * 60 + minute) * 60 + second) * 1000 + thousandths;
+    return true;
 }
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -201,42 +231,51 @@ void status_write(const struct status *s, bool with_sha256, struct buffer *out) 
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-/* NULL where the value is no string of at most `max` bytes. The caller frees. */
-static char *decode_text(struct json_value value, size_t max, size_t *n) {
+struct status_reading {
+    struct status *out;
+    char *room; /* for the next text: a decoded one with its NUL is shorter than it was in quotes */
+    bool dated;
+};
+
+/* NULL where the value is no string of at most `max` bytes. */
+static char *status_read_string(struct status_reading *r, struct json_value value, size_t max,
+                                size_t *n) {
     if (value.type != JSON_STRING)
         return NULL;
-    char *s = json_decode_string(value, n);
-    if (*n <= max)
-        return s;
-    free(s);
-    return NULL;
+    char *text = r->room;
+    *n = json_string_decode(value.at + 1, value.n - 2, text);
+    if (*n > max)
+        return NULL;
+    text[*n] = '\0';
+    r->room += *n + 1;
+    return text;
 }
 
-static bool status_read_text(struct json_value value, size_t max, char **out) {
+static bool status_read_text(struct status_reading *r, struct json_value value, size_t max,
+                             char **out) {
     size_t n;
     if (value.type == JSON_NULL)
         return true;
-    return (*out = decode_text(value, max, &n)) != NULL;
+    return (*out = status_read_string(r, value, max, &n)) != NULL;
 }
 
-static bool status_read_state(struct json_value value, struct status *out) {
+static bool status_read_state(struct status_reading *r, struct json_value value) {
     size_t n;
-    char *s = decode_text(value, 16, &n);
-    out->state = s != NULL ? status_state_parse(s, n) : STATUS_NONE;
-    free(s);
-    return out->state != STATUS_NONE;
+    const char *s = status_read_string(r, value, 16, &n);
+    r->out->state = s != NULL ? status_state_parse(s, n) : STATUS_NONE;
+    return r->out->state != STATUS_NONE;
 }
 
-static bool status_read_updated_at(struct json_value value, struct status *out) {
+static bool status_read_updated_at(struct status_reading *r, struct json_value value) {
     size_t n;
-    char *s = decode_text(value, MOMENT_LEN, &n);
-    bool ok = s != NULL && read_moment(s, n, &out->updated_at_ms);
-    free(s);
-    return ok;
+    const char *s = status_read_string(r, value, MOMENT_LEN, &n);
+    r->dated = s != NULL && read_moment(s, n, &r->out->updated_at_ms);
+    return r->dated;
 }
 
 /* A whole number as status_write() writes it, up to 2^53: beyond that, other readers round it. */
-static bool status_read_attempt(struct json_value value, struct status *out) {
+static bool status_read_attempt(struct status_reading *r, struct json_value value) {
+    struct status *out = r->out;
     if (value.type != JSON_NUMBER || value.n > 16)
         return false;
     for (size_t i = 0; i < value.n; i++) {
@@ -247,73 +286,67 @@ static bool status_read_attempt(struct json_value value, struct status *out) {
     return out->attempt <= INT64_C(1) << 53;
 }
 
-static bool status_read_sha256(struct json_value value, struct status *out) {
+static bool status_read_sha256(struct status_reading *r, struct json_value value) {
+    struct status *out = r->out;
     if (value.type == JSON_NULL)
         return true;
     size_t n;
-    char *s = decode_text(value, 2 * sizeof out->sha256, &n);
-    bool ok = s != NULL && hex_read(s, n, out->sha256, sizeof out->sha256);
-    free(s);
-    out->has_sha256 = ok;
-    return ok;
+    const char *s = status_read_string(r, value, 2 * sizeof out->sha256, &n);
+    out->has_sha256 = s != NULL && hex_read(s, n, out->sha256, sizeof out->sha256);
+    return out->has_sha256;
 }
 
-struct status_reading {
-    struct status *out;
-    bool dated;
+#define NAME(name) name, sizeof(name) - 1
+static const struct {
+    const char *name;
+    size_t name_len;
+    size_t place; /* of the text in struct status */
+    size_t max;
+} texts[] = {
+    {NAME("queryId"), offsetof(struct status, query_id), QUERY_ID_MAX},
+    {NAME("userId"), offsetof(struct status, user_id), QUERY_ID_MAX},
+    {NAME("queryExecutionId"), offsetof(struct status, query_execution_id),
+     STATUS_EXECUTION_ID_MAX},
+    {NAME("outputLocation"), offsetof(struct status, output_location), STATUS_LOCATION_MAX},
+    {NAME("reason"), offsetof(struct status, reason), STATUS_REASON_MAX},
 };
+static const struct {
+    const char *name;
+    size_t name_len;
+    bool (*read)(struct status_reading *r, struct json_value value);
+} members[] = {
+    {NAME("state"), status_read_state},
+    {NAME("attempt"), status_read_attempt},
+    {NAME("sha256"), status_read_sha256},
+    {NAME("updatedAt"), status_read_updated_at},
+};
+#undef NAME
 
 static bool status_read_member(void *arg, const char *key, size_t key_len,
                                struct json_value value) {
     struct status_reading *r = arg;
-    struct status *out = r->out;
-    const struct {
-        const char *name;
-        char **place;
-        size_t max;
-    } texts[] = {
-        {"queryId", &out->query_id, QUERY_ID_MAX},
-        {"userId", &out->user_id, QUERY_ID_MAX},
-        {"queryExecutionId", &out->query_execution_id, STATUS_EXECUTION_ID_MAX},
-        {"outputLocation", &out->output_location, STATUS_LOCATION_MAX},
-        {"reason", &out->reason, STATUS_REASON_MAX},
-    };
-#define IS(name) (key_len == sizeof(name) - 1 && memcmp(key, name, sizeof(name) - 1) == 0)
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
-        if (strlen(texts[i].name) == key_len && memcmp(texts[i].name, key, key_len) == 0)
-            return status_read_text(value, texts[i].max, texts[i].place);
-    if (IS("state"))
-        return status_read_state(value, out);
-    if (IS("attempt"))
-        return status_read_attempt(value, out);
-    if (IS("sha256"))
-        return status_read_sha256(value, out);
-    if (IS("updatedAt"))
-        return r->dated = status_read_updated_at(value, out);
-#undef IS
+        if (texts[i].name_len == key_len && memcmp(texts[i].name, key, key_len) == 0)
+            return status_read_text(r, value, texts[i].max,
+                                    (char **)((char *)r->out + texts[i].place));
+    for (size_t i = 0; i < sizeof members / sizeof *members; i++)
+        if (members[i].name_len == key_len && memcmp(members[i].name, key, key_len) == 0)
+            return members[i].read(r, value);
     return true;
 }
 
-bool status_read(const void *value, size_t n, struct status *out) {
+bool status_read(const void *value, size_t n, struct status_room *room, struct status *out) {
+    static char none[] = "";
     char detail[160];
     *out = (struct status){0};
-    struct status_reading r = {.out = out};
+    struct status_reading r = {.out = out, .room = room->bytes};
     bool ok =
-        value != NULL && n <= STATUS_VALUE_MAX &&
+        value != NULL && n <= sizeof room->bytes &&
         json_read_object(value, n, JSON_DEPTH_MAX, status_read_member, &r, detail, sizeof detail) &&
         out->query_id != NULL && out->query_id[0] != '\0' && out->state != STATUS_NONE && r.dated;
     if (!ok)
-        status_free(out);
+        *out = (struct status){0};
     else if (out->user_id == NULL)
-        out->user_id = mem_string("");
+        out->user_id = none;
     return ok;
-}
-
-void status_free(struct status *s) {
-    free(s->user_id);
-    free(s->query_id);
-    free(s->query_execution_id);
-    free(s->output_location);
-    free(s->reason);
-    *s = (struct status){0};
 }

@@ -35,7 +35,7 @@ enum {
     STATUS_EXECUTION_ID_MAX = 128, /* Athena: [\w-]{1,128} */
 };
 
-/* Borrowed strings when written, owned ones when parsed (status_free). */
+/* Its strings are borrowed: when it was read, from a struct status_room. */
 struct status {
     char *user_id; /* "": none */
     char *query_id;
@@ -65,13 +65,18 @@ MUST_CHECK bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID
  * not UTF-8 becomes U+FFFD.
  */
 void status_write(const struct status *s, bool with_sha256, struct buffer *out);
+/* Where status_read() puts the texts of one record. */
+struct status_room {
+    char bytes[STATUS_VALUE_MAX];
+};
 /*
- * Reads a record's value. False where it is no status: not strict JSON, longer than
- * STATUS_VALUE_MAX, queryId, state or updatedAt missing, a member of a wrong type or beyond its
- * maximum. Unknown members are skipped. The caller frees `out`; on failure it is zeroed.
+ * Reads a record's value, without an allocation. False where it is no status: not strict JSON,
+ * longer than STATUS_VALUE_MAX, queryId, state or updatedAt missing, a member of a wrong type or
+ * beyond its maximum. Unknown members are skipped. The texts of `out` are in `room`, until that is
+ * used again; on failure `out` is zeroed.
  */
-MUST_CHECK bool status_read(const void *value, size_t n, struct status *out);
-void status_free(struct status *s); /* leaves it zeroed, and takes it so */
+MUST_CHECK bool status_read(const void *value, size_t n, struct status_room *room,
+                            struct status *out);
 
 /* Whether both have the same sha256, or neither has one. */
 bool status_is_same_text(const struct status *a, const struct status *b);
