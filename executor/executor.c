@@ -8,6 +8,7 @@
 #include "common/aws/credentials/chain.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/process_metrics.h"
 #include "common/kafka/iam.h"
 #include "common/kafka/producer.h"
 #include "common/kafka/status_reader.h"
@@ -390,6 +391,7 @@ void executor_write_metrics(void *arg, struct buffer *out) {
     metric_set(&m[METRIC_PARTITIONS], (double)partitions_count(x->partitions));
     metric_set(&m[METRIC_GATE], x->gate.suspect);
     metrics_write(m, EXECUTOR_METRICS, out);
+    process_metrics_write(out);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -10,6 +10,7 @@
 #include "common/base/http/admin.h"
 #include "common/base/http/listen.h"
 #include "common/base/log.h"
+#include "common/base/process_metrics.h"
 #include "common/base/program.h"
 #include "common/kafka/iam.h"
 #include "receiver/service.h"
@@ -59,6 +60,7 @@ static bool receiver_is_ready(void *arg, struct buffer *why) {
 static void receiver_write_metrics(void *arg, struct buffer *out) {
     struct receiver *r = arg;
     service_metrics(r->service, r->server, out);
+    process_metrics_write(out);
 }
 
 /* --- opening ---------------------------------------------------------------------------------- */

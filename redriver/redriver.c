@@ -7,6 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/process_metrics.h"
 #include "redriver/by_hand.h"
 #include "redriver/member.h"
 #include "redriver/metrics.h"
@@ -177,6 +178,7 @@ void redriver_write_metrics(struct redriver *r, struct buffer *out) {
     metric_set(&r->metrics[REDRIVER_OLDEST], age > 0 ? age : 0);
     metric_set(&r->metrics[REDRIVER_PARTITIONS], (double)partitions);
     metrics_write(r->metrics, REDRIVER_METRICS, out);
+    process_metrics_write(out);
 }
 
 void redriver_describe(const struct redriver *r, struct buffer *why) {
