@@ -36,7 +36,7 @@ static const struct option rows[] = {
     {"WINDOW_RECORDS", OPTION_INTEGER, AT(window_records), "2000",
      "Records of a partition that wait here to be started; more stay in Kafka.", 1, 100000, NULL},
     {"WINDOW_BYTES", OPTION_INTEGER, AT(window_bytes), "4194304",
-     "The same in bytes of their values.", 1, 1073741824, NULL},
+     "The same in bytes: of keys, headers and values, and 2 KB for each.", 1, 1073741824, NULL},
     {"--whoami", OPTION_FLAG, AT(whoami), NULL,
      "Says who this is to AWS, with which credentials, and where AWS is; then ends.", 0, 0, NULL},
 };

@@ -22,7 +22,7 @@ struct partition {
     struct kafka_tracker tracker; /* partitions.c's */
     struct job_list jobs;         /* every record of it that is not finished, in order of offset */
     size_t jobs_waiting;          /* not yet asked for in Athena, … */
-    size_t bytes_waiting;         /* … and the bytes of their values */
+    size_t bytes_waiting;         /* … and the bytes that they are held with */
     bool paused;
     bool revoking; /* about to be let go: nothing new is begun for it */
 };

@@ -4,17 +4,23 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/memory.h"
+
+/* All that waiting takes. */
+static size_t held_bytes(const struct job *job) {
+    return sizeof *job + job->message->size;
+}
 
 bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, char *why,
               size_t why_size) {
     rd_kafka_headers_t *headers = NULL;
     rd_kafka_timestamp_type_t type;
-    job->message = message;
+    job->message = held_record_new(message);
     job->offset = message->offset;
     if (job->partition != NULL) {
         job->partition->jobs_waiting++;
-        job->partition->bytes_waiting += message->len;
+        job->partition->bytes_waiting += held_bytes(job);
     }
     job->received_ms = rd_kafka_message_timestamp(message, &type);
     if (job->received_ms < 0)
@@ -32,7 +38,20 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
             job->text_bytes += strlen(job->query.parameters[i]);
         job->lane = lane_of(job->query.text, job->query.text_len);
     }
+    rd_kafka_message_destroy(message);
     return sound;
+}
+
+void job_parse_query(struct job *job) {
+    char why[512];
+    if (job->query.text == NULL &&
+        !query_read(job->message->payload, job->message->len, &job->query, why, sizeof why))
+        log_error("a fault of this program: a query cannot be read again: %s queryId=%s", why,
+                  job->id.query_id);
+}
+
+void job_forget_query(struct job *job) {
+    query_free(&job->query);
 }
 
 int64_t job_first_seen_ms(const struct job *job) {
@@ -48,9 +67,9 @@ void job_release_message(struct job *job) {
         return;
     if (job->partition != NULL) {
         job->partition->jobs_waiting--;
-        job->partition->bytes_waiting -= job->message->len;
+        job->partition->bytes_waiting -= held_bytes(job);
     }
-    rd_kafka_message_destroy(job->message);
+    free(job->message);
     job->message = NULL;
     query_free(&job->query);
 }

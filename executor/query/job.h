@@ -18,6 +18,7 @@
 
 #include "common/aws/client.h"
 #include "common/base/loop.h"
+#include "common/kafka/held_record.h"
 #include "common/kafka/record.h"
 #include "common/model/query.h"
 #include "common/model/status.h"
@@ -63,13 +64,14 @@ struct job {
     int64_t offset;
 
     /* The record, until it runs: then the text and the bytes are no longer needed. */
-    rd_kafka_message_t *message; /* owned; NULL once it was released */
-    struct query query;
+    struct held_record *message; /* owned; NULL once it was released */
+    struct query query;          /* parsed while it is read and while it is STARTING, else zeroed */
     struct record_headers headers;
     struct record_identity id;
     int64_t received_ms; /* the record's time stamp, UTC */
     uint8_t sha256[32];
     bool has_sha256; /* false for what is no request */
+    bool is_allowed; /* it chose no work group or output location that it may not */
     char token[65];
     enum lane lane;
 
@@ -119,10 +121,16 @@ struct job {
     bool cut;                  /* the rejected topic does not take it whole */
 };
 
-/* Takes `message`, which then waits in its partition; reads it. False: it is no valid request, and
- * `why` says what to mend. */
+/*
+ * Takes `message`, whose bytes then wait in its partition; reads it. False: it is no valid request,
+ * and `why` says what to mend. Call job_forget_query() when what was parsed was looked at.
+ */
 bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, char *why,
               size_t why_size);
+/* Parses the record, which job_read() has found valid, once more. Nothing where it is parsed. */
+void job_parse_query(struct job *job);
+/* What was parsed takes more memory than the bytes: only few jobs have it at a time. */
+void job_forget_query(struct job *job);
 /* When it first came into the query topic, UTC ms: being moved back does not change it. */
 int64_t job_first_seen_ms(const struct job *job);
 /* Whose place in the window that is; NULL for NULL. */

@@ -222,6 +222,8 @@ void job_transition(struct job *job, enum job_state to) {
     jobs->count[from]--;
     jobs->count[to]++;
     job->state = to;
+    if (from == JOB_STARTING)
+        job_forget_query(job);
     enter_list(jobs, job, from);
 }
 

@@ -40,10 +40,11 @@ static rd_kafka_headers_t *copy_headers(const struct settler *s, const struct jo
         {HEADER_QUERY_ID, job->id.query_id}, /* last: left out where the body carries it */
     };
     size_t count = sizeof set / sizeof *set - (job->id.in_body ? 1 : 0);
-    rd_kafka_headers_t *from = NULL;
-    if (!job->cut)
-        rd_kafka_message_headers(job->message, &from);
-    return record_headers_copy(from, set, count);
+    rd_kafka_headers_t *from = job->cut ? NULL : held_record_headers(job->message);
+    rd_kafka_headers_t *to = record_headers_copy(from, set, count);
+    if (from != NULL)
+        rd_kafka_headers_destroy(from);
+    return to;
 }
 
 static void finish_if_acknowledged(struct job *job) {

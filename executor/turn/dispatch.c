@@ -20,6 +20,7 @@ enum {
 static void call_athena(struct dispatch *d, struct job *job) {
     struct buffer body;
     buffer_init(&body, START_BODY_MAX);
+    job_parse_query(job);
     start_request_write(&d->defaults, &job->query, job->token, &body);
     pace_take(d->parts.pace, loop_now(d->parts.loop));
     job->answers = d->parts.answers;
@@ -42,20 +43,27 @@ static void reject_mismatch(struct dispatch *d, struct job *job) {
                     "Idempotent parameters do not match");
 }
 
+static void reject_not_allowed(struct dispatch *d, struct job *job) {
+    char why[512] = "";
+    job_parse_query(job);
+    (void)start_allowed(&d->defaults, &job->query, why, sizeof why);
+    settle_rejected(d->parts.settler, job, "NotAllowed", why);
+    job_forget_query(job);
+}
+
 /*
  * What is known to have started is followed, whatever a request may choose by now. True: the job
  * needs no call of Athena, and is on its way to its end, or followed.
  */
 static bool needs_no_call(struct dispatch *d, struct job *job) {
-    char why[512];
     if (answer_is_known(d->parts.answers, job))
         return true;
     if (job->perhaps_started)
         return false;
     if (known_look(d->parts.view, job, NULL) == KNOWN_ANOTHER)
         reject_mismatch(d, job);
-    else if (!start_allowed(&d->defaults, &job->query, why, sizeof why))
-        settle_rejected(d->parts.settler, job, "NotAllowed", why);
+    else if (!job->is_allowed)
+        reject_not_allowed(d, job);
     else if (is_expired(d, job))
         settle_rejected(d->parts.settler, job, "QueryExpired",
                         "it waited longer than QUERY_MAX_AGE_MS");
@@ -190,9 +198,13 @@ bool dispatch_is_idle(const struct dispatch *d) {
 void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message) {
     struct dispatch *d = arg;
     struct job *job = job_new(d->parts.jobs, p);
-    char why[512];
+    char why[512], not_allowed[512];
     metric_add(&d->parts.metrics[METRIC_RECEIVED], 1);
-    if (!job_read(job, message, d->parts.config->kafka.names.stage, why, sizeof why)) {
+    bool is_sound = job_read(job, message, d->parts.config->kafka.names.stage, why, sizeof why);
+    job->is_allowed =
+        is_sound && start_allowed(&d->defaults, &job->query, not_allowed, sizeof not_allowed);
+    job_forget_query(job);
+    if (!is_sound) {
         settle_rejected(d->parts.settler, job, "InvalidRequest", why);
         return;
     }

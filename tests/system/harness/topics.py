@@ -131,6 +131,7 @@ class Topics:
             self._producer = Producer(
                 self.common
                 | {"acks": "all", "linger.ms": 1, "topic.metadata.propagation.max.ms": 2000}
+                | {"message.max.bytes": 2162688}
             )
         places, errors = {}, []
 
