@@ -70,8 +70,9 @@ SIM_SRC := $(call sources,standins/athena_sim)
 DEV_BROKER_SRC := $(call sources,standins/dev_broker)
 UNIT_SRC := $(call sources,tests/unit)
 TOOL_SRC := $(call sources,tests/tools)
+TSAN_SRC := $(call sources,tests/tsan)
 ALL_SRC := $(COMMON_SRC) $(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC) \
-  $(DEV_BROKER_SRC) $(UNIT_SRC) $(TOOL_SRC)
+  $(DEV_BROKER_SRC) $(UNIT_SRC) $(TOOL_SRC) $(TSAN_SRC)
 
 objects = $(patsubst %.c,$(O)/%.o,$(1))
 not_main = $(filter-out %/main.c,$(1))
@@ -80,6 +81,9 @@ COMMON_LIB := $(B)/lib/libcommon.a
 # What unit tests link besides: every object of the programs but those with a main() in them.
 PARTS_LIB := $(B)/lib/libparts.a
 PARTS_SRC := $(call not_main,$(RECEIVER_SRC) $(EXECUTOR_SRC) $(REDRIVER_SRC) $(SIM_SRC))
+
+# What each binary links besides in a build with TSan, which does not know librdkafka's C11 threads.
+TSAN_OBJECTS := $(if $(findstring tsan,$(VARIANT)),$(call objects,$(TSAN_SRC)))
 
 BIN := $(B)/bin
 PROGRAMS := athena-query-receiver athena-query-executor athena-query-redriver
@@ -97,20 +101,20 @@ $(BIN)/athena-query-redriver: $(call objects,$(REDRIVER_SRC))
 $(BIN)/athena-sim: $(call objects,$(SIM_SRC))
 $(BIN)/dev-broker: $(call objects,$(DEV_BROKER_SRC))
 
-$(PROGRAMS:%=$(BIN)/%) $(STANDINS:%=$(BIN)/%): $(COMMON_LIB)
+$(PROGRAMS:%=$(BIN)/%) $(STANDINS:%=$(BIN)/%): $(COMMON_LIB) $(TSAN_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
 	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(COMMON_LIB) $(LIB_LIBS) -lm
 
-$(UNIT_TESTS): $(B)/tests/unit/%: $(O)/tests/unit/%.o $(PARTS_LIB) $(COMMON_LIB)
+$(UNIT_TESTS): $(B)/tests/unit/%: $(O)/tests/unit/%.o $(PARTS_LIB) $(COMMON_LIB) $(TSAN_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) -lcmocka $(LIB_LIBS) -lm
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(PARTS_LIB) $(COMMON_LIB) -lcmocka $(LIB_LIBS) -lm
 
-$(TOOLS): $(B)/tests/tools/%: $(O)/tests/tools/%.o $(PARTS_LIB) $(COMMON_LIB)
+$(TOOLS): $(B)/tests/tools/%: $(O)/tests/tools/%.o $(PARTS_LIB) $(COMMON_LIB) $(TSAN_OBJECTS)
 	@mkdir -p $(@D)
 	$(call say,LINK)
-	$(Q)$(LINK) -o $@ $< $(PARTS_LIB) $(COMMON_LIB) $(LIB_LIBS) -lm
+	$(Q)$(LINK) -o $@ $(filter %.o,$^) $(PARTS_LIB) $(COMMON_LIB) $(LIB_LIBS) -lm
 
 $(COMMON_LIB): $(call objects,$(COMMON_SRC))
 $(PARTS_LIB): $(call objects,$(PARTS_SRC))
