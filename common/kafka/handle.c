@@ -142,6 +142,11 @@ void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value) {
     }
 }
 
+bool kafka_set_where_known(rd_kafka_conf_t *conf, const char *name, const char *value) {
+    char error[512];
+    return rd_kafka_conf_set(conf, name, value, error, sizeof error) == RD_KAFKA_CONF_OK;
+}
+
 void kafka_set_default(rd_kafka_conf_t *conf, const struct kafka_options *kafka, const char *name,
                        const char *value) {
     if (kafka_property(&kafka->properties, name) == NULL)

@@ -43,7 +43,9 @@ struct kafka_owner {
 rd_kafka_conf_t *kafka_conf(const struct kafka_options *kafka);
 /* The name must be one that every librdkafka from 2.0 on knows: else the program aborts. */
 void kafka_set(rd_kafka_conf_t *conf, const char *name, const char *value);
-/* The same, where the user has not set it. */
+/* For a property that only newer ones know. False: this one does not, and nothing is set. */
+bool kafka_set_where_known(rd_kafka_conf_t *conf, const char *name, const char *value);
+/* kafka_set(), where the user has not set it. */
 void kafka_set_default(rd_kafka_conf_t *conf, const struct kafka_options *kafka, const char *name,
                        const char *value);
 

@@ -9,21 +9,24 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/read_position.h"
 #include "common/kafka/wakeup.h"
 
 enum {
-    RECORDS_A_TURN = 1000,
+    RECORDS_AN_ITERATION = 1000,
+    /*
+     * What is fetched ahead, over all partitions: they share one queue, and librdkafka holds these
+     * bounds against its length. A record takes about 300 bytes there beside its own.
+     */
+    QUEUED_RECORDS = 50000,
+    QUEUED_KIB = 32768,
     METADATA_TIMEOUT_MS = 500,
+    SEEK_TIMEOUT_MS = 1000,
     ENDS_TIMEOUT_MS = 1000,
+    WAKE_TIMEOUT_MS = 100,
+    LOOK_EVERY_MS = 5000, /* whether the topic is as it was */
     ENDS_AGAIN_LEAST_MS = 250,
     ENDS_AGAIN_MOST_MS = 5000,
-};
-
-/* One partition of the topic. */
-struct reader_partition {
-    bool at_end;  /* its end was seen once */
-    int64_t next; /* the offset behind what was read; 0: nothing was */
-    int64_t end;  /* that the barrier asks for; 0: none */
 };
 
 struct topic_reader {
@@ -36,63 +39,127 @@ struct topic_reader {
     rd_kafka_queue_t *records;    /* of all partitions */
     struct kafka_wakeup *main_wakeup, *records_wakeup;
     rd_kafka_topic_t *topic;
-    int32_t partitions; /* being read */
-    struct reader_partition *each;
-    int32_t behind;               /* partitions that were not yet read to their ends */
+    int32_t partitions; /* being read; 0: not started */
+    struct read_position *each;
+    int32_t behind;               /* partitions that were not yet read to the ends asked for */
     bool renewing;                /* the ends of a barrier are not known yet */
+    bool gone;                    /* the topic was deleted; what comes back is another one */
     struct loop_timer ends_timer; /* asks for them */
     int64_t ends_again_ms;
+    struct loop_timer look_timer;
+    bool wakes_fetcher; /* see keep_fetching() */
+    bool was_full;      /* the queue, since the fetcher was last woken */
 };
 
-static bool is_behind(const struct reader_partition *p) {
-    return !p->at_end || p->next < p->end;
-}
+/* --- records ---------------------------------------------------------------------------------- */
 
-/* All of it before `next` was read. */
-static void topic_reader_advance(struct topic_reader *r, int32_t partition, int64_t next,
-                                 bool at_end) {
+/* All of it before `next` was read, see read_position_advance(). */
+static void topic_reader_advance(struct topic_reader *r, int32_t partition, int64_t from,
+                                 int64_t next) {
     if (partition < 0 || partition >= r->partitions)
         return;
-    struct reader_partition *p = &r->each[partition];
-    bool was_behind = is_behind(p);
-    p->next = next;
-    p->at_end |= at_end;
-    r->behind -= was_behind && !is_behind(p);
+    struct read_position *p = &r->each[partition];
+    bool was_behind = read_position_is_behind(p);
+    if (!read_position_advance(p, from, next)) {
+        log_warn("topic %s: partition %d begins anew at offset %lld", r->name, (int)partition,
+                 (long long)from);
+        topic_reader_renew(r);
+    }
+    r->behind -= was_behind && !read_position_is_behind(p);
+}
+
+/* librdkafka tries again by itself, but at the offset that it had. */
+static void topic_reader_on_error(struct topic_reader *r, const rd_kafka_message_t *message) {
+    switch (message->err) {
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+        if (r->gone)
+            break;
+        log_warn("topic %s: it is gone: %s", r->name, rd_kafka_err2str(message->err));
+        r->gone = true;
+        topic_reader_renew(r);
+        break;
+    default:
+        log_warn("topic %s: %s", r->name, rd_kafka_message_errstr(message));
+    }
 }
 
 static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *message) {
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         r->events.record(r->events.arg, message);
-        topic_reader_advance(r, message->partition, message->offset + 1, false);
+        topic_reader_advance(r, message->partition, message->offset, message->offset + 1);
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
-        topic_reader_advance(r, message->partition, message->offset, true);
+        topic_reader_advance(r, message->partition, message->offset, message->offset);
         break;
-    default: /* librdkafka goes on by itself */
-        log_warn("topic %s: %s", r->name, rd_kafka_message_errstr(message));
+    default:
+        topic_reader_on_error(r, message);
+    }
+}
+
+/* Of all partitions, from their brokers; in the loop, for `timeout_ms` at most. */
+static rd_kafka_resp_err_t topic_reader_list_ends(struct topic_reader *r,
+                                                  rd_kafka_topic_partition_list_t *list,
+                                                  int timeout_ms) {
+    for (int32_t p = 0; p < r->partitions; p++)
+        rd_kafka_topic_partition_list_add(list, r->name, p)->offset = RD_KAFKA_OFFSET_END;
+    return rd_kafka_offsets_for_times(r->rk, list, timeout_ms);
+}
+
+/*
+ * librdkafka before 2.2 stops to fetch when the queue is full, and looks at it again only when its
+ * broker's thread has anything to do, or after a second: longer than the queue takes to be read. A
+ * request to the broker is something to do. The broker's connection is at rest then, so the answer
+ * comes at once.
+ */
+static void topic_reader_keep_fetching(struct topic_reader *r, size_t taken, size_t bytes) {
+    size_t queued = rd_kafka_queue_length(r->records);
+    size_t queued_bytes = queued * (bytes / taken);
+    if (queued >= QUEUED_RECORDS || queued_bytes >= QUEUED_KIB * (size_t)1024 / 4 * 3) {
+        r->was_full = true;
+    } else if (r->was_full && queued < QUEUED_RECORDS / 2 &&
+               queued_bytes < QUEUED_KIB * (size_t)1024 / 2) {
+        r->was_full = false;
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
+        topic_reader_list_ends(r, list, WAKE_TIMEOUT_MS);
+        rd_kafka_topic_partition_list_destroy(list);
     }
 }
 
 static void topic_reader_on_records(void *arg) {
     struct topic_reader *r = arg;
-    bool had_caught_up = topic_reader_caught_up(r);
-    int taken = 0;
-    rd_kafka_message_t *message;
-    while (taken < RECORDS_A_TURN && (message = rd_kafka_consume_queue(r->records, 0)) != NULL) {
-        topic_reader_take(r, message);
-        rd_kafka_message_destroy(message);
-        taken++;
+    rd_kafka_message_t *messages[RECORDS_AN_ITERATION];
+    size_t bytes = 0;
+    ssize_t taken = rd_kafka_consume_batch_queue(r->records, 0, messages, RECORDS_AN_ITERATION);
+    for (ssize_t i = 0; i < taken; i++) {
+        bytes += messages[i]->len;
+        topic_reader_take(r, messages[i]);
+        rd_kafka_message_destroy(messages[i]);
     }
-    if (taken == RECORDS_A_TURN || rd_kafka_queue_length(r->records) > 0)
+    if (taken <= 0)
+        return;
+    if (rd_kafka_queue_length(r->records) > 0)
         kafka_wakeup_again(r->records_wakeup);
-    if (taken > 0 || had_caught_up != topic_reader_caught_up(r))
-        r->events.batch(r->events.arg);
+    if (r->wakes_fetcher)
+        topic_reader_keep_fetching(r, (size_t)taken, bytes);
+    r->events.batch(r->events.arg);
 }
 
 static void topic_reader_on_main(void *arg) {
     struct topic_reader *r = arg;
     rd_kafka_poll(r->rk, 0);
+}
+
+/* True where topic_reader_keep_fetching() is needed. */
+static bool topic_reader_bound_queue(rd_kafka_conf_t *conf) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", QUEUED_RECORDS);
+    kafka_set(conf, "queued.min.messages", number);
+    snprintf(number, sizeof number, "%d", QUEUED_KIB);
+    kafka_set(conf, "queued.max.messages.kbytes", number);
+    return !kafka_set_where_known(conf, "fetch.queue.backoff.ms", "5");
 }
 
 struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_options *kafka,
@@ -105,9 +172,9 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
     rd_kafka_conf_t *conf = kafka_conf(kafka);
     kafka_set(conf, "enable.partition.eof", "true");
     kafka_set(conf, "auto.offset.reset", "earliest");
-    /* For each partition: what is fetched and waits here takes memory beside the view. */
-    kafka_set(conf, "queued.max.messages.kbytes", "1024");
-    /* The broker reports the end of an empty partition only after this, and the start waits. */
+    kafka_set(conf, "enable.auto.offset.store", "false");
+    r->wakes_fetcher = topic_reader_bound_queue(conf);
+    /* The end of a partition whose last records are deleted is reported only after this. */
     kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
     r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, kafka, &r->owner, error, error_size);
     if (r->rk == NULL) {
@@ -127,50 +194,125 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
     return r;
 }
 
-/*
- * A handle that asked for the topic before it was created would ask again a second later only. This
- * blocks for METADATA_TIMEOUT_MS at most; without an answer the reader starts all the same.
- */
-static void topic_reader_refresh_metadata(struct topic_reader *r) {
-    const struct rd_kafka_metadata *metadata;
-    if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, METADATA_TIMEOUT_MS) ==
-        RD_KAFKA_RESP_ERR_NO_ERROR)
-        rd_kafka_metadata_destroy(metadata);
-}
+/* --- the topic's partitions ------------------------------------------------------------------- */
 
-bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
-    topic_reader_refresh_metadata(r);
-    r->each = mem_zero((size_t)partitions * sizeof *r->each);
-    r->behind = partitions;
-    for (; r->partitions < partitions; r->partitions++)
+static bool topic_reader_add_partitions(struct topic_reader *r, int32_t count) {
+    r->each = mem_resize(r->each, (size_t)count, sizeof *r->each);
+    for (; r->partitions < count; r->partitions++) {
+        r->each[r->partitions] = (struct read_position){0};
         if (rd_kafka_consume_start_queue(r->topic, r->partitions, RD_KAFKA_OFFSET_BEGINNING,
                                          r->records) != 0) {
             log_error("topic %s: partition %d cannot be read: %s", r->name, (int)r->partitions,
                       rd_kafka_err2str(rd_kafka_last_error()));
             return false;
         }
+    }
+    return true;
+}
+
+/* A topic that was made anew may have fewer. */
+static void topic_reader_drop_partitions(struct topic_reader *r, int32_t count) {
+    while (r->partitions > count) {
+        r->partitions--;
+        rd_kafka_consume_stop(r->topic, r->partitions);
+        r->behind -= read_position_is_behind(&r->each[r->partitions]);
+    }
+}
+
+/* It waits, so that what was fetched before is dropped from the queue when this returns. */
+static void topic_reader_seek_beginning(struct topic_reader *r, int32_t partition) {
+    if (rd_kafka_seek(r->topic, partition, RD_KAFKA_OFFSET_BEGINNING, SEEK_TIMEOUT_MS) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_warn("topic %s: partition %d is not read from its beginning", r->name, (int)partition);
+}
+
+/*
+ * How many partitions the topic has now; 0: it is gone; -1: no broker answered in time. In the
+ * loop. Asked for by this handle, so that what it knows of the topic is new, too: one that has seen
+ * a topic missing would look again a second later only.
+ */
+static int32_t topic_reader_count(struct topic_reader *r) {
+    const struct rd_kafka_metadata *metadata;
+    int32_t count = -1;
+    if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, METADATA_TIMEOUT_MS) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        return count;
+    if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+        count = metadata->topics[0].partition_cnt;
+    else if (metadata->topic_cnt == 1 &&
+             metadata->topics[0].err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        count = 0;
+    rd_kafka_metadata_destroy(metadata);
+    return count;
+}
+
+/* True where the topic is as it was, so that its ends can be asked for. */
+static bool topic_reader_look(struct topic_reader *r) {
+    int32_t count = topic_reader_count(r);
+    if (count <= 0) {
+        r->gone |= count == 0;
+        r->renewing |= r->gone;
+        return false;
+    }
+    if (count != r->partitions)
+        log_info("topic %s: partitions %d instead of %d", r->name, (int)count, (int)r->partitions);
+    bool changed = r->gone || count != r->partitions;
+    if (count < r->partitions)
+        topic_reader_drop_partitions(r, count);
+    for (int32_t p = 0; r->gone && p < r->partitions; p++) {
+        r->behind -= read_position_is_behind(&r->each[p]);
+        read_position_restart(&r->each[p]);
+        topic_reader_seek_beginning(r, p);
+    }
+    r->gone = false;
+    r->renewing |= changed;
+    return topic_reader_add_partitions(r, count);
+}
+
+static void topic_reader_on_look_timer(void *arg) {
+    struct topic_reader *r = arg;
+    /* While much is read, the brokers' answers wait behind it; without brokers there are none. */
+    if (topic_reader_caught_up(r) && r->owner.health.up) {
+        topic_reader_look(r);
+        if (r->renewing)
+            topic_reader_renew(r);
+    }
+    loop_timer_set(r->loop, &r->look_timer, LOOK_EVERY_MS, topic_reader_on_look_timer, r);
+}
+
+bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
+    topic_reader_count(r); /* without an answer the reader starts all the same */
+    if (!topic_reader_add_partitions(r, partitions))
+        return false;
+    topic_reader_renew(r);
+    loop_timer_set(r->loop, &r->look_timer, LOOK_EVERY_MS, topic_reader_on_look_timer, r);
     return true;
 }
 
 /* --- barriers --------------------------------------------------------------------------------- */
 
-static bool ask_ends(struct topic_reader *r, rd_kafka_topic_partition_list_t *list) {
-    for (int32_t p = 0; p < r->partitions; p++)
-        rd_kafka_topic_partition_list_add(list, r->name, p)->offset = RD_KAFKA_OFFSET_END;
-    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(r->rk, list, ENDS_TIMEOUT_MS);
+static bool topic_reader_ask_ends(struct topic_reader *r, rd_kafka_topic_partition_list_t *list) {
+    if (!topic_reader_look(r))
+        return false;
+    rd_kafka_resp_err_t err = topic_reader_list_ends(r, list, ENDS_TIMEOUT_MS);
     for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
         err = list->elems[i].offset >= 0 ? list->elems[i].err : RD_KAFKA_RESP_ERR__NO_OFFSET;
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && r->ends_again_ms == 0)
-        log_warn("topic %s: its ends are not known yet: %s", r->name, rd_kafka_err2str(err));
     return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
-static void take_ends(struct topic_reader *r, const rd_kafka_topic_partition_list_t *list) {
+static void topic_reader_take_ends(struct topic_reader *r,
+                                   const rd_kafka_topic_partition_list_t *list) {
     for (int i = 0; i < list->cnt; i++) {
-        struct reader_partition *p = &r->each[list->elems[i].partition];
-        bool was_behind = is_behind(p);
-        p->end = list->elems[i].offset;
-        r->behind += !was_behind && is_behind(p);
+        int32_t partition = list->elems[i].partition;
+        struct read_position *p = &r->each[partition];
+        int64_t end = list->elems[i].offset;
+        r->behind -= read_position_is_behind(p);
+        if (!read_position_take_end(p, end)) {
+            log_warn("topic %s: partition %d ends at offset %lld, below what was read", r->name,
+                     (int)partition, (long long)end);
+            topic_reader_seek_beginning(r, partition);
+        }
+        r->behind += read_position_is_behind(p);
     }
     r->renewing = false;
     if (topic_reader_caught_up(r))
@@ -180,11 +322,13 @@ static void take_ends(struct topic_reader *r, const rd_kafka_topic_partition_lis
 static void topic_reader_on_ends_timer(void *arg) {
     struct topic_reader *r = arg;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
-    if (ask_ends(r, list)) {
+    if (topic_reader_ask_ends(r, list)) {
         if (r->ends_again_ms > 0)
             log_info("topic %s: its ends are known again", r->name);
-        take_ends(r, list);
+        topic_reader_take_ends(r, list);
     } else {
+        if (r->ends_again_ms == 0)
+            log_warn("topic %s: its ends are not known yet", r->name);
         r->ends_again_ms =
             backoff_next_ms(r->ends_again_ms, ENDS_AGAIN_LEAST_MS, ENDS_AGAIN_MOST_MS);
         loop_timer_set(r->loop, &r->ends_timer, r->ends_again_ms, topic_reader_on_ends_timer, r);
@@ -210,6 +354,7 @@ void topic_reader_close(struct topic_reader *r) {
     if (r == NULL)
         return;
     loop_timer_cancel(r->loop, &r->ends_timer);
+    loop_timer_cancel(r->loop, &r->look_timer);
     for (int32_t p = 0; p < r->partitions; p++)
         rd_kafka_consume_stop(r->topic, p);
     kafka_wakeup_close(r->records_wakeup);

@@ -1,0 +1,40 @@
+/*
+ * How far one partition of a topic has been read, and whether it is still the partition that was
+ * read before (pure; one thread).
+ *
+ * Offsets only grow as long as a topic lives. One that is lower than what was read means that the
+ * topic was deleted and made anew, or that its brokers lost their last records (Kafka: unclean
+ * leader election): then all that was read says nothing of where to go on.
+ */
+#ifndef COMMON_KAFKA_READ_POSITION_H
+#define COMMON_KAFKA_READ_POSITION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "common/base/must_check.h"
+
+/* Begins zeroed: nothing is read, and no end is asked for. */
+struct read_position {
+    int64_t next; /* the offset behind what was read */
+    int64_t end;  /* that is to be reached; 0: none */
+};
+
+static inline bool read_position_is_behind(const struct read_position *p) {
+    return p->next < p->end;
+}
+/*
+ * All before the offset `next` has been read, the last of it from the offset `from` on; a record
+ * has from + 1 == next, the end of the partition from == next. False: the partition begins anew,
+ * and is read from its beginning by now. Its end is not known, and none is asked for any more.
+ */
+MUST_CHECK bool read_position_advance(struct read_position *p, int64_t from, int64_t next);
+/*
+ * The partition's end, as its broker reported it, is what is to be reached. False: it is below
+ * what was read, so the partition is another one, and is to be read from its beginning.
+ */
+MUST_CHECK bool read_position_take_end(struct read_position *p, int64_t end);
+/* It is to be read from its beginning. */
+void read_position_restart(struct read_position *p);
+
+#endif
