@@ -44,15 +44,11 @@ static const struct option rows[] = {
 static const struct option_table executor_options = {.rows = rows,
                                                      .count = sizeof rows / sizeof *rows};
 static const struct option_part parts[] = {
-    {&options_names, AT(kafka.names)},
-    {&options_quota_topic, AT(kafka.names)},
-    {&options_kafka, AT(kafka)},
-    {&options_admin, AT(process)},
-    {&options_aws, AT(aws)},
-    {&options_athena, AT(aws)},
-    {&executor_options, 0},
-    {&options_process, AT(process)},
-    {NULL, 0},
+    {&options_names, AT(kafka.names)}, {&options_quota_topic, AT(kafka.names)},
+    {&options_kafka, AT(kafka)},       {&options_keep_done, AT(kafka)},
+    {&options_admin, AT(process)},     {&options_aws, AT(aws)},
+    {&options_athena, AT(aws)},        {&executor_options, 0},
+    {&options_process, AT(process)},   {NULL, 0},
 };
 
 static void executor_check(const void *config, struct buffer *faults) {

@@ -222,6 +222,8 @@ struct partitions *partitions_open(struct loop *loop, const struct kafka_options
     const struct kafka_group_settings settings = {
         .topic = kafka->names.topics[TOPIC_QUERY],
         .revoke_ms = limits->revoke_ms,
+        .trims = true,
+        .keep_done_ms = kafka->keep_done_ms,
         .events = {.assigned = partitions_on_assigned,
                    .revoked = partitions_on_revoked,
                    .overdue = partitions_on_overdue,

@@ -46,10 +46,9 @@ static void redriver_check(const void *config, struct buffer *faults) {
 static const struct option_table redriver_options = {.rows = rows,
                                                      .count = sizeof rows / sizeof *rows};
 static const struct option_part parts[] = {
-    {&redriver_options, 0},          {&options_names, AT(kafka.names)},
-    {&options_kafka, AT(kafka)},     {&options_admin, AT(process)},
-    {&options_aws, AT(aws)},         {&options_athena, AT(aws)},
-    {&options_process, AT(process)}, {NULL, 0},
+    {&redriver_options, 0},          {&options_names, AT(kafka.names)}, {&options_kafka, AT(kafka)},
+    {&options_keep_done, AT(kafka)}, {&options_admin, AT(process)},     {&options_aws, AT(aws)},
+    {&options_athena, AT(aws)},      {&options_process, AT(process)},   {NULL, 0},
 };
 
 const struct program redriver_program = {

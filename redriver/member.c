@@ -54,6 +54,8 @@ static struct kafka_group *member_open_group(struct member *m, struct loop *loop
     const struct kafka_group_settings settings = {
         .topic = kafka->names.topics[TOPIC_DEADLETTER],
         .revoke_ms = REVOKE_TIMEOUT_MS,
+        .trims = true,
+        .keep_done_ms = kafka->keep_done_ms,
         .events = {.assigned = member_on_assigned,
                    .revoked = member_on_revoked,
                    .overdue = member_on_overdue,
@@ -110,6 +112,10 @@ const int32_t *member_partitions(const struct member *m, size_t *count) {
 
 struct kafka_commits *member_commits(const struct member *m) {
     return m->group != NULL ? kafka_group_commits(m->group) : NULL;
+}
+
+int64_t member_deleted(const struct member *m) {
+    return m->group != NULL ? kafka_group_deleted(m->group) : 0;
 }
 
 bool member_broken(const struct member *m) {

@@ -50,6 +50,8 @@ bool member_assigned(const struct member *m);
 /* Ascending or not; valid until the next event. */
 const int32_t *member_partitions(const struct member *m, size_t *count);
 struct kafka_commits *member_commits(const struct member *m); /* NULL: nothing is committed */
-bool member_broken(const struct member *m);                   /* the handle will never work again */
+/* By how many offsets the topic was shortened (common/kafka/trim.h). */
+int64_t member_deleted(const struct member *m);
+bool member_broken(const struct member *m); /* the handle will never work again */
 
 #endif

@@ -28,6 +28,10 @@ static const struct metric fresh[REDRIVER_METRICS] = {
                              "Age of the oldest dead letter that the last pass did not move, 0: "
                              "it moved all.",
                          .type = METRIC_GAUGE},
+    [REDRIVER_DELETED] = {.name = "athena_query_deadletter_deleted_total",
+                          .help = "Offsets by which the dead-letter topic was shortened, once its "
+                                  "letters were put back and old enough.",
+                          .type = METRIC_COUNTER},
     [REDRIVER_PARTITIONS] = {.name = "athena_query_redrive_partitions",
                              .help =
                                  "Partitions of the dead-letter topic that are this redriver's.",

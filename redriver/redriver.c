@@ -177,6 +177,7 @@ void redriver_write_metrics(struct redriver *r, struct buffer *out) {
     double age = oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0;
     metric_set(&r->metrics[REDRIVER_OLDEST], age > 0 ? age : 0);
     metric_set(&r->metrics[REDRIVER_PARTITIONS], (double)partitions);
+    r->metrics[REDRIVER_DELETED].value = (double)member_deleted(r->member);
     metrics_write(r->metrics, REDRIVER_METRICS, out);
     process_metrics_write(out);
 }

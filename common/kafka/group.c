@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/trim.h"
 #include "common/kafka/wakeup.h"
 
 enum {
@@ -26,6 +27,7 @@ struct kafka_group {
     rd_kafka_queue_t *queue;
     struct kafka_wakeup *wakeup;
     struct kafka_commits *commits;
+    struct kafka_trim *trim; /* NULL: nothing is deleted */
     bool joined;
     bool owns;        /* partitions are assigned and not lost */
     bool release_due; /* the rebalance waits for kafka_group_release() */
@@ -38,6 +40,8 @@ struct kafka_group {
 static void group_set_owns(struct kafka_group *g, bool owns) {
     g->owns = owns;
     kafka_commits_allow(g->commits, owns);
+    if (!owns)
+        kafka_trim_assign(g->trim, NULL);
 }
 
 static void group_unassign(struct kafka_group *g) {
@@ -84,6 +88,7 @@ static void group_take(struct kafka_group *g, rd_kafka_topic_partition_list_t *l
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
         log_error("partitions cannot be taken: %s", rd_kafka_err2str(err));
     group_set_owns(g, true);
+    kafka_trim_assign(g->trim, list);
     g->release_due = false;
     g->settings.events.assigned(g->settings.events.arg, list);
 }
@@ -167,6 +172,10 @@ int64_t kafka_group_unread(const struct kafka_group *g, const struct kafka_track
     return next >= 0 && high > next ? high - next : 0;
 }
 
+int64_t kafka_group_deleted(const struct kafka_group *g) {
+    return kafka_trim_deleted(g->trim);
+}
+
 struct kafka_commits *kafka_group_commits(const struct kafka_group *g) {
     return g->commits;
 }
@@ -209,7 +218,10 @@ struct kafka_group *kafka_group_open(struct loop *loop, const struct kafka_optio
     g->wakeup = kafka_wakeup_open(loop, g->queue, group_on_records, g);
     g->commits = kafka_commits_open(loop, g->rk, settings->topic, settings->events.committed,
                                     settings->events.arg);
-    if (g->wakeup == NULL || g->commits == NULL) {
+    bool trims = settings->trims && settings->keep_done_ms != KAFKA_TRIM_NEVER;
+    if (trims)
+        g->trim = kafka_trim_open(loop, g->rk, settings->topic, settings->keep_done_ms);
+    if (g->wakeup == NULL || g->commits == NULL || (trims && g->trim == NULL)) {
         snprintf(error, error_size, "no eventfd");
         kafka_group_close(g);
         return NULL;
@@ -261,6 +273,8 @@ void kafka_group_close(struct kafka_group *g) {
     g->stopped = g->closing = true;
     loop_timer_cancel(g->loop, &g->poll_timer);
     loop_timer_cancel(g->loop, &g->revoke_timer);
+    kafka_trim_close(g->trim);
+    g->trim = NULL;
     if (g->joined)
         group_leave(g);
     kafka_wakeup_close(g->wakeup);

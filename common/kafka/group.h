@@ -49,6 +49,12 @@ struct kafka_group_events {
 struct kafka_group_settings {
     const char *topic; /* borrowed, must outlive the group */
     int64_t revoke_ms; /* how long a rebalance waits for kafka_group_release() */
+    /*
+     * Whether records of the assigned partitions that are done with and older than `keep_done_ms`
+     * are deleted from the topic (common/kafka/trim.h); KAFKA_TRIM_NEVER: they are not.
+     */
+    bool trims;
+    int64_t keep_done_ms;
     struct kafka_group_events events;
 };
 
@@ -79,6 +85,9 @@ void kafka_group_release(struct kafka_group *g);
 
 /* Commits for the partitions that are assigned; the group's, valid until it is closed. */
 struct kafka_commits *kafka_group_commits(const struct kafka_group *g);
+
+/* By how many offsets partitions were trimmed, since the group was opened. */
+int64_t kafka_group_deleted(const struct kafka_group *g);
 
 /* Pauses or resumes one partition. False, logged, where librdkafka refuses. */
 bool kafka_group_pause(struct kafka_group *g, int32_t partition, bool paused);

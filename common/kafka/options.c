@@ -13,6 +13,16 @@ static const struct option rows[] = {
      "Replicas of a topic that is created; -1 takes the broker's default.", -1, 1000, NULL},
 };
 
+static const struct option keep_done_rows[] = {
+    {"KEEP_DONE_MS", OPTION_INTEGER, AT(keep_done_ms), "604800000",
+     "How long records that are done with stay in the query and dead-letter topics; 0 = they are "
+     "deleted at once, -1 = never.",
+     -1, INT64_C(315360000000), NULL},
+};
+
+const struct option_table options_keep_done = {
+    .rows = keep_done_rows, .count = sizeof keep_done_rows / sizeof *keep_done_rows};
+
 static void kafka_options_finish(void *part, struct buffer *faults) {
     struct kafka_options *o = part;
     o->msk_iam = kafka_properties_read(&o->properties, faults);

@@ -18,6 +18,7 @@ struct kafka_options {
     const char *bootstrap_servers;
     bool create_topics;
     int64_t topic_partitions, topic_replication_factor;
+    int64_t keep_done_ms; /* -1: for ever; read by options_keep_done */
     struct kafka_properties properties;
     bool msk_iam;          /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */
     struct kafka_iam *iam; /* borrowed: signs in then; main opens it before any handle */
@@ -25,5 +26,7 @@ struct kafka_options {
 
 /* KAFKA_BOOTSTRAP_SERVERS, KAFKA_…, CREATE_TOPICS and TOPIC_…, of a struct kafka_options. */
 extern const struct option_table options_kafka;
+/* KEEP_DONE_MS, of a struct kafka_options, for a program that commits offsets. */
+extern const struct option_table options_keep_done;
 
 #endif

@@ -392,7 +392,7 @@ static inline void fake_reset(void) {
 }
 
 static inline struct kafka_options fake_options(void) {
-    struct kafka_options kafka = {.bootstrap_servers = "localhost:9"};
+    struct kafka_options kafka = {.bootstrap_servers = "localhost:9", .keep_done_ms = -1};
     kafka.names.topics[TOPIC_QUERY] = kafka.names.topics[TOPIC_DEADLETTER] = FAKE_TOPIC;
     kafka.names.groups[GROUP_EXECUTOR] = kafka.names.groups[GROUP_REDRIVER] = FAKE_GROUP;
     return kafka;
