@@ -9,6 +9,7 @@ endif
 VARIANT ?=
 WERROR ?=
 PREFIX ?= /usr/local
+SYSCONFDIR ?= /etc
 DESTDIR ?=
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unversioned)
 
@@ -39,7 +40,7 @@ ifneq ($(findstring tsan,$(VARIANT)),)
 HARDENING := -fsanitize=thread -fno-omit-frame-pointer
 endif
 
-ifeq ($(filter clean deps format format-check help lint demo run test test-compose test-system test-unit,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(filter clean deps format format-check help lint demo run test test-compose test-system test-unit uninstall,$(or $(MAKECMDGOALS),all)),)
 MISSING := $(shell for l in $(LIBRARIES); do pkg-config --exists $$l || printf '%s ' $$l; done)
 ifneq ($(MISSING),)
 $(error missing: $(MISSING)- `make deps` installs what the build needs)
@@ -89,6 +90,10 @@ BIN := $(B)/bin
 PROGRAMS := athena-query-receiver athena-query-executor athena-query-redriver
 STANDINS := athena-sim dev-broker
 UNIT_TESTS := $(patsubst tests/unit/%.c,$(B)/tests/unit/%,$(UNIT_SRC))
+MAN_PAGES := $(PROGRAMS:%=$(B)/man/%.8)
+MAN_DATE = $(shell LC_ALL=C date -u $(if $(SOURCE_DATE_EPOCH),-d @$(SOURCE_DATE_EPOCH)) '+%B %-d, %Y')
+UNITS := $(PROGRAMS:%=$(B)/systemd/%.service)
+ENV_FILES := $(wildcard deploy/systemd/*.env)
 TOOLS := $(patsubst tests/tools/%.c,$(B)/tests/tools/%,$(TOOL_SRC))
 
 all: $(PROGRAMS:%=$(BIN)/%) $(STANDINS:%=$(BIN)/%) ## build the programs and stand-ins into build/bin (VARIANT=asan|tsan, WERROR=1, CC=clang)
@@ -151,13 +156,46 @@ $(call objects,$(shell grep -lw VERSION $(ALL_SRC) /dev/null)): $(B)/version
 deps: ## install what the build needs from the system's package manager
 	deploy/install-packages build
 
-install: $(PROGRAMS:%=$(BIN)/%) ## install the programs under $(DESTDIR)$(PREFIX)/bin
-	install -d $(DESTDIR)$(PREFIX)/bin
-	install -m 0755 $^ $(DESTDIR)$(PREFIX)/bin
+install: $(PROGRAMS:%=$(BIN)/%) $(MAN_PAGES) ## install the programs and their manual pages under $(DESTDIR)$(PREFIX)
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0755 $(PROGRAMS:%=$(BIN)/%) $(DESTDIR)$(PREFIX)/bin
+	install -m 0644 $(MAN_PAGES) $(DESTDIR)$(PREFIX)/share/man/man8
 
 install-standins: $(STANDINS:%=$(BIN)/%) ## install athena-sim and dev-broker beside them, to try things out
 	install -d $(DESTDIR)$(PREFIX)/bin
 	install -m 0755 $^ $(DESTDIR)$(PREFIX)/bin
+
+# Files of the configuration that exist stay as they are.
+install-systemd: $(UNITS) ## install the units, user and configuration files for systemd
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/lib/,systemd/system sysusers.d tmpfiles.d) \
+	  $(DESTDIR)$(SYSCONFDIR)/athena-query
+	install -m 0644 $(UNITS) $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 -T deploy/systemd/sysusers.conf $(DESTDIR)$(PREFIX)/lib/sysusers.d/athena-query.conf
+	install -m 0644 -T deploy/systemd/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/athena-query.conf
+	@for f in $(ENV_FILES); do to=$(DESTDIR)$(SYSCONFDIR)/athena-query/$${f##*/}; \
+	  [ -e "$$to" ] || install -m 0640 "$$f" "$$to"; done
+
+uninstall: ## remove what these three have installed, but for $(SYSCONFDIR)/athena-query
+	rm -f $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/bin/%) $(STANDINS:%=$(DESTDIR)$(PREFIX)/bin/%) \
+	  $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/share/man/man8/%.8) \
+	  $(PROGRAMS:%=$(DESTDIR)$(PREFIX)/lib/systemd/system/%.service) \
+	  $(DESTDIR)$(PREFIX)/lib/sysusers.d/athena-query.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/athena-query.conf
+
+man: $(MAN_PAGES) ## make the manual pages, build/man
+units: $(UNITS)
+
+$(MAN_PAGES): $(B)/man/%.8: $(BIN)/% deploy/man/%.8.in deploy/man/from-help.awk
+	@mkdir -p $(@D)
+	$(call say,MAN )
+	$(Q)$< --help > $@.help
+	$(Q)awk -v page=deploy/man/$*.8.in -v date='$(MAN_DATE)' -f deploy/man/from-help.awk < $@.help > $@
+
+$(UNITS): $(B)/systemd/%: deploy/systemd/%.in FORCE
+	@mkdir -p $(@D)
+	$(Q)sed 's,@BINDIR@,$(PREFIX)/bin,; s,@SYSCONFDIR@,$(SYSCONFDIR),' $< > $@
+
+deb: ## make a Debian package of HEAD, build/deb (DEB_VERSION); needs debhelper
+	deploy/debian/make-deb '$(DEB_VERSION)'
 
 # --- Try and test -------------------------------------------------------------------------------
 
@@ -246,5 +284,6 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
 	  do printf '  make %-16s %s\n' "$$t" "$$m"; done
 
-.PHONY: all bench bench-burst chaos clean demo deps FORCE format format-check help install install-standins lint run \
-  system-tests test test-compose test-system test-unit unit-tests
+.PHONY: all bench bench-burst chaos clean deb demo deps FORCE format format-check help install install-standins \
+  install-systemd lint man run \
+  system-tests test test-compose test-system test-unit uninstall unit-tests units
