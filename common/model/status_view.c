@@ -3,8 +3,10 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
+#include <sys/random.h>
 
+#include "common/base/age_heap.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 
 #define uthash_malloc(size)  mem_alloc(size)
@@ -19,9 +21,17 @@ enum {
     HAS_SHA256 = 8
 };
 
+/* In the order in which they leave a full view. */
+enum rank {
+    RANK_ENDED,   /* final, or REJECTED */
+    RANK_WAITING, /* QUEUED, THROTTLED */
+    RANK_STARTED,
+    RANKS
+};
+
 struct entry {
     UT_hash_handle hh;
-    TAILQ_ENTRY(entry) in_list;
+    struct age age;
     int64_t attempt;
     int64_t updated_at_ms;
     uint8_t state;
@@ -32,16 +42,16 @@ struct entry {
     char text[]; /* userId, queryId, …, each with its NUL; the first two are the key */
 };
 
-TAILQ_HEAD(entry_list, entry);
+enum {
+    KEY_MAX = 2 * (QUERY_ID_MAX + 1),
+    KEY_WORDS = (KEY_MAX + 3) / 4 /* of 32 bits */
+};
 
 struct status_view {
     struct entry *by_pair;
-    struct entry_list final, open; /* the oldest first */
+    struct age_heap of_rank[RANKS];
     size_t entries_max;
-};
-
-enum {
-    KEY_MAX = 2 * (QUERY_ID_MAX + 1)
+    uint64_t seed[KEY_WORDS];
 };
 
 /* Both ids with their NULs, which no id has inside: no two pairs share a key. 0: too long. */
@@ -54,24 +64,64 @@ static size_t make_key(const char *user_id, const char *query_id, char out[KEY_M
     return user_size + query_size;
 }
 
+/*
+ * Multiply and shift over words of 32 bits, with random factors that only this process knows
+ * (Dietzfelbinger 1996: two keys share a bucket by chance only). Clients choose the ids.
+ */
+static unsigned view_hash(const struct status_view *v, const char *key, size_t n) {
+    uint64_t sum = 0;
+    uint32_t word;
+    size_t i = 0;
+    for (; n >= sizeof word; n -= sizeof word, key += sizeof word) {
+        memcpy(&word, key, sizeof word);
+        sum += word * v->seed[i++];
+    }
+    if (n > 0) {
+        word = 0;
+        memcpy(&word, key, n);
+        sum += word * v->seed[i];
+    }
+    return (unsigned)(sum >> 32);
+}
+
+static struct entry *view_find_key(const struct status_view *v, const char *key, size_t n,
+                                   unsigned hash) {
+    struct entry *found = NULL;
+    HASH_FIND_BYHASHVALUE(hh, v->by_pair, key, n, hash, found);
+    return found;
+}
+
 static struct entry *view_find(const struct status_view *v, const char *user_id,
                                const char *query_id) {
     char key[KEY_MAX];
     size_t n = make_key(user_id, query_id, key);
-    struct entry *found = NULL;
-    if (n > 0)
-        HASH_FIND(hh, v->by_pair, key, n, found);
-    return found;
+    return n > 0 ? view_find_key(v, key, n, view_hash(v, key, n)) : NULL;
 }
 
-static struct entry_list *view_list_of(struct status_view *v, const struct entry *e) {
-    return status_is_final((enum status_state)e->state) ? &v->final : &v->open;
+static enum rank rank_of(enum status_state state) {
+    if (status_is_final(state) || state == STATUS_REJECTED)
+        return RANK_ENDED;
+    return state == STATUS_STARTED ? RANK_STARTED : RANK_WAITING;
+}
+
+static struct age_heap *view_heap_of(struct status_view *v, const struct entry *e) {
+    return &v->of_rank[rank_of((enum status_state)e->state)];
 }
 
 static void view_drop(struct status_view *v, struct entry *e) {
-    TAILQ_REMOVE(view_list_of(v, e), e, in_list);
+    age_heap_remove(view_heap_of(v, e), &e->age);
     HASH_DELETE(hh, v->by_pair, e);
     free(e);
+}
+
+/* The one that leaves first; NULL: the view is empty. */
+static struct entry *view_first_to_leave(const struct status_view *v) {
+    for (int rank = 0; rank < RANKS; rank++) {
+        struct age *oldest = age_heap_oldest(&v->of_rank[rank]);
+        if (oldest != NULL)
+            return (struct entry *)((char *)oldest - offsetof(struct entry, age));
+    }
+    return NULL;
 }
 
 /* --- packing ---------------------------------------------------------------------------------- */
@@ -134,25 +184,39 @@ static void entry_unpack(struct entry *e, struct status *out) {
 
 struct status_view *status_view_open(size_t entries_max) {
     struct status_view *v = mem_zero(sizeof *v);
-    TAILQ_INIT(&v->final);
-    TAILQ_INIT(&v->open);
     v->entries_max = entries_max > 0 ? entries_max : 1;
+    if (getrandom(v->seed, sizeof v->seed, GRND_NONBLOCK) != (ssize_t)sizeof v->seed)
+        log_warn("no random numbers: queries are hashed without a seed");
+    for (size_t i = 0; i < KEY_WORDS; i++) /* without random numbers: not all the same */
+        v->seed[i] ^= (i + 1) * UINT64_C(0x9E3779B97F4A7C15);
     return v;
 }
 
 void status_view_close(struct status_view *v) {
     if (v == NULL)
         return;
-    while (!TAILQ_EMPTY(&v->final))
-        view_drop(v, TAILQ_FIRST(&v->final));
-    while (!TAILQ_EMPTY(&v->open))
-        view_drop(v, TAILQ_FIRST(&v->open));
+    struct entry *e;
+    while ((e = view_first_to_leave(v)) != NULL)
+        view_drop(v, e);
+    for (int rank = 0; rank < RANKS; rank++)
+        age_heap_free(&v->of_rank[rank]);
     free(v);
 }
 
-static void view_make_room(struct status_view *v) {
-    while (HASH_COUNT(v->by_pair) >= v->entries_max)
-        view_drop(v, !TAILQ_EMPTY(&v->final) ? TAILQ_FIRST(&v->final) : TAILQ_FIRST(&v->open));
+static bool view_is_full(const struct status_view *v) {
+    return HASH_COUNT(v->by_pair) >= v->entries_max;
+}
+
+/* Whether a pair that is not known yet would be the first to leave a full view. */
+static bool view_has_no_room_for(const struct status_view *v, const struct status *s) {
+    enum rank rank = rank_of(s->state);
+    if (!view_is_full(v))
+        return false;
+    for (int lower = 0; lower < (int)rank; lower++)
+        if (v->of_rank[lower].count > 0)
+            return false;
+    const struct age_heap *same = &v->of_rank[rank];
+    return same->count > 0 && s->updated_at_ms < age_heap_oldest_ms(same);
 }
 
 bool status_view_apply(struct status_view *v, const struct status *s) {
@@ -160,8 +224,8 @@ bool status_view_apply(struct status_view *v, const struct status *s) {
     size_t n = make_key(s->user_id, s->query_id, key);
     if (n == 0)
         return false;
-    struct entry *known = NULL;
-    HASH_FIND(hh, v->by_pair, key, n, known);
+    unsigned hash = view_hash(v, key, n);
+    struct entry *known = view_find_key(v, key, n, hash);
     struct status was;
     if (known != NULL)
         entry_unpack(known, &was);
@@ -170,13 +234,15 @@ bool status_view_apply(struct status_view *v, const struct status *s) {
             known->covered = true;
         return false;
     }
+    if (known == NULL && view_has_no_room_for(v, s))
+        return true;
     struct entry *e = entry_pack(s); /* before `known` is freed: `s` may borrow from it */
     if (known != NULL)
         view_drop(v, known);
-    else
-        view_make_room(v);
-    HASH_ADD_KEYPTR(hh, v->by_pair, e->text, n, e);
-    TAILQ_INSERT_TAIL(view_list_of(v, e), e, in_list);
+    while (view_is_full(v))
+        view_drop(v, view_first_to_leave(v));
+    HASH_ADD_KEYPTR_BYHASHVALUE(hh, v->by_pair, e->text, n, hash, e);
+    age_heap_add(view_heap_of(v, e), &e->age, e->updated_at_ms);
     return true;
 }
 

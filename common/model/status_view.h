@@ -1,9 +1,10 @@
 /*
  * The latest state of each pair, in memory and bounded (no I/O; one thread).
  *
- * An entry is one allocation, and every operation takes constant time. A new pair in a full view
- * takes the place of the pair that has been final for longest, or, where none is final, of the pair
- * whose state has not changed for longest. Age is the order in which records were applied.
+ * An entry is one allocation, and an operation takes O(log n) at most. A full view keeps what has
+ * STARTED before what waits (QUEUED, THROTTLED), that before what has ended (final or REJECTED),
+ * and of each the newest by their own time (updatedAt), in whatever order they were applied. Of
+ * those with the same time, the ones applied last.
  */
 #ifndef COMMON_MODEL_STATUS_VIEW_H
 #define COMMON_MODEL_STATUS_VIEW_H
@@ -20,7 +21,7 @@ void status_view_close(struct status_view *v);            /* takes NULL */
 
 /*
  * Applies one record of the status topic where status_may_follow() allows it. False: it was
- * ignored. `s` is copied.
+ * ignored. `s` is copied, unless it would be the first to leave a full view.
  */
 bool status_view_apply(struct status_view *v, const struct status *s);
 /* Applies a tombstone: forgets the pair. */

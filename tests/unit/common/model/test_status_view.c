@@ -13,9 +13,17 @@
 
 #define COUNT(array) (sizeof(array) / sizeof *(array))
 
-static bool apply(struct status_view *v, const char *query_id, enum status_state state) {
-    struct status s = {.user_id = "u", .query_id = (char *)(uintptr_t)query_id, .state = state};
+static bool apply_at(struct status_view *v, const char *query_id, enum status_state state,
+                     int64_t updated_at_ms) {
+    struct status s = {.user_id = "u",
+                       .query_id = (char *)(uintptr_t)query_id,
+                       .state = state,
+                       .updated_at_ms = updated_at_ms};
     return status_view_apply(v, &s);
+}
+
+static bool apply(struct status_view *v, const char *query_id, enum status_state state) {
+    return apply_at(v, query_id, state, 0);
 }
 
 static void assert_text(const char *got, const char *wanted) {
@@ -151,7 +159,10 @@ static void test_covered_once(void **state) {
 
 /* --- who leaves ------------------------------------------------------------------------------- */
 
-/* A letter is a query; q: QUEUED, s: STARTED, f: SUCCEEDED, x: forgotten. */
+/*
+ * A letter is a query; q: QUEUED, t: THROTTLED, r: REJECTED, s: STARTED, f: SUCCEEDED, x:
+ * forgotten. A digit behind it is its time; else all have the same.
+ */
 static const struct {
     const char *name;
     size_t max;
@@ -160,8 +171,11 @@ static const struct {
     {"below the maximum", 3, "aq bq cq", "abc"},
     {"the oldest", 3, "aq bq cq dq", "bcd"},
     {"a final one before an older one", 3, "aq bf cq dq", "acd"},
+    {"a rejected one before an older one", 3, "aq br cq dq", "acd"},
     {"the one final for longest", 3, "aq bq cq bf af dq", "acd"},
-    {"the one that did not change", 3, "aq bq cq as dq", "acd"},
+    {"the one that did not change", 3, "aq bq cq at dq", "acd"},
+    {"one that waits before an older one that has started", 3, "as bq cq dq", "acd"},
+    {"one that has started, where all have", 3, "as bs cs ds", "bcd"},
     {"not the new one, if it is the only final one", 3, "aq bq cq df", "bcd"},
     {"a change needs no room", 3, "aq bq cq af", "abc"},
     {"a forgotten one makes room", 3, "aq bq cq bx dq", "acd"},
@@ -169,22 +183,47 @@ static const struct {
     {"final ones go first, then the oldest", 2, "aq bf cq dq", "cd"},
     {"one", 1, "aq bf cq", "c"},
     {"none is one", 0, "aq bq", "b"},
+    {"by their own time", 3, "af3 bf1 cf2 df4", "acd"},
+    {"from the newest to the oldest", 3, "af9 bf8 cf7 df6 ef5", "abc"},
+    {"two partitions, one after the other", 4, "af1 bf3 cf5 df7 ef2 ff4 gf6 hf8", "cdgh"},
+    {"an old one that is known changes", 2, "aq1 bf5 cf6 af2 df7", "cd"},
+    {"an old waiting one, for an ended one", 3, "af5 bf6 cf7 dq1", "bcd"},
+    {"of those that wait the newest, too", 2, "aq5 bq6 cq1 dq7", "bd"},
+    {"an old ended one leaves those that wait alone", 2, "aq5 bq6 cf1 df0 ef2", "be"},
 };
+
+static enum status_state state_of(char letter) {
+    static const struct {
+        char letter;
+        enum status_state state;
+    } rows[] = {{'q', STATUS_QUEUED},
+                {'t', STATUS_THROTTLED},
+                {'r', STATUS_REJECTED},
+                {'s', STATUS_STARTED},
+                {'f', STATUS_SUCCEEDED}};
+    for (size_t i = 0; i < COUNT(rows); i++)
+        if (rows[i].letter == letter)
+            return rows[i].state;
+    return STATUS_NONE;
+}
+
+static void take_steps(struct status_view *v, const char *s) {
+    for (; *s != '\0'; s += *s == ' ') {
+        char id[2] = {s[0], '\0'}, what = s[1];
+        int64_t ms = s[2] >= '0' && s[2] <= '9' ? s[2] - '0' : 0;
+        if (what == 'x')
+            status_view_forget(v, "u", id);
+        else
+            assert_true(apply_at(v, id, state_of(what), ms));
+        s += strcspn(s, " ");
+    }
+}
 
 static void test_leavings(void **state) {
     (void)state;
     for (size_t i = 0; i < COUNT(leavings); i++) {
         struct status_view *v = status_view_open(leavings[i].max);
-        for (const char *s = leavings[i].steps; *s != '\0'; s += s[2] == ' ' ? 3 : 2) {
-            char id[2] = {s[0], '\0'};
-            if (s[1] == 'x')
-                status_view_forget(v, "u", id);
-            else
-                assert_true(apply(v, id,
-                                  s[1] == 'q'   ? STATUS_QUEUED
-                                  : s[1] == 's' ? STATUS_STARTED
-                                                : STATUS_SUCCEEDED));
-        }
+        take_steps(v, leavings[i].steps);
         char left[27] = "";
         for (char c = 'a'; c <= 'z'; c++) {
             struct status found;
@@ -199,6 +238,30 @@ static void test_leavings(void **state) {
     }
 }
 
+/* 300,000 ended queries of six partitions that are read one after the other: the newest stay. */
+static void test_newest_stay_however_they_are_read(void **state) {
+    (void)state;
+    enum {
+        ENDED = 300000,
+        KEPT = 100000,
+        PARTITIONS = 6
+    };
+    struct status_view *v = status_view_open(KEPT);
+    char id[24];
+    for (int partition = 0; partition < PARTITIONS; partition++)
+        for (int i = partition; i < ENDED; i += PARTITIONS) {
+            snprintf(id, sizeof id, "q%d", i);
+            assert_true(apply_at(v, id, STATUS_SUCCEEDED, i));
+        }
+    assert_int_equal(status_view_count(v), KEPT);
+    for (int i = 0; i < ENDED; i++) {
+        struct status found;
+        snprintf(id, sizeof id, "q%d", i);
+        assert_int_equal(status_view_find(v, "u", id, &found), i >= ENDED - KEPT);
+    }
+    status_view_close(v);
+}
+
 /* --- against a plain model -------------------------------------------------------------------- */
 
 enum {
@@ -210,7 +273,8 @@ enum {
 struct model {
     struct {
         enum status_state state; /* STATUS_NONE: not there */
-        int64_t changed;         /* the step */
+        int64_t at;
+        int64_t changed; /* the step */
     } of[QUERIES];
 };
 
@@ -221,18 +285,30 @@ static size_t count_model(const struct model *m) {
     return count;
 }
 
-static void evict(struct model *m) {
+static int rank(enum status_state state) {
+    return state == STATUS_STARTED                               ? 2
+           : state == STATUS_QUEUED || state == STATUS_THROTTLED ? 1
+                                                                 : 0;
+}
+
+/* Whether i leaves before j. */
+static bool leaves_first(const struct model *m, int i, int j) {
+    int rank_i = rank(m->of[i].state), rank_j = rank(m->of[j].state);
+    if (rank_i != rank_j)
+        return rank_i < rank_j;
+    if (m->of[i].at != m->of[j].at)
+        return m->of[i].at < m->of[j].at;
+    return m->of[i].changed < m->of[j].changed;
+}
+
+/* `fresh` came last: it stays where it is the first to leave only for its rank. */
+static void evict(struct model *m, int fresh) {
     int out = -1;
-    for (int i = 0; i < QUERIES; i++) {
-        if (m->of[i].state == STATUS_NONE)
-            continue;
-        bool final = status_is_final(m->of[i].state);
-        bool out_final = out >= 0 && status_is_final(m->of[out].state);
-        if (out < 0 || (final && !out_final) ||
-            (final == out_final && m->of[i].changed < m->of[out].changed))
+    for (int i = 0; i < QUERIES; i++)
+        if (i != fresh && m->of[i].state != STATUS_NONE && (out < 0 || leaves_first(m, i, out)))
             out = i;
-    }
-    m->of[out].state = STATUS_NONE;
+    bool same_rank = rank(m->of[fresh].state) == rank(m->of[out].state);
+    m->of[same_rank && leaves_first(m, fresh, out) ? fresh : out].state = STATUS_NONE;
 }
 
 static void test_like_a_model(void **state) {
@@ -250,15 +326,18 @@ static void test_like_a_model(void **state) {
             status_view_forget(v, "u", id);
             m->of[which].state = STATUS_NONE;
         } else {
-            struct status known = {.state = m->of[which].state}, s = {.state = next};
+            int64_t at = (seed >> 4) % 50;
+            struct status known = {.state = m->of[which].state, .updated_at_ms = m->of[which].at};
+            struct status s = {.state = next, .updated_at_ms = at};
             bool wanted = status_may_follow(&known, &s);
-            assert_int_equal(apply(v, id, next), wanted);
-            if (wanted && known.state == STATUS_NONE && count_model(m) == MAX)
-                evict(m);
+            assert_int_equal(apply_at(v, id, next, at), wanted);
             if (wanted) {
                 m->of[which].state = next;
+                m->of[which].at = at;
                 m->of[which].changed = step;
             }
+            if (count_model(m) > MAX)
+                evict(m, which);
         }
         assert_int_equal(status_view_count(v), count_model(m));
         struct status found;
@@ -274,10 +353,14 @@ static void test_like_a_model(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_all_of_it_is_kept), cmocka_unit_test(test_pairs_are_told_apart),
-        cmocka_unit_test(test_ids_too_long),      cmocka_unit_test(test_states_follow),
-        cmocka_unit_test(test_leavings),          cmocka_unit_test(test_like_a_model),
+        cmocka_unit_test(test_all_of_it_is_kept),
+        cmocka_unit_test(test_pairs_are_told_apart),
+        cmocka_unit_test(test_ids_too_long),
+        cmocka_unit_test(test_states_follow),
+        cmocka_unit_test(test_leavings),
+        cmocka_unit_test(test_like_a_model),
         cmocka_unit_test(test_covered_once),
+        cmocka_unit_test(test_newest_stay_however_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
