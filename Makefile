@@ -40,7 +40,7 @@ ifneq ($(findstring tsan,$(VARIANT)),)
 HARDENING := -fsanitize=thread -fno-omit-frame-pointer
 endif
 
-ifeq ($(filter clean deps format format-check help lint demo run test test-compose test-system test-unit uninstall,$(or $(MAKECMDGOALS),all)),)
+ifeq ($(filter clean deb deploy-tools deps format format-check help lint demo run test test-compose test-system test-unit uninstall,$(or $(MAKECMDGOALS),all)),)
 MISSING := $(shell for l in $(LIBRARIES); do pkg-config --exists $$l || printf '%s ' $$l; done)
 ifneq ($(MISSING),)
 $(error missing: $(MISSING)- `make deps` installs what the build needs)
@@ -224,6 +224,9 @@ build/kafka/ready: tests/kafka/pom.xml
 	mvn -q -B -f $< dependency:copy-dependencies -DoutputDirectory=$(CURDIR)/$(@D)/libs
 	@touch $@
 
+deploy-tools: ## get what looks at deploy/ into build/tools: promtool, cfn-lint, helm (needs go, takes minutes)
+	tests/deploy/tools
+
 test-compose: ## docker compose up, a query through it, and down again
 	tests/compose/run
 
@@ -284,6 +287,6 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
 	  do printf '  make %-16s %s\n' "$$t" "$$m"; done
 
-.PHONY: all bench bench-burst chaos clean deb demo deps FORCE format format-check help install install-standins \
+.PHONY: all bench bench-burst chaos clean deb demo deploy-tools deps FORCE format format-check help install install-standins \
   install-systemd lint man run \
   system-tests test test-compose test-system test-unit uninstall unit-tests units

@@ -10,11 +10,13 @@ import uuid
 import pytest
 
 from harness.kafka import Kafka
+from harness.options_table import PIPELINE
 from harness.paths import BIN
 from harness.pipeline import Pipeline, start_sim
 from harness.program import Program
+from harness.promql import Exported
 from harness.topics import Topics
-from harness.wait import SLOWNESS
+from harness.wait import SLOWNESS, free_port
 
 STAND_INS = {"athena-sim", "dev-broker"}
 
@@ -162,6 +164,17 @@ def programs(request, tmp_path, own_kafka):  # own_kafka: so that brokers end af
 def sim(programs, tmp_path):
     """sim(**env): starts an athena-sim with these SIM_… variables."""
     return lambda **env: start_sim(programs, tmp_path / f"sim-{len(programs.started)}", env)
+
+
+@pytest.fixture
+def exported(programs):
+    """What the three programs export at /metrics; without a broker it is all there, too."""
+    env = {
+        "KAFKA_BOOTSTRAP_SERVERS": f"127.0.0.1:{free_port()}", "ADMIN_LISTEN": "127.0.0.1:0",
+        "LISTEN": "127.0.0.1:0", "AWS_REGION": "us-east-1",
+    }  # fmt: skip
+    started = [programs(name, env) for name in PIPELINE]
+    return Exported([program.metrics() for program in started])
 
 
 @pytest.fixture
