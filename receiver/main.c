@@ -191,10 +191,11 @@ static void receiver_drain(struct receiver *r) {
     if (!loop_run_until(r->loop, receiver_is_drained, r, r->config->process.drain_timeout_ms))
         log_warn("not drained in time connections=%zu records=%zu",
                  http_server_connections(r->server), producer_in_flight(r->producer));
-    service_give_up(r->service);
 }
 
 static void close_all(struct receiver *r) {
+    if (r->service != NULL)
+        service_give_up(r->service); /* libmicrohttpd aborts where a request still waits */
     admin_close(r->admin);
     http_server_close(r->server);
     topics_close(r->topics);

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 import signal
 import socket
 import ssl
@@ -570,6 +571,34 @@ def test_503_in_time_from_a_broker_that_is_silent(receivers, own_kafka, open_top
     assert "during" in ids
     wait_until(lambda: receiver.status("during"), what="its state")
     assert receiver.program.metrics().sum("athena_query_produce_failures_total") >= 1
+
+
+@pytest.mark.skipif(not shutil.which("gdb"), reason="no gdb, which breaks the event loop")
+def test_a_loop_that_fails_ends_the_program_in_order(receivers, own_kafka):
+    broker = own_kafka()
+    receiver = receivers(broker, ACK_TIMEOUT_MS=60000)
+    receiver.post(QUERY)
+    broker.signal(signal.SIGSTOP)
+    with Raw(receiver) as raw:
+        body = json.dumps(QUERY)
+        raw.send(post_head(len(body)) + body)
+        wait_until(
+            lambda: receiver.program.metrics().sum("athena_query_ack_waiting") == 1,
+            what="the query to wait",
+        )
+        program = receiver.program
+        files = program.open_files()
+        loop = min(fd for fd, what in files.items() if what == "anon_inode:[eventpoll]")
+        subprocess.run(
+            ["gdb", "-p", str(program.pid), "-batch", "-nx", "-ex", f"call (int)close({loop})"],
+            stdin=subprocess.DEVNULL, capture_output=True, check=True, timeout=60 * SLOWNESS,
+        )  # fmt: skip
+        try:
+            assert program.wait() == 111, program.log_tail()
+        finally:
+            broker.signal(signal.SIGCONT)
+        assert statuses(raw.closed()) == [503]
+    assert "the event loop failed" in program.log()
 
 
 def test_a_client_that_leaves_while_it_waits_breaks_nothing(receivers, own_kafka):
