@@ -24,6 +24,8 @@
 #include "executor/query/job_state.h"
 #include "executor/query/repair.h"
 #include "executor/query/settle.h"
+#include "executor/query/started.h"
+#include "executor/query/stuck.h"
 #include "executor/query/tracker.h"
 #include "executor/turn/dispatch.h"
 #include "executor/turn/notifier.h"
@@ -112,11 +114,6 @@ static void executor_on_gone(void *arg, struct partition *p) {
 static bool executor_unsettled(void *arg) {
     const struct executor *x = arg;
     return x->settler.starts_in_flight > 0;
-}
-
-static void executor_on_start_published(void *arg) {
-    struct executor *x = arg;
-    partitions_settled(x->partitions);
 }
 
 static void executor_on_sweep_begins(void *arg, const struct sweep *s) {
@@ -300,7 +297,8 @@ static void wire_query(struct executor *x) {
         .view = x->view,
         .reader = x->reader,
         .metrics = x->metrics,
-        .start_published = executor_on_start_published,
+        .start_published = executor_on_fewer_jobs,
+        .waits_again = executor_on_change,
         .arg = x,
     };
     tracker_init(&x->tracker, &tracker);
@@ -367,6 +365,7 @@ bool executor_ready(void *arg, struct buffer *why) {
         buffer_puts(why, "the consumer group is not joined yet\n");
     else if (!status_reader_caught_up(x->reader))
         buffer_puts(why, "the status topic is still being read\n");
+    stuck_describe(&x->settler, &x->jobs, why);
     return gate_ready(&x->gate, dispatch_is_idle(&x->dispatch), why) && why->len == 0;
 }
 
@@ -390,6 +389,7 @@ void executor_write_metrics(void *arg, struct buffer *out) {
                oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0);
     metric_set(&m[METRIC_PARTITIONS], (double)partitions_count(x->partitions));
     metric_set(&m[METRIC_GATE], x->gate.suspect);
+    metric_set(&m[METRIC_STUCK], (double)stuck_count(&x->settler, &x->jobs));
     metrics_write(m, EXECUTOR_METRICS, out);
     process_metrics_write(out);
 }
@@ -429,7 +429,8 @@ void executor_close(struct executor *x) {
     dispatch_stop(&x->dispatch);
     notifier_stop(&x->notifier);
     partitions_close(x->partitions); /* drops the jobs */
-    producer_close(x->producer);     /* reports what some of them still wait for */
+    producer_close(x->producer);     /* reports all that is under way */
+    started_close(&x->settler);
     tracker_close(&x->tracker);
     repair_close(&x->repairs);
     gate_close(&x->gate);

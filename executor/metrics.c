@@ -104,6 +104,9 @@ static const struct metric table[] = {
     [METRIC_GATE] = GAUGE("athena_query_credentials_refused", NULL,
                           "1 while no query is started: credentials or configuration are refused, "
                           "or Athena cannot be reached."),
+    [METRIC_STUCK] = GAUGE("athena_query_stuck_records", NULL,
+                           "Records whose copy or state Kafka has refused for a minute: the "
+                           "committed offset of their partition cannot pass them."),
     [METRIC_START_SECONDS] = SECONDS("athena_query_start_seconds", metrics_seconds,
                                      "How long calls to StartQueryExecution took."),
     [METRIC_WAIT_SECONDS] = SECONDS("athena_query_wait_seconds", metrics_long_seconds,

@@ -12,6 +12,7 @@
 #include "executor/query/job_state.h"
 #include "executor/query/known.h"
 #include "executor/query/outcome.h"
+#include "executor/query/started.h"
 
 enum {
     AGAIN_LEAST_MS = 100,
@@ -95,7 +96,7 @@ static int64_t ambiguous_backoff_ms(unsigned tries) {
 static void follow(struct answers *a, struct job *job) {
     job_message_done(job);
     if (a->parts.config->track_queries) {
-        settle_running(a->parts.settler, job);
+        started_publish(a->parts.settler, job);
         tracker_add(a->parts.tracker, job);
     } else {
         release_slot(a, job);
@@ -116,6 +117,11 @@ static const char *database_of(const struct answers *a, const struct job *job) {
     return job->query.database != NULL ? job->query.database : a->parts.config->aws.database;
 }
 
+/* It may run, or its dead letter is not taken: it waits for its turn here. */
+static bool stays_here(const struct job *job) {
+    return job->perhaps_started || job->has_no_copy;
+}
+
 static void act_quota(struct answers *a, struct job *job, const struct aws_answer *answer) {
     int64_t now_ms = loop_now(a->parts.loop);
     slot_throttled(a->parts.slots, job->lane, &job->slot, now_ms);
@@ -123,7 +129,7 @@ static void act_quota(struct answers *a, struct job *job, const struct aws_answe
         pace_throttled(a->parts.pace, now_ms);
     metric_add(&a->parts.metrics[METRIC_THROTTLED], 1);
     cloudwatch_count(a->parts.cloudwatch, CLOUDWATCH_THROTTLED, database_of(a, job));
-    if (job->perhaps_started) { /* it may run: it is not given away */
+    if (stays_here(job)) {
         wait_again_in(a, job, QUOTA_AGAIN_MS / 2 + jittered(QUOTA_AGAIN_MS));
         return;
     }
@@ -137,7 +143,7 @@ static void act_rate(struct answers *a, struct job *job, const struct aws_answer
     if (job->rate_limited_ms == 0)
         job->rate_limited_ms = now_ms;
     int64_t refused_ms = now_ms - job->rate_limited_ms;
-    if (!job->perhaps_started && refused_ms >= a->parts.config->throttle_patience_ms) {
+    if (!stays_here(job) && refused_ms >= a->parts.config->throttle_patience_ms) {
         const char *code = answer->code[0] != '\0' ? answer->code : "ThrottlingException";
         settle_throttled(a->parts.settler, job, code, answer->message);
         return;
@@ -290,7 +296,7 @@ static bool follow_known(struct answers *a, struct job *job) {
         is_covered = status_view_is_covered(a->parts.view, job->id.user_id, job->id.query_id);
         follow_execution(a, job, known.query_execution_id, known.output_location);
         if (is_covered)
-            settle_running(a->parts.settler, job);
+            started_publish(a->parts.settler, job);
         return true;
     case KNOWN_NOTHING:
     case KNOWN_ANOTHER:
@@ -345,7 +351,7 @@ static bool is_left_to_next_owner(const struct answers *a, const struct job *job
     case OUTCOME_STARTED:
         return a->parts.config->track_queries;
     case OUTCOME_QUOTA:
-        return job->perhaps_started;
+        return stays_here(job);
     default:
         return outcome != OUTCOME_REJECTED;
     }
@@ -415,7 +421,7 @@ void answer_take(void *arg, const struct aws_answer *answer) {
     job->execution_id = id;
     if (is_left_to_next_owner(a, job, outcome)) {
         if (outcome == OUTCOME_STARTED)
-            settle_running(a->parts.settler, job);
+            started_publish(a->parts.settler, job);
         job_drop(job);
     } else if (outcome == OUTCOME_STARTED || !follow_known(a, job)) {
         acts[outcome](a, job, answer);

@@ -39,20 +39,36 @@ enum job_state {
     JOB_REFUSED_BACKOFF,   /* refused for a while; its timer puts it back into the window */
     JOB_RUNNING,           /* it has an execution id, the tracker follows it */
     JOB_SETTLING,          /* its last records are on their way */
-    JOB_ABANDONED, /* its partition is gone; it lives until the producer reports its records */
-    JOB_FINISHED,  /* its offset is finished; freed at the end of the iteration */
-    JOB_DROPPED,   /* it is the next owner's; freed at the end of the iteration */
+    JOB_FINISHED,          /* its offset is finished; freed at the end of the iteration */
+    JOB_DROPPED,           /* it is the next owner's; freed at the end of the iteration */
     JOB_STATES,
 };
 
-/* A record that must be acknowledged before the job is finished. */
-struct job_send {
-    bool wanted, in_flight, acked;
-};
-
 struct jobs;
+struct job;
+struct job_send;
 struct answers;
 struct settler;
+
+/*
+ * What the report of a record needs, from producer_send() until the report: it is the report's own,
+ * for the job may end before. settle.c allocates and frees it.
+ */
+struct job_flight {
+    struct job *job; /* NULL: it has ended, or has no use for the report any more */
+    struct job_send *send;
+};
+
+/* A record that must be acknowledged before the job is finished. Each fails on its own account. */
+struct job_send {
+    bool wanted, acked;
+    struct job_flight *flight; /* NULL: none is under way */
+    struct loop_timer timer;   /* sends it again */
+    int64_t wait_ms;           /* the wait after the last failure; 0: none has failed */
+    int64_t failing_ms;        /* loop time of the first failure since it was acknowledged */
+    rd_kafka_resp_err_t err;   /* the last one */
+    unsigned shortened;        /* how often it was too large for its topic and made shorter */
+};
 
 struct job {
     struct jobs *jobs; /* whose lists it is in; borrowed */
@@ -117,8 +133,7 @@ struct job {
     const char *copy_topic;
     enum status_state final_state;
     char *error_code, *reason; /* owned, NULL: none */
-    int64_t send_again_ms;     /* the wait after the last send that failed; 0: none has */
-    bool cut;                  /* the rejected topic does not take it whole */
+    bool has_no_copy; /* the dead-letter topic does not take it: it waits for the quota here */
 };
 
 /*

@@ -21,8 +21,7 @@ static const unsigned allowed[] = {
     [JOB_ASK_AGAIN] = TO(STARTING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) | TO(DROPPED),
     [JOB_REFUSED_BACKOFF] = TO(WAITING) | TO(DROPPED),
     [JOB_RUNNING] = TO(RUNNING) | TO(SETTLING) | TO(DROPPED),
-    [JOB_SETTLING] = TO(FINISHED) | TO(ABANDONED) | TO(DROPPED),
-    [JOB_ABANDONED] = TO(DROPPED),
+    [JOB_SETTLING] = TO(WAITING) | TO(FINISHED) | TO(DROPPED),
     [JOB_FINISHED] = 0,
     [JOB_DROPPED] = 0,
 };
@@ -38,7 +37,6 @@ static const char *const names[] = {
     [JOB_REFUSED_BACKOFF] = "refused-backoff",
     [JOB_RUNNING] = "running",
     [JOB_SETTLING] = "settling",
-    [JOB_ABANDONED] = "abandoned",
     [JOB_FINISHED] = "finished",
     [JOB_DROPPED] = "dropped",
 };
@@ -143,11 +141,24 @@ static void release_pair(struct jobs *jobs, struct job *first) {
 
 /* --- the end ---------------------------------------------------------------------------------- */
 
+static void forget_send(struct loop *loop, struct job_send *send) {
+    loop_timer_cancel(loop, &send->timer);
+    if (send->flight != NULL)
+        send->flight->job = NULL;
+    send->flight = NULL;
+}
+
+void job_forget_sends(struct job *job) {
+    forget_send(job->jobs->loop, &job->copy);
+    forget_send(job->jobs->loop, &job->status);
+}
+
 /* What would bring the job back is stopped, and what it holds is given back. */
 static void give_back(struct jobs *jobs, struct job *job, enum job_state to) {
     struct partition *p = job->partition;
     release_pair(jobs, job);
     loop_timer_cancel(jobs->loop, &job->timer);
+    job_forget_sends(job);
     if (job->call != NULL)
         aws_cancel(job->call);
     job->call = NULL;
@@ -195,19 +206,18 @@ static void enter_list(struct jobs *jobs, struct job *job, enum job_state from) 
         pairs_add(&jobs->pairs, job);
         pair_has_started(job);
         break;
+    case JOB_SETTLING:
+        put_in(&jobs->settling, job);
+        break;
     case JOB_FINISHED:
     case JOB_DROPPED:
         put_in(&jobs->ended, job);
         loop_defer(jobs->loop, &jobs->free_ended, jobs_free_ended, jobs);
         give_back(jobs, job, job->state);
         break;
-    case JOB_ABANDONED:
-        give_back(jobs, job, job->state);
-        break;
     case JOB_STARTING:
     case JOB_AMBIGUOUS_BACKOFF:
     case JOB_REFUSED_BACKOFF:
-    case JOB_SETTLING:
     case JOB_STATES:
         break;
     }
@@ -228,8 +238,7 @@ void job_transition(struct job *job, enum job_state to) {
 }
 
 void job_drop(struct job *job) {
-    bool under_way = job->copy.in_flight || job->status.in_flight;
-    job_transition(job, under_way ? JOB_ABANDONED : JOB_DROPPED);
+    job_transition(job, JOB_DROPPED);
 }
 
 void job_message_done(struct job *job) {
@@ -272,6 +281,7 @@ void jobs_init(struct jobs *jobs, struct loop *loop, struct slots *slots,
     TAILQ_INIT(&jobs->received);
     TAILQ_INIT(&jobs->ask_again);
     TAILQ_INIT(&jobs->running);
+    TAILQ_INIT(&jobs->settling);
     TAILQ_INIT(&jobs->ended);
 }
 

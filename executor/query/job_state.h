@@ -7,10 +7,11 @@
  *                  ▲          │ ▲                    ▲
  *                  │          │ └── ASK_AGAIN ◀── AMBIGUOUS_BACKOFF ◀── (STARTING)
  *                  └── REFUSED_BACKOFF ◀── (STARTING)│
+ *   from SETTLING to WAITING: it was throttled, and the dead-letter topic does not take its copy
  *   from RUNNING to RUNNING: asked for, so that it goes behind all others that run
  *   straight to SETTLING: what is no request (RECEIVED), what is throttled (STARTING) or rejected
  *   straight to RUNNING or FINISHED: what is known to have started or ended, before or after a call
- *   to DROPPED: from all, when the partition is taken away; SETTLING goes by way of ABANDONED
+ *   to DROPPED: from all, when the partition is taken away
  *
  * The table in job_state.c is what counts. A build with DEBUG_CHECKS (a VARIANT with "san" or
  * "debug" in its name) aborts at a transition that is not in it; others log an error and make it,
@@ -49,6 +50,7 @@ struct jobs {
     struct window window[LANES]; /* WAITING: users take turns */
     struct job_list ask_again;   /* ASK_AGAIN, who has waited longest first */
     struct job_list running;     /* RUNNING, what was asked for longest ago first */
+    struct job_list settling;    /* SETTLING, who has been longest first */
     struct job_list ended;       /* FINISHED or DROPPED; freed at the end of the iteration */
     size_t count[JOB_STATES];    /* of those that are not freed yet */
     uint64_t runaways;           /* jobs that were dropped while they ran, since the start */
@@ -73,15 +75,12 @@ bool job_may_become(enum job_state from, enum job_state to);
 const char *job_state_name(enum job_state state);
 
 /*
- * Takes the job out of the list of its old state and puts it into that of the new one. FINISHED,
- * DROPPED and ABANDONED give back all that it holds (slot, call, timer, message, partition) and
- * report; after the first two it is read-only, and freed at the end of the iteration.
+ * Takes the job out of the list of its old state and puts it into that of the new one. FINISHED
+ * and DROPPED give back all that it holds (slot, call, timers, message, partition) and report; then
+ * it is read-only, and freed at the end of the iteration.
  */
 void job_transition(struct job *job, enum job_state to);
-/*
- * Its offset is not finished: the next owner begins anew. DROPPED, or where a record of it is under
- * way, ABANDONED until the producer has reported that.
- */
+/* DROPPED: its offset is not finished, the next owner begins anew. */
 void job_drop(struct job *job);
 /*
  * RECEIVED → BEHIND `first`, which stands for its pair. What becomes of that one:
@@ -91,6 +90,8 @@ void job_drop(struct job *job);
  *   too. Jobs with an execution id follow it, the others have a turn of their own.
  */
 void job_wait_behind(struct job *job, struct job *first);
+/* Its records are not sent again, and what is reported of them later finds no job. */
+void job_forget_sends(struct job *job);
 /* job_release_message(), and reports that fewer wait in its partition. */
 void job_message_done(struct job *job);
 

@@ -13,6 +13,7 @@
 #include "executor/query/answer.h"
 #include "executor/query/job_state.h"
 #include "executor/query/settle.h"
+#include "executor/query/started.h"
 #include "executor/query/tracker.h"
 #include "executor/turn/dispatch.h"
 #include "executor/turn/notifier.h"
@@ -142,8 +143,11 @@ static void parts_wire_query(void) {
     };
     jobs_init(&t.jobs, t.loop, &t.slots, &jobs_events);
     gate_init(&t.gate, t.loop, NULL, &gate_events);
-    t.settler = (struct settler){
-        .loop = t.loop, .kafka = &t.config.kafka, .view = t.view, .metrics = t.metrics};
+    t.settler = (struct settler){.loop = t.loop,
+                                 .kafka = &t.config.kafka,
+                                 .view = t.view,
+                                 .metrics = t.metrics,
+                                 .waits_again = parts_on_change};
     tracker_init(&t.tracker, &tracker);
     answers_init(&t.answers, &answers);
 }
@@ -216,6 +220,7 @@ static inline void parts_close(void) {
     for (size_t i = 0; i < stub_producer.count; i++)
         if (stub_producer.sends[i].open)
             stub_producer_report(&stub_producer.sends[i], RD_KAFKA_RESP_ERR__PURGE_QUEUE);
+    started_close(&t.settler);
     tracker_close(&t.tracker);
     gate_close(&t.gate);
     jobs_close(&t.jobs);

@@ -114,7 +114,6 @@ static const rd_kafka_resp_err_t errors[] = {
     RD_KAFKA_RESP_ERR_NOT_ENOUGH_REPLICAS_AFTER_APPEND,
     RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED,
     RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART,
-    RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE, /* a small one was in a batch with a large one */
     RD_KAFKA_RESP_ERR_INVALID_RECORD,
 };
 
@@ -199,50 +198,129 @@ static struct job *large(const char *query_id) {
 }
 
 /*
- * People want to know of what was rejected, so it is cut; what is throttled has to be started one
- * day, so it is kept whole, and waits.
+ * People want to know of what was rejected, so it is cut, until its topic takes it. Its state is
+ * another record's, and is left as it is.
  */
 static void test_a_large_record(void **state) {
     (void)state;
+    static const size_t cuts[] = {64 << 10, 16 << 10, 4 << 10, 1 << 10, 0, 0, 0};
     struct job *rejected = large("r"); /* its text is too long to be a query */
     assert_int_equal(rejected->state, JOB_SETTLING);
     assert_string_equal(header_of(parts_unreported(PARTS_REJECTED), "foreign"), "f");
-    parts_report(PARTS_REJECTED, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    for (size_t i = 0; i < COUNT(cuts); i++) {
+        parts_report(PARTS_REJECTED, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        stub_run(t.loop, i < 5 ? 0 : AGAIN_MOST_MS); /* at once, where it is shorter */
+        const struct stub_send *cut = parts_unreported(PARTS_REJECTED);
+        assert_non_null(cut);
+        assert_int_equal(cut->value_len, cuts[i]);
+        assert_string_equal(header_of(cut, "foreign"), ""); /* they may be what is too large */
+        assert_string_equal(header_of(cut, HEADER_ERROR), "InvalidRequest");
+    }
+    assert_non_null(strstr(parts_unreported(PARTS_STATUS)->value, "\"reason\":\""));
     parts_report(PARTS_STATUS, acked);
-    stub_run(t.loop, AGAIN_LEAST_MS);
-    const struct stub_send *cut = parts_unreported(PARTS_REJECTED);
-    assert_int_equal(cut->value_len, 64 << 10);
-    assert_string_equal(header_of(cut, "foreign"), ""); /* they may be what is too large */
-    assert_string_equal(header_of(cut, HEADER_ERROR), "InvalidRequest");
+    assert_int_equal(t.finished, 0);
     parts_report(PARTS_REJECTED, acked);
     assert_int_equal(t.finished, 1);
 }
 
-static void test_a_large_record_that_is_throttled(void **state) {
+/*
+ * What is throttled has to be started one day, so it is never cut: it waits here, in its place and
+ * without a slot, and for the quota only from then on.
+ */
+static void test_a_dead_letter_that_is_too_large(void **state) {
     (void)state;
-    char value[512];
-    snprintf(value, sizeof value, "{\"queryId\":\"q\",\"query\":\"SELECT 1\"}");
-    struct job *job = parts_take(value, NULL);
-    job_transition(job, JOB_STARTING);
-    job->message->len = LARGE_BYTES; /* the stub copies what it is given, so this is a lie … */
-    char *payload = mem_zero(LARGE_BYTES);
-    job->message->payload = payload; /* … that is made true */
+    parts_grant(1);
+    struct job *job = parts_query("u", "q", "SELECT 1");
+    stub_aws_answer(parts_next_call(), 400, "TooManyRequestsException", "");
+    assert_int_equal(job->state, JOB_SETTLING);
+    parts_report(PARTS_DEADLETTER, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    assert_int_equal(job->state, JOB_WAITING);
+    assert_int_equal(slots_taken(&t.slots), 0);
+    const struct stub_send *published = &stub_producer.sends[stub_producer.count - 1];
+    assert_string_equal(published->topic, PARTS_STATUS);
+    assert_non_null(strstr(published->value, "\"state\":\"THROTTLED\""));
+    assert_non_null(strstr(published->value, "waiting for the quota in an executor"));
+    assert_non_null(strstr(published->value, "\"attempt\":1"));
+    size_t sent = stub_producer.count;
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT); /* of no use any more */
+    parts_grant(1);
+    stub_aws_answer(parts_next_call(), 400, "TooManyRequestsException", "");
+    assert_int_equal(job->state, JOB_REFUSED_BACKOFF);
+    parts_grant(1);
+    parts_answer_started(parts_next_call(), "e");
+    assert_int_equal(job->state, JOB_RUNNING);
+    assert_int_equal(stub_producer.count, sent + 1);
+    assert_non_null(strstr(stub_producer.sends[sent].value, "\"reason\":null"));
+    assert_int_equal(t.metrics[METRIC_DEADLETTERED].value, 0);
+    parts_report(PARTS_STATUS, acked);
+    assert_int_equal(t.finished, 0);
+}
+
+/* The same where its topic refuses it for another reason, ten seconds long; then it tries again. */
+static void test_a_dead_letter_that_is_refused_for_long(void **state) {
+    (void)state;
+    struct job *job = asked("q");
     settle_throttled(&t.settler, job, "code", "why");
-    for (int i = 0; i < 3; i++) {
-        assert_int_equal(parts_unreported(PARTS_DEADLETTER)->value_len, LARGE_BYTES);
-        parts_report(PARTS_DEADLETTER, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-        stub_run(t.loop, AGAIN_MOST_MS);
+    parts_report(PARTS_STATUS, acked);
+    int refusals = 0;
+    while (job->state == JOB_SETTLING && refusals < 100) {
+        parts_report(PARTS_DEADLETTER, RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        refusals++;
+        stub_run(t.loop, job->state == JOB_SETTLING ? job->copy.wait_ms : 0);
+    }
+    assert_in_range(refusals, 5, 10);
+    stub_aws_answer(parts_next_call(), 400, "TooManyRequestsException", "");
+    assert_string_equal(header_of(parts_unreported(PARTS_DEADLETTER), HEADER_ATTEMPT), "2");
+    parts_report(PARTS_DEADLETTER, acked);
+    parts_report(PARTS_STATUS, acked);
+    assert_int_equal(t.finished, 1);
+    assert_int_equal(t.metrics[METRIC_DEADLETTERED].value, 1);
+}
+
+/* Of a partition that goes away it is the next owner's. */
+static void test_a_dead_letter_that_is_refused_while_its_partition_goes(void **state) {
+    (void)state;
+    struct job *job = asked("q");
+    settle_throttled(&t.settler, job, "code", "why");
+    parts_revoke();
+    assert_int_equal(job->state, JOB_SETTLING);
+    parts_report(PARTS_DEADLETTER, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+    assert_int_equal(job->state, JOB_DROPPED);
+    parts_iterate();
+    parts_report(PARTS_STATUS, acked);
+    assert_int_equal(t.finished, 0);
+}
+
+/* A state that its topic finds too large: shorter at once, in steps, and then again and again. */
+static void test_a_large_state(void **state) {
+    (void)state;
+    char reason[1000];
+    memset(reason, 'r', sizeof reason - 1);
+    reason[sizeof reason - 1] = '\0';
+    struct job *job = asked("q");
+    job->execution_id = mem_string("e");
+    job->output_location = mem_string("s3://place");
+    settle_rejected(&t.settler, job, "code", reason);
+    for (int i = 0; i < 6; i++) {
+        const char *value = parts_unreported(PARTS_STATUS)->value;
+        const char *cut = strstr(value, "rrr");
+        assert_int_equal(cut != NULL ? strspn(cut, "r") : 0, i == 0 ? 999 : i == 1 ? 255 : 0);
+        assert_true((strstr(value, "s3://place") != NULL) == (i < 3));
+        assert_non_null(strstr(value, "\"queryExecutionId\":\"e\""));
+        parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        stub_run(t.loop, i < 3 ? 0 : AGAIN_MOST_MS);
     }
     parts_report(PARTS_STATUS, acked);
     assert_int_equal(t.finished, 0);
-    parts_report(PARTS_DEADLETTER, acked);
+    assert_int_equal(job->copy.shortened, 0);
+    parts_report(PARTS_REJECTED, acked);
     assert_int_equal(t.finished, 1);
-    free(payload);
+    assert_int_equal(parts_sent(PARTS_REJECTED), 1);
 }
 
 /* --- the partition is taken away -------------------------------------------------------------- */
 
-/* Reports that come late, in either order, find the job, send nothing more and finish nothing. */
+/* Reports that come late, in either order, find no job, send nothing more and finish nothing. */
 static void test_reports_after_the_partition_is_gone(void **state) {
     (void)state;
     static const char *const topics[] = {PARTS_DEADLETTER, PARTS_STATUS};
@@ -255,11 +333,12 @@ static void test_reports_after_the_partition_is_gone(void **state) {
         settle_throttled(&t.settler, job, "code", "why");
         dispatch_gone(&t.dispatch, &t.partition);
         assert_int_equal(stub_messages_alive, 0); /* its bytes are not kept until then */
+        assert_int_equal(job->state, JOB_DROPPED);
+        parts_iterate();
+        assert_int_equal(t.jobs.count[JOB_DROPPED], 0);
         parts_report(topics[i % 2], reports[i / 2 % 3]);
-        assert_int_equal(job->state, JOB_ABANDONED);
         stub_run(t.loop, 2 * AGAIN_LEAST_MS);
         parts_report(topics[1 - i % 2], reports[i / 6]);
-        assert_int_equal(job->state, JOB_DROPPED);
         stub_run(t.loop, 2 * AGAIN_LEAST_MS);
         assert_int_equal(stub_producer.count, sent + 2);
     }
@@ -273,9 +352,8 @@ static void test_gone_while_it_waits_to_send_again(void **state) {
     settle_throttled(&t.settler, job, "code", "why");
     parts_report(PARTS_DEADLETTER, RD_KAFKA_RESP_ERR__MSG_TIMED_OUT);
     dispatch_gone(&t.dispatch, &t.partition);
-    assert_int_equal(job->state, JOB_ABANDONED);
+    parts_iterate();
     parts_report(PARTS_STATUS, acked);
-    assert_int_equal(job->state, JOB_DROPPED);
     stub_run(t.loop, AGAIN_MOST_MS);
     assert_int_equal(stub_producer.count, 2);
     assert_int_equal(t.finished, 0);
@@ -344,38 +422,17 @@ static void test_the_same_state_is_published_again(void **state) {
 static void test_waiting_is_published_in_passing(void **state) {
     (void)state;
     char reason[] = "why";
-    struct job *first = parts_query("u", "q", "SELECT 1");
-    struct job *second = parts_query("u", "q", "SELECT 2"); /* the same pair, another text */
-    settle_waiting(&t.settler, second, reason);
-    assert_int_equal(stub_producer.count, 0); /* the pair may be the first one's */
-    settle_waiting(&t.settler, first, reason);
+    struct job *job = parts_query("u", "q", "SELECT 1");
+    settle_waiting(&t.settler, job, reason);
     assert_int_equal(parts_sent(PARTS_STATUS), 1);
     assert_null(parts_unreported(PARTS_STATUS)); /* nobody waits for it */
     assert_non_null(strstr(stub_producer.sends[0].value, "\"reason\":\"why\""));
-    settle_waiting(&t.settler, second, reason);
-    assert_int_equal(parts_sent(PARTS_STATUS), 1);
     parts_know("u", "q", STATUS_STARTED, "e", "SELECT 1");
-    settle_waiting(&t.settler, first, reason);
+    settle_waiting(&t.settler, job, reason);
     assert_int_equal(parts_sent(PARTS_STATUS), 1);
-}
-
-static void test_running_is_published_in_passing(void **state) {
-    (void)state;
-    struct job *job = asked("q");
-    job->execution_id = mem_string("e");
-    settle_running(&t.settler, job);
-    assert_int_equal(t.settler.starts_in_flight, 1);
-    assert_string_equal(stub_producer.sends[0].key, "u/q");
-    struct status known;
-    assert_true(status_view_find(t.view, "u", "q", &known)); /* before it is read back */
-    assert_int_equal(known.state, STATUS_STARTED);
-    stub_producer.refuses = RD_KAFKA_RESP_ERR__QUEUE_FULL;
-    settle_running(&t.settler, job); /* lost: a state to come says the same and more */
-    assert_int_equal(stub_producer.count, 1);
-    assert_int_equal(t.settler.starts_in_flight, 1);
-    job_drop(job); /* who gives its partition away waits for the report, not for the job */
-    parts_report(PARTS_STATUS, acked);
-    assert_int_equal(t.settler.starts_in_flight, 0);
+    parts_know("u", "other", STATUS_QUEUED, NULL, "SELECT 2");
+    settle_waiting(&t.settler, parts_query("u", "other", "SELECT 1"), reason);
+    assert_int_equal(parts_sent(PARTS_STATUS), 1); /* the pair is another text's */
 }
 
 /* --- headers ---------------------------------------------------------------------------------- */
@@ -436,14 +493,16 @@ int main(void) {
         WITH_PARTS(test_not_taken),
         WITH_PARTS(test_again_and_again),
         WITH_PARTS(test_a_large_record),
-        WITH_PARTS(test_a_large_record_that_is_throttled),
+        WITH_PARTS(test_a_dead_letter_that_is_too_large),
+        WITH_PARTS(test_a_dead_letter_that_is_refused_for_long),
+        WITH_PARTS(test_a_dead_letter_that_is_refused_while_its_partition_goes),
+        WITH_PARTS(test_a_large_state),
         WITH_PARTS(test_reports_after_the_partition_is_gone),
         WITH_PARTS(test_gone_while_it_waits_to_send_again),
         WITH_PARTS(test_before_the_view_has_caught_up),
         WITH_PARTS(test_what_a_known_state_allows),
         WITH_PARTS(test_the_same_state_is_published_again),
         WITH_PARTS(test_waiting_is_published_in_passing),
-        WITH_PARTS(test_running_is_published_in_passing),
         WITH_PARTS(test_headers_of_a_copy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -86,11 +86,11 @@ static int end(void **state) {
     (void)state;
     tracker_close(&t.tracker);
     gate_close(&t.gate);
-    while (!TAILQ_EMPTY(&t.partition.jobs)) {
-        struct job *job = TAILQ_FIRST(&t.partition.jobs);
-        job->copy.in_flight = job->status.in_flight = false;
-        job_drop(job);
-    }
+    while (!TAILQ_EMPTY(&t.partition.jobs))
+        job_drop(TAILQ_FIRST(&t.partition.jobs));
+    for (size_t i = 0; i < stub_producer.count; i++)
+        if (stub_producer.sends[i].open)
+            stub_producer_report(&stub_producer.sends[i], RD_KAFKA_RESP_ERR__PURGE_QUEUE);
     jobs_close(&t.jobs);
     status_view_close(t.view);
     loop_close(t.loop);
