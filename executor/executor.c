@@ -237,6 +237,7 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
                NULL &&
            (x->partitions = partitions_open(x->loop, kafka, &limits, &events, error, size)) !=
                NULL &&
+           partitions_watch(x->partitions, error, size) &&
            (x->topics = topics_open(x->loop, kafka, executor_on_topics, x, error, size)) != NULL;
 }
 

@@ -8,6 +8,7 @@
 #include "common/base/memory.h"
 #include "common/kafka/group.h"
 #include "common/kafka/handle.h"
+#include "common/kafka/incarnation.h"
 #include "executor/query/job.h"
 
 TAILQ_HEAD(partition_list, partition);
@@ -16,6 +17,8 @@ struct partitions {
     struct loop *loop;
     struct kafka_group *group;
     struct kafka_commits *commits; /* the group's */
+    const struct kafka_options *kafka;
+    struct incarnation *incarnation; /* NULL: not watched */
     struct partitions_limits limits;
     struct partitions_events events;
     struct partition_list owned;
@@ -40,7 +43,7 @@ static void partitions_add(struct partitions *ps, const rd_kafka_topic_partition
     p->id = p->tracker.partition = tp->partition;
     TAILQ_INIT(&p->jobs);
     char *metadata = mem_bytes(tp->metadata, tp->metadata_size);
-    offsets_init(&p->tracker.offsets, tp->offset >= 0 ? tp->offset : -1, metadata);
+    kafka_tracker_init(&p->tracker, tp->offset, metadata);
     free(metadata);
     kafka_commits_track(ps->commits, &p->tracker);
     TAILQ_INSERT_TAIL(&ps->owned, p, link);
@@ -147,6 +150,8 @@ static void partitions_on_assigned(void *arg, const rd_kafka_topic_partition_lis
     for (int i = 0; i < assigned->cnt; i++)
         partitions_add(ps, &assigned->elems[i]);
     ps->joined = true;
+    if (ps->incarnation != NULL)
+        incarnation_look_soon(ps->incarnation);
     ps->events.taken(ps->events.arg);
     log_info("partitions taken count=%d", assigned->cnt);
 }
@@ -182,8 +187,10 @@ static void partitions_on_record(void *arg, rd_kafka_message_t *message) {
         log_warn("partition %d begins again at offset %lld", (int)p->id,
                  (long long)message->offset);
         ps->events.gone(ps->events.arg, p);
+        p->tracker.witness = p->tracker.candidate = (struct witness){0};
         /* fallthrough */
     case OFFSETS_NEW:
+        kafka_tracker_saw(&p->tracker, message);
         ps->events.record(ps->events.arg, p, message);
         partitions_steer(ps, p);
         return;
@@ -191,6 +198,8 @@ static void partitions_on_record(void *arg, rd_kafka_message_t *message) {
         kafka_commits_moved(ps->commits, &p->tracker);
         break;
     case OFFSETS_REPEATED:
+        if (ps->incarnation != NULL) /* the topic may have been created again */
+            incarnation_look_soon(ps->incarnation);
         break;
     }
     rd_kafka_message_destroy(message);
@@ -198,6 +207,16 @@ static void partitions_on_record(void *arg, rd_kafka_message_t *message) {
 
 void partitions_finish(struct partitions *ps, struct partition *p, int64_t offset) {
     kafka_commits_finish(ps->commits, &p->tracker, offset);
+}
+
+void partitions_restart(struct partitions *ps, int32_t id) {
+    struct partition *p = partitions_find(ps, id);
+    if (p == NULL || p->revoking)
+        return;
+    ps->events.gone(ps->events.arg, p);
+    kafka_tracker_restart(&p->tracker);
+    kafka_group_read_again(ps->group, id);
+    partitions_settled(ps);
 }
 
 /* --- life ------------------------------------------------------------------------------------- */
@@ -216,6 +235,7 @@ struct partitions *partitions_open(struct loop *loop, const struct kafka_options
                                    size_t error_size) {
     struct partitions *ps = mem_zero(sizeof *ps);
     ps->loop = loop;
+    ps->kafka = kafka;
     ps->limits = *limits;
     ps->events = *events;
     TAILQ_INIT(&ps->owned);
@@ -240,6 +260,17 @@ struct partitions *partitions_open(struct loop *loop, const struct kafka_options
     return ps;
 }
 
+static void partitions_on_other(void *arg, int32_t id) {
+    partitions_restart(arg, id);
+}
+
+bool partitions_watch(struct partitions *ps, char *error, size_t error_size) {
+    const struct incarnation_events events = {partitions_on_other, NULL, ps};
+    ps->incarnation = incarnation_open(ps->loop, ps->kafka, ps->kafka->names.topics[TOPIC_QUERY],
+                                       ps->commits, &events, error, error_size);
+    return ps->incarnation != NULL;
+}
+
 bool partitions_join(struct partitions *ps, char *error, size_t error_size) {
     return kafka_group_join(ps->group, error, error_size);
 }
@@ -260,6 +291,7 @@ void partitions_close(struct partitions *ps) {
         p->revoking = true;
         ps->events.revoking(ps->events.arg, p);
     }
+    incarnation_close(ps->incarnation);
     partitions_let_go_now(ps);
     kafka_group_close(ps->group);
     loop_undefer(ps->loop, &ps->look); /* what was dropped has called partitions_settled() */

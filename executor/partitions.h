@@ -50,6 +50,17 @@ struct partitions *partitions_open(struct loop *loop, const struct kafka_options
                                    const struct partitions_limits *limits,
                                    const struct partitions_events *events, char *error,
                                    size_t error_size);
+/*
+ * Watches whether the partitions are still those whose offsets are tracked, over a client of its
+ * own (common/kafka/incarnation.h). False, with the reason in `error`, where that cannot be opened.
+ */
+bool partitions_watch(struct partitions *ps, char *error, size_t error_size);
+/*
+ * The partition is another one than before: its jobs are forgotten, and all its records are
+ * received.
+ */
+void partitions_restart(struct partitions *ps, int32_t id);
+
 /* Joins the group; call once the topic is there. */
 bool partitions_join(struct partitions *ps, char *error, size_t error_size);
 

@@ -26,10 +26,35 @@ struct kafka_commits {
     size_t tracked_count;
     size_t under_way;
     bool allowed;
-    bool due;   /* as soon as the one under way is answered */
-    bool plain; /* without metadata: this broker refused it */
+    bool due; /* as soon as the one under way is answered */
+    enum {
+        METADATA_WHOLE,
+        METADATA_WITNESS, /* nothing beside it: the broker refused the whole */
+        METADATA_NONE
+    } metadata;
     struct loop_timer timer;
 };
+
+void kafka_tracker_init(struct kafka_tracker *t, int64_t committed, const char *metadata) {
+    t->candidate = (struct witness){0};
+    offsets_init(&t->offsets, committed >= 0 ? committed : -1, witness_read(metadata, &t->witness));
+}
+
+void kafka_tracker_restart(struct kafka_tracker *t) {
+    offsets_free(&t->offsets);
+    kafka_tracker_init(t, -1, NULL);
+}
+
+/* One record between two looks at the witness is hashed, not every one. */
+void kafka_tracker_saw(struct kafka_tracker *t, const rd_kafka_message_t *message) {
+    if (t->candidate.known)
+        return;
+    rd_kafka_timestamp_type_t type;
+    int64_t timestamp_ms = rd_kafka_message_timestamp(message, &type);
+    t->candidate = witness_of(message->offset, timestamp_ms, message->payload, message->len);
+    if (!t->witness.known)
+        t->witness = t->candidate;
+}
 
 /* One partition's position, with the metadata that names what is finished beyond it. */
 static void commits_add_position(const struct kafka_commits *c, const struct kafka_tracker *t,
@@ -37,7 +62,12 @@ static void commits_add_position(const struct kafka_commits *c, const struct kaf
     rd_kafka_topic_partition_t *tp =
         rd_kafka_topic_partition_list_add(list, c->topic, t->partition);
     char metadata[OFFSETS_METADATA_MAX + 1];
-    offsets_metadata(&t->offsets, metadata, c->plain ? 1 : sizeof metadata);
+    metadata[0] = '\0';
+    if (c->metadata != METADATA_NONE)
+        witness_write(&t->witness, metadata);
+    size_t len = strlen(metadata);
+    if (c->metadata == METADATA_WHOLE)
+        offsets_metadata(&t->offsets, metadata + len, sizeof metadata - len);
     tp->offset = offsets_position(&t->offsets);
     if (metadata[0] != '\0') {
         tp->metadata = mem_string(metadata); /* librdkafka frees it */
@@ -131,8 +161,9 @@ static void commits_take_answer(struct kafka_commits *c, rd_kafka_resp_err_t err
         log_warn("offsets not committed: %s", rd_kafka_err2str(fault));
         commits_repeat(c, list);
     }
-    if (fault == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE)
-        c->plain = true; /* its offset.metadata.max.bytes is smaller: more is repeated */
+    /* Its offset.metadata.max.bytes is smaller: more is repeated. */
+    if (fault == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE && c->metadata != METADATA_NONE)
+        c->metadata++;
     if (c->due && c->under_way == 0)
         kafka_commits_now(c);
     if (c->answered != NULL)
@@ -153,6 +184,18 @@ void kafka_commits_track(struct kafka_commits *c, struct kafka_tracker *t) {
     t->dirty = false;
     TAILQ_INSERT_TAIL(&c->tracked, t, link);
     c->tracked_count++;
+}
+
+struct kafka_tracker *kafka_commits_first(const struct kafka_commits *c) {
+    return TAILQ_FIRST(&c->tracked);
+}
+
+struct kafka_tracker *kafka_commits_find(const struct kafka_commits *c, int32_t partition) {
+    struct kafka_tracker *t;
+    TAILQ_FOREACH(t, &c->tracked, link)
+    if (t->partition == partition)
+        return t;
+    return NULL;
 }
 
 void kafka_commits_untrack(struct kafka_commits *c, struct kafka_tracker *t) {

@@ -15,6 +15,7 @@ enum {
     POLL_EVERY_MS = 500, /* a floor: a member that does not poll within max.poll.interval.ms is
                             expelled */
     COMMITTED_TIMEOUT_MS = 5000,
+    SEEK_TIMEOUT_MS = 100,
     LEAVE_TIMEOUT_MS = 3000,
     LEAVE_POLL_MS = 10
 };
@@ -158,6 +159,21 @@ bool kafka_group_pause(struct kafka_group *g, int32_t partition, bool paused) {
         log_warn("partition %d cannot be %s: %s", (int)partition, paused ? "paused" : "resumed",
                  rd_kafka_err2str(err));
     return err == RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
+void kafka_group_read_again(struct kafka_group *g, int32_t partition) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_list_add(list, g->settings.topic, partition)->offset =
+        RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_error_t *error = rd_kafka_seek_partitions(g->rk, list, SEEK_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+    if (error == NULL)
+        return;
+    /* After a time-out librdkafka goes on with it. */
+    if (rd_kafka_error_code(error) != RD_KAFKA_RESP_ERR__TIMED_OUT)
+        log_warn("partition %d cannot be read from its start: %s", (int)partition,
+                 rd_kafka_error_string(error));
+    rd_kafka_error_destroy(error);
 }
 
 int64_t kafka_group_unread(const struct kafka_group *g, const struct kafka_tracker *t) {

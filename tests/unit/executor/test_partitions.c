@@ -352,6 +352,52 @@ static void test_a_topic_that_begins_again_forgets_its_jobs(void **state) {
     close_part(&e);
 }
 
+static void test_another_partition_is_received_from_its_start(void **state) {
+    (void)state;
+    struct executor_part e;
+    open_with(&e, 0, 3);
+    finish(&e, 0);
+    finish(&e, 1);
+    partitions_restart(e.ps, 0);
+    assert_int_equal(e.gone, 1);
+    assert_int_equal(fake.sought[0], 1);
+    assert_null(find_job(only, 2));
+    fake_run(e.loop, COMMIT_MS + 1);
+    assert_false(fake_is_committing()); /* the old position is not written to the new partition */
+    for (int64_t offset = 0; offset < 4; offset++)
+        fake_record(0, offset);
+    fake_run(e.loop, 0);
+    assert_int_equal(e.records, 3 + 4);
+    finish(&e, 0);
+    fake_run(e.loop, COMMIT_MS + 1);
+    answer(&e, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(fake.committed[0], 1);
+    partitions_restart(e.ps, 1); /* not this member's */
+    assert_int_equal(fake.sought[1], 0);
+    close_part(&e);
+}
+
+static void test_a_witness_goes_with_each_commit(void **state) {
+    (void)state;
+    struct executor_part e;
+    struct witness w;
+    open_with(&e, 7, 2);
+    finish(&e, 7);
+    fake_run(e.loop, COMMIT_MS + 1);
+    answer(&e, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_string_equal(witness_read(fake.metadata[0], &w), "");
+    assert_true(w.known);
+    assert_int_equal(w.offset, 7);
+    fake_revoke(true);
+    fake_run(e.loop, 0);
+    fake_assign(1);
+    fake_record(0, 8);
+    fake_run(e.loop, 0);
+    assert_true(witness_equal(&only->tracker.witness, &w)); /* the next owner's is the same */
+    assert_int_equal(only->tracker.candidate.offset, 8);
+    close_part(&e);
+}
+
 /* A group whose lag would stay though all is done. */
 static void test_what_an_earlier_owner_has_finished_is_committed_over(void **state) {
     (void)state;
@@ -555,7 +601,8 @@ static void check_commit(int32_t partition, int64_t offset, const char *metadata
         if (!walk.finished[partition][i])
             fail_msg("seed %u: %d/%d is committed and not finished", walk.seed, (int)partition,
                      (int)i);
-    offsets_init(&o, offset, metadata);
+    struct witness w;
+    offsets_init(&o, offset, witness_read(metadata, &w));
     for (int64_t i = offset; i < TOPIC_END; i++)
         if (offsets_receive(&o, i) == OFFSETS_FINISHED && !walk.finished[partition][i])
             fail_msg("seed %u: %d/%d is in the metadata and not finished", walk.seed,
@@ -699,6 +746,8 @@ int main(void) {
         cmocka_unit_test(test_lost_while_the_last_commit_is_under_way),
         cmocka_unit_test(test_given_again_at_another_offset),
         cmocka_unit_test(test_a_topic_that_begins_again_forgets_its_jobs),
+        cmocka_unit_test(test_another_partition_is_received_from_its_start),
+        cmocka_unit_test(test_a_witness_goes_with_each_commit),
         cmocka_unit_test(test_what_an_earlier_owner_has_finished_is_committed_over),
         cmocka_unit_test(test_a_stop_waits_without_the_bound_of_a_rebalance),
         cmocka_unit_test(test_a_rebalance_in_a_stop_bounds_it),

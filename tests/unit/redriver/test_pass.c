@@ -83,12 +83,6 @@ rd_kafka_resp_err_t rd_kafka_message_headers(const rd_kafka_message_t *message,
     return RD_KAFKA_RESP_ERR__NOENT;
 }
 
-int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message,
-                                   rd_kafka_timestamp_type_t *type) {
-    *type = RD_KAFKA_TIMESTAMP_CREATE_TIME;
-    return 1000 + message->offset;
-}
-
 const char *rd_kafka_topic_name(const rd_kafka_topic_t *topic) {
     (void)topic;
     return FAKE_TOPIC;

@@ -59,6 +59,7 @@ static struct fake_consumer {
     bool refuse_commit; /* rd_kafka_commit_queue() fails at once */
     bool silent;        /* rd_kafka_committed() times out */
     int commits_sent, messages_alive;
+    int sought[FAKE_PARTITIONS];        /* how often to the start */
     int64_t committed[FAKE_PARTITIONS]; /* as the broker has it, -1: nothing */
     char *metadata[FAKE_PARTITIONS];    /* owned, NULL: none */
     int64_t high[FAKE_PARTITIONS];      /* the end, as the last fetch has shown it */
@@ -210,6 +211,21 @@ static inline void fake_record(int32_t partition, int64_t offset) {
 void rd_kafka_message_destroy(rd_kafka_message_t *message) {
     fake.messages_alive--;
     free(message);
+}
+
+int64_t rd_kafka_message_timestamp(const rd_kafka_message_t *message,
+                                   rd_kafka_timestamp_type_t *type) {
+    *type = RD_KAFKA_TIMESTAMP_CREATE_TIME;
+    return 1000 + message->offset;
+}
+
+/* The test hands out the partition's records from its start again. */
+rd_kafka_error_t *rd_kafka_seek_partitions(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list,
+                                           int timeout_ms) {
+    (void)rk, (void)timeout_ms;
+    assert_int_equal(list->elems[0].offset, RD_KAFKA_OFFSET_BEGINNING);
+    fake.sought[list->elems[0].partition]++;
+    return NULL;
 }
 
 rd_kafka_message_t *rd_kafka_consumer_poll(rd_kafka_t *rk, int timeout_ms) {
