@@ -18,10 +18,11 @@ enum {
 };
 
 /*
- * BatchGetQueryExecution returns the texts of 50 queries: 50 x 262,144 bytes, of which escapes make
- * six times as many at the most.
+ * BatchGetQueryExecution returns the texts and parameters of the queries that it is asked for, of
+ * which escapes make six times as many bytes at the most; executor/query/tracker.c asks for 2 MiB
+ * and one query more, and for less where the answer is longer than this.
  */
-#define ANSWER_MAX ((size_t)96 * 1024 * 1024)
+#define ANSWER_MAX ((size_t)32 << 20)
 
 const struct aws_service aws_athena = {
     "athena",

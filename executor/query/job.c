@@ -35,7 +35,7 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
         job->has_sha256 = true;
         job->text_bytes = job->query.text_len;
         for (size_t i = 0; i < job->query.parameter_count; i++)
-            job->text_bytes += strlen(job->query.parameters[i]);
+            job->text_bytes += strlen(job->query.parameters[i]) + sizeof "\"\"," - 1;
         job->lane = lane_of(job->query.text, job->query.text_len);
     }
     rd_kafka_message_destroy(message);

@@ -229,7 +229,8 @@ static void log_failure(const struct aws_answer *answer) {
              answer->http.error != NULL ? answer->http.error : answer->message);
 }
 
-/* One of them may spoil it for the others: it is asked for with fewer and fewer, at last alone. */
+/* One of them may spoil it for the others, or all together are too much: it is asked for with fewer
+ * and fewer, at last alone. */
 static void split_batch(struct tracker *t, const struct poll *p) {
     for (size_t i = 0; i < p->count; i++)
         for (struct job *job = next_of(t, NULL, p->ids[i]); job != NULL;
@@ -246,7 +247,9 @@ static void take_failure(struct tracker *t, const struct tracker_poll *p,
     if (outcome == OUTCOME_REJECTED && p->poll.count == 1 &&
         poll_answer_is_lost(answer->athena_code, answer->message))
         note_each_lost(t, p->poll.ids[0]);
-    if ((outcome == OUTCOME_REJECTED || outcome == OUTCOME_STARTED) && p->poll.count > 1)
+    bool is_of_one =
+        outcome == OUTCOME_REJECTED || outcome == OUTCOME_STARTED || answer->http.too_long;
+    if (is_of_one && p->poll.count > 1)
         split_batch(t, &p->poll);
     else
         poll_pace_failed(&t->pace, loop_now(t->parts.loop), is_of_all);

@@ -7,7 +7,7 @@
 
 enum {
     CALL_TIMEOUT_MS = 30000,
-    START_BODY_MAX = 4 << 20, /* 262,144 bytes of SQL, each escaped to six, and parameters */
+    START_BODY_MAX = 4 << 20, /* 262,144 bytes of SQL, each escaped to six, and parameters … */
     OUTAGE_ANSWERS = 10, /* ambiguous ones in a row, over all queries: Athena is out of order, … */
     OUTAGE_START_MS = 2000, /* … and a new query is tried only so often */
     LOOK_AGAIN_MS = 50,     /* while something waits for its pace or a probe */
@@ -17,11 +17,23 @@ enum {
 
 /* --- one query -------------------------------------------------------------------------------- */
 
+/* … which a record that came compressed may have more of: Athena would get half a request. */
+static void reject_large(struct dispatch *d, struct job *job) {
+    slot_release(d->parts.slots, job->lane, &job->slot);
+    settle_rejected(d->parts.settler, job, "RequestTooLarge",
+                    "query and executionParameters are larger than 4 MiB as a request to Athena");
+}
+
 static void call_athena(struct dispatch *d, struct job *job) {
     struct buffer body;
     buffer_init(&body, START_BODY_MAX);
     job_parse_query(job);
     start_request_write(&d->defaults, &job->query, job->token, &body);
+    if (body.failed) {
+        buffer_free(&body);
+        reject_large(d, job);
+        return;
+    }
     pace_take(d->parts.pace, loop_now(d->parts.loop));
     job->answers = d->parts.answers;
     job->call = aws_start(d->parts.aws, &aws_athena, "StartQueryExecution", buffer_text(&body),

@@ -241,6 +241,7 @@ static void call_read_answer(struct http_call *call, CURLcode code, struct http_
      * may end with "cannot connect".
      */
     a->result = call->sent ? HTTP_LOST : HTTP_UNSENT;
+    a->too_long = call->body.failed;
     if (call->body.failed)
         a->error = "the answer is longer than this program takes";
     else if (code == CURLE_OK)

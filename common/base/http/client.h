@@ -34,7 +34,7 @@ struct http_request {
     size_t body_len;
     int64_t connect_timeout_ms; /* with name look-up and TLS; 1 at least */
     int64_t timeout_ms;         /* of the whole call; 1 at least */
-    size_t answer_max;          /* bytes; a longer answer is HTTP_LOST */
+    size_t answer_max;          /* bytes; a longer answer is HTTP_LOST, and `too_long` */
     bool is_secret;             /* the answer: wiped when it is freed */
     bool is_private;            /* to this machine's own link: past every proxy, and secret */
 };
@@ -52,6 +52,7 @@ struct http_answer {
     size_t body_len;
     int64_t date;      /* the Date header, seconds since the epoch; -1: none */
     const char *error; /* what went wrong where not answered; else "" */
+    bool too_long;     /* HTTP_LOST because it is longer than `answer_max` */
     double seconds;    /* from the start of the call to now */
     void *handle;      /* for http_answer_header(); NULL: no headers */
 };

@@ -264,6 +264,33 @@ static void test_sweeps_that_saw_not_all(void **state) {
     assert_int_equal(t.over, 1);
 }
 
+static void answer_too_long(size_t call) {
+    const struct aws_answer answer = {
+        .http = {.result = HTTP_LOST, .status = 200, .body = "", .error = "", .too_long = true},
+        .code = "",
+        .message = "",
+        .reason = "",
+        .athena_code = "",
+    };
+    stub_aws.calls[call].open = false;
+    stub_aws.calls[call].fn(stub_aws.calls[call].arg, &answer);
+}
+
+/* What 20 have to say is longer than an answer may be; what ten have is not. */
+static void test_an_answer_that_is_too_long(void **state) {
+    (void)state;
+    run_many(20);
+    await_calls(1);
+    assert_int_equal(ids_in(0), 20);
+    answer_too_long(0);
+    for (size_t call = 1; call < 3; call++) {
+        await_calls(call + 1);
+        assert_int_equal(ids_in(call), 10);
+        answer(call, 0, 20, 1100);
+    }
+    assert_int_equal(jobs_followed(&t.jobs), 0);
+}
+
 /* One id may spoil a call for the others: it is asked for with fewer and fewer, at last alone. */
 static void test_one_that_spoils_a_call(void **state) {
     (void)state;
@@ -303,6 +330,7 @@ int main(void) {
         cmocka_unit_test_setup_teardown(test_what_may_have_ended_comes_first, begin, end),
         cmocka_unit_test_setup_teardown(test_unreported, begin, end),
         cmocka_unit_test_setup_teardown(test_sweeps_that_saw_not_all, begin, end),
+        cmocka_unit_test_setup_teardown(test_an_answer_that_is_too_long, begin, end),
         cmocka_unit_test_setup_teardown(test_one_that_spoils_a_call, begin, end),
         cmocka_unit_test_setup_teardown(test_two_jobs_of_one_execution, begin, end),
     };

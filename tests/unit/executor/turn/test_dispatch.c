@@ -430,6 +430,39 @@ static void test_a_slot_that_is_not_used(void **state) {
 /* --- partitions that are taken away ----------------------------------------------------------- */
 
 /* One job in each state in which a revoke may find it. */
+/* Half a request must not be sent: Athena would blame the configuration, and all would wait. */
+static void test_a_request_that_is_too_large(void **state) {
+    (void)state;
+    enum {
+        PARAMETERS = 5000,
+        EACH = 1000
+    };
+    char *value = mem_zero(PARAMETERS * (EACH + 3) + 100);
+    char *out =
+        stpcpy(value, "{\"queryId\":\"q\",\"query\":\"SELECT 1\",\"executionParameters\":[");
+    for (int i = 0; i < PARAMETERS; i++) {
+        out = stpcpy(out, i > 0 ? ",\"" : "\"");
+        memset(out, 'p', EACH);
+        out[EACH] = '"';
+        out += EACH + 1;
+    }
+    stpcpy(out, "]}");
+    parts_grant(1);
+    struct job *job = parts_take(value, NULL);
+    free(value);
+    assert_true(job->text_bytes >= PARAMETERS * (EACH + 3));
+    stub_run(t.loop, 100);
+    assert_int_equal(stub_aws.count, 0);
+    assert_int_equal(job->state, JOB_SETTLING);
+    assert_int_equal(slots_taken(&t.slots), 0);
+    assert_non_null(strstr(parts_unreported(PARTS_STATUS)->value, "larger than 4 MiB"));
+    parts_report(PARTS_STATUS, RD_KAFKA_RESP_ERR_NO_ERROR);
+    parts_report(PARTS_REJECTED, RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(t.finished, 1);
+    parts_queries(1, "SELECT 1"); /* others are not held up */
+    parts_next_call();
+}
+
 static void test_revoked_and_gone(void **state) {
     (void)state;
     static const struct {
@@ -483,6 +516,7 @@ int main(void) {
         UNTRACKED(test_expired_by_its_first_time),
         cmocka_unit_test(test_anothers_pair),
         WITH_PARTS(test_a_slot_that_is_not_used),
+        WITH_PARTS(test_a_request_that_is_too_large),
         WITH_PARTS(test_revoked_and_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -15,6 +15,7 @@
 struct report {
     int times;
     enum http_result result;
+    bool too_long;
     int status;
     int64_t date;
     double seconds;
@@ -55,6 +56,7 @@ static void on_answer(void *arg, const struct http_answer *a) {
     struct report *t = arg;
     t->times++;
     t->result = a->result;
+    t->too_long = a->too_long;
     t->status = a->status;
     t->date = a->date;
     t->seconds = a->seconds;
@@ -295,6 +297,7 @@ static void test_lost(void **state) {
         wait_for(&f, &report);
         if (report.result != HTTP_LOST || report.error[0] == '\0')
             fail_msg("case %zu: result %d, error \"%s\"", i, report.result, report.error);
+        assert_true(report.too_long == (cases[i].reply.body == too_long));
         assert_int_equal(f.stub.request_count, 1);
         tear_down(&f);
     }
@@ -311,6 +314,7 @@ static void test_as_long_as_may_be_is_an_answer(void **state) {
     start(f.client, f.stub.url, &report);
     wait_for(&f, &report);
     assert_int_equal(report.result, HTTP_ANSWERED);
+    assert_false(report.too_long);
     free(long_enough);
     tear_down(&f);
 }
