@@ -6,6 +6,7 @@
 #include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/kafka/held_record.h"
 
 enum {
     FULL_WAIT_MS = 20,
@@ -22,8 +23,11 @@ struct flight {
     rd_kafka_message_t *message; /* owned: it may have to be sent again */
     char *database;
     size_t partition;
+    size_t bytes; /* of the letter: key, value and headers */
     uint64_t generation;
-    bool alone; /* sent, or to be sent, with no other record in its batch */
+    enum letter_kept kept; /* which headers the copy has */
+    int tries;             /* that were not acknowledged */
+    bool alone;            /* sent, or to be sent, with no other record in its batch */
 };
 
 struct flights {
@@ -63,8 +67,8 @@ size_t flights_count(const struct flights *f) {
     return f->in_flight + f->waiting_count;
 }
 
-static size_t flight_bytes(const rd_kafka_message_t *m) {
-    return m->len + m->key_len;
+static size_t letter_bytes(const struct letter *letter) {
+    return letter->message->len + letter->message->key_len + held_headers_size(letter->raw);
 }
 
 static void flight_free(struct flight *flight) {
@@ -83,9 +87,20 @@ static void flights_wait(struct flights *f, struct flight *flight) {
     f->waiting_count++;
 }
 
-static bool is_hopeless(rd_kafka_resp_err_t err) {
-    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE || err == RD_KAFKA_RESP_ERR_INVALID_MSG ||
-           err == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE;
+static bool is_too_large(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+}
+
+static bool is_invalid(rd_kafka_resp_err_t err) {
+    return err == RD_KAFKA_RESP_ERR_INVALID_MSG || err == RD_KAFKA_RESP_ERR_INVALID_MSG_SIZE;
+}
+
+/* False: there are no headers left that can be done without. */
+static bool flight_shrink(struct flight *flight) {
+    if (flight->kept + 1 == LETTER_KEPT)
+        return false;
+    flight->kept++;
+    return true;
 }
 
 static void flight_give_up(struct flight *flight, rd_kafka_resp_err_t err) {
@@ -95,7 +110,7 @@ static void flight_give_up(struct flight *flight, rd_kafka_resp_err_t err) {
     flight_free(flight);
 }
 
-/* The broker refuses a whole batch as too large: each of its records is sent again, alone. */
+/* The broker refuses a whole batch as invalid: each of its records is sent again, alone. */
 static void flight_suspect(struct flights *f, struct flight *flight) {
     flight->alone = true;
     flight_report(flight, FLIGHT_FAILED);
@@ -107,8 +122,23 @@ static void flight_failed(struct flights *f, struct flight *flight, rd_kafka_res
     if (f->backoff_ms == 0 && !f->just_failed)
         log_warn("%s does not take records, trying again: %s", f->topic, rd_kafka_err2str(err));
     f->just_failed = true;
-    flight_report(flight, FLIGHT_FAILED);
-    flights_wait(f, flight);
+    flight->tries++;
+    if (flight->tries < FLIGHT_TRIES) {
+        flight_report(flight, FLIGHT_FAILED);
+        flights_wait(f, flight);
+        return;
+    }
+    flight_report(flight, FLIGHT_LEFT);
+    flight_free(flight);
+}
+
+static void flight_refused(struct flights *f, struct flight *flight, rd_kafka_resp_err_t err) {
+    if (is_too_large(err) && flight_shrink(flight))
+        flights_wait(f, flight);
+    else if (is_invalid(err) && !flight->alone)
+        flight_suspect(f, flight);
+    else
+        flight_give_up(flight, err);
 }
 
 static void flight_on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t partition,
@@ -120,7 +150,7 @@ static void flight_on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t parti
     bool late = flight->generation != f->generation;
     if (!late) {
         f->in_flight--;
-        f->bytes -= flight_bytes(flight->message);
+        f->bytes -= flight->bytes;
         f->one_alone = false;
     }
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -129,35 +159,42 @@ static void flight_on_delivery(void *arg, rd_kafka_resp_err_t err, int32_t parti
         flight_free(flight);
     } else if (late) {
         flight_free(flight);
-    } else if (is_hopeless(err) && flight->alone) {
-        flight_give_up(flight, err);
-    } else if (is_hopeless(err)) {
-        flight_suspect(f, flight);
+    } else if (is_too_large(err) || is_invalid(err)) {
+        flight_refused(f, flight, err);
     } else {
         flight_failed(f, flight, err);
     }
 }
 
-/* False: back-pressure, the flight is as it was. */
-static bool flight_try_send(struct flights *f, struct flight *flight, struct letter *letter) {
+static rd_kafka_resp_err_t flight_send(struct flights *f, struct flight *flight,
+                                       struct letter *letter) {
     const rd_kafka_message_t *m = flight->message;
     struct producer_record record = {.topic = f->topic,
                                      .key = m->key,
                                      .key_len = m->key_len,
                                      .value = m->payload,
                                      .value_len = m->len,
-                                     .headers = letter_headers(letter),
+                                     .timestamp_ms = letter_copy_timestamp_ms(letter, flight->kept),
+                                     .headers = letter_headers(letter, flight->kept),
                                      .may_compress = m->len > COMPRESS_FROM_BYTES};
     rd_kafka_resp_err_t err = producer_send(f->producer, &record, flight_on_delivery, flight);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && record.headers != NULL)
+        rd_kafka_headers_destroy(record.headers);
+    return err;
+}
+
+/* False: back-pressure, the flight is as it was. */
+static bool flight_try_send(struct flights *f, struct flight *flight, struct letter *letter) {
+    rd_kafka_resp_err_t err = flight_send(f, flight, letter);
+    while (is_too_large(err) && flight_shrink(flight))
+        err = flight_send(f, flight, letter);
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         f->in_flight++;
-        f->bytes += flight_bytes(m);
+        f->bytes += flight->bytes;
         f->one_alone = flight->alone;
         return true;
     }
-    if (record.headers != NULL)
-        rd_kafka_headers_destroy(record.headers);
-    if (!is_hopeless(err))
+    if (!is_too_large(err) && !is_invalid(err))
         return false;
     flight_give_up(flight, err);
     return true;
@@ -170,6 +207,7 @@ void flights_send(struct flights *f, struct letter *letter, size_t partition, co
                               .message = letter->message,
                               .database = mem_string(database),
                               .partition = partition,
+                              .bytes = letter_bytes(letter),
                               .generation = f->generation};
     if (!flight_try_send(f, flight, letter)) {
         flights_wait(f, flight);
@@ -204,6 +242,10 @@ int64_t flights_retry(struct flights *f, int64_t now_ms) {
         }
     }
     return f->waiting != NULL ? f->due_ms - now_ms : -1;
+}
+
+bool flights_stuck(const struct flights *f) {
+    return f->backoff_ms > 0;
 }
 
 size_t flights_forget_waiting(struct flights *f) {

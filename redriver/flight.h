@@ -1,5 +1,6 @@
 /*
- * Copies on their way to the query topic: bounded, each tried again until it is acknowledged.
+ * Copies on their way to the query topic: bounded in number and bytes, each tried FLIGHT_TRIES
+ * times, so that letters for a partition without a leader do not keep a pass from ending.
  */
 #ifndef REDRIVER_FLIGHT_H
 #define REDRIVER_FLIGHT_H
@@ -14,13 +15,15 @@
 
 enum {
     FLIGHTS_MAX = 10000,
-    FLIGHTS_BYTES_MAX = 64 << 20
+    FLIGHTS_BYTES_MAX = 64 << 20,
+    FLIGHT_TRIES = 2 /* each as long as the producer's time-out */
 };
 
 enum flight_end {
     FLIGHT_ACKNOWLEDGED,
     FLIGHT_LATE,     /* acknowledged, but flights_drop() was called before */
     FLIGHT_FAILED,   /* not acknowledged; it is sent again by itself */
+    FLIGHT_LEFT,     /* not acknowledged FLIGHT_TRIES times; it is not sent again */
     FLIGHT_GIVEN_UP, /* the query topic never takes it: it is too large, or not a valid record */
 };
 
@@ -55,6 +58,9 @@ void flights_send(struct flights *f, struct letter *letter, size_t partition, co
  */
 int64_t flights_retry(struct flights *f, int64_t now_ms);
 size_t flights_count(const struct flights *f); /* in flight and waiting */
+
+/* Nothing was acknowledged since the last failure: the query topic takes nothing at all. */
+bool flights_stuck(const struct flights *f);
 
 /* Those that wait are not sent again; returns how many. */
 size_t flights_forget_waiting(struct flights *f);

@@ -21,7 +21,8 @@
 
 enum {
     SEND_TIMEOUT_MS = 30000,
-    AWS_CONNECTIONS = 2
+    AWS_CONNECTIONS = 2,
+    WHY_MAX_BYTES = 4096
 };
 
 struct parts {
@@ -48,7 +49,7 @@ static bool redriver_is_ready(void *arg, struct buffer *why) {
     struct parts *p = arg;
     if (!topics_ready(p->topics))
         topics_describe_missing(p->topics, why);
-    else if (!producer_up(p->producer))
+    else if (p->producer != NULL && !producer_up(p->producer))
         producer_describe_down(p->producer, why);
     else
         redriver_describe(p->redriver, why);
@@ -167,13 +168,31 @@ static void redriver_drain(struct parts *p) {
         log_warn("the last counters were not sent to CloudWatch in time");
 }
 
+/* By hand: what became of the pass. `why`: why it has not begun, if it has not. */
+static void redriver_report(struct parts *p, const struct buffer *why) {
+    if (redriver_has_read(p->redriver)) {
+        redriver_print_summary(p->redriver);
+        if (redriver_incomplete(p->redriver))
+            log_error("the pass is not complete: not all could be read, moved or committed");
+        p->failed |= redriver_incomplete(p->redriver);
+        return;
+    }
+    const char *text = why->len > 0 ? buffer_text(why) : "it was stopped";
+    log_error("no dead letter was looked at: %.*s", (int)strcspn(text, "\n"), text);
+    p->failed = true;
+}
+
 static void run_and_drain(struct parts *p) {
+    struct buffer why;
+    buffer_init(&why, WHY_MAX_BYTES);
     log_info("up from=%s to=%s librdkafka=%s", redriver_topic(p->config),
              p->config->kafka.names.topics[TOPIC_QUERY], rd_kafka_version_str());
     redriver_run(p);
+    (void)redriver_is_ready(p, &why); /* as it is before the drain */
     redriver_drain(p);
     if (redriver_by_hand(p->config))
-        redriver_print_summary(p->redriver);
+        redriver_report(p, &why);
+    buffer_free(&why);
     p->failed |= redriver_broken(p->redriver);
     log_info("stopped");
 }

@@ -28,6 +28,25 @@ static const struct metric fresh[REDRIVER_METRICS] = {
                              "Age of the oldest dead letter that the last pass did not move, 0: "
                              "it moved all.",
                          .type = METRIC_GAUGE},
+    [REDRIVER_LOST] = {.name = "athena_query_deadletter_lost_total",
+                       .help = "Dead letters, by offsets, that the topic's retention took before "
+                               "they were put back.",
+                       .type = METRIC_COUNTER},
+    [REDRIVER_BEYOND_END] = {.name = "athena_query_deadletter_beyond_end_total",
+                             .help = "Times that the committed offset of a partition was beyond "
+                                     "its end, so that all its letters were put back.",
+                             .type = METRIC_COUNTER},
+    [REDRIVER_HOPELESS] = {.name = "athena_query_deadletter_hopeless",
+                           .help = "Dead letters that the query topic never takes: too large, or "
+                                   "not valid. They stay where they are.",
+                           .type = METRIC_GAUGE},
+    [REDRIVER_UNREAD] = {.name = "athena_query_redrive_unread_partitions",
+                         .help = "Partitions that the last pass could not read to their ends.",
+                         .type = METRIC_GAUGE},
+    [REDRIVER_UNCOMMITTED] = {.name = "athena_query_redrive_uncommitted",
+                              .help =
+                                  "Whether what the last pass has moved could not be committed.",
+                              .type = METRIC_GAUGE},
     [REDRIVER_DELETED] = {.name = "athena_query_deadletter_deleted_total",
                           .help = "Offsets by which the dead-letter topic was shortened, once its "
                                   "letters were put back and old enough.",

@@ -33,6 +33,11 @@ struct pass_settings {
     const char *from;              /* the topic that is read */
     const char *to;
     bool from_committed; /* else from the beginning of the topic */
+    /*
+     * How long a pass waits for records that do not come, and for a last commit that fails, before
+     * it ends without them: what is left is the next pass's.
+     */
+    int64_t patience_ms;
     struct decide_rules rules;
     int64_t rate_per_s; /* 0: no limit */
     bool count_all;     /* read on behind the limit, so that `left` and `skipped` are exact */
@@ -49,8 +54,16 @@ struct pass_settings {
 struct pass_result {
     int64_t moved;     /* acknowledged; in a dry run: would move */
     int64_t skipped;   /* not chosen or too young */
-    int64_t left;      /* what the limit or a stop left */
+    int64_t left;      /* what the limit, a stop or a fault left: all that follow are within */
+    int64_t hopeless;  /* the query topic never takes them: too large, or not valid */
+    int64_t refused;   /* the query topic did not take them in this pass */
     int64_t oldest_ms; /* the timestamp of the oldest that stays, -1: none known */
+    int64_t lost;      /* offsets that retention took before they were moved */
+    int unreached;     /* partitions that could not be asked about */
+    int stalled;       /* partitions that were not read to their ends, for nothing came */
+    int beyond_end;    /* partitions whose committed offset was beyond the end */
+    bool uncommitted;  /* what was moved could not be committed */
+    bool located;      /* it was found out where the partitions begin and end */
     bool whole;        /* all partitions were read to their ends */
 };
 
@@ -60,11 +73,15 @@ struct pass *pass_open(const struct pass_settings *settings);
 void pass_close(struct pass *p);
 
 /*
- * Begins; not while a pass is under way. It waits for a broker that does not answer. `partitions`
+ * Begins; not while a pass is under way. It waits for a broker that does not answer, and for a
+ * partition that cannot be asked about only shortly, where there are others. `partitions`
  * is copied. `chosen`: how many records count towards the limit already.
  */
 void pass_begin(struct pass *p, const int32_t *partitions, size_t count, int64_t chosen);
 bool pass_busy(const struct pass *p);
+/* The partitions are another member's from now on: what was moved and not committed is forgotten.
+ */
+void pass_forget(struct pass *p);
 enum {
     PASS_NO_TIMEOUT = -1
 };

@@ -1,8 +1,6 @@
 #include "redriver/reader.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -10,18 +8,18 @@
 #include "common/kafka/wakeup.h"
 
 enum {
-    SERVE_EVERY_MS = 500,
-    ANSWER_TIMEOUT_MS = 1500,
-    /* What ListOffsets calls the newest and the oldest offset. */
-    NEWEST = -1,
-    OLDEST = -2
+    SERVE_EVERY_MS = 500
 };
 
 struct reader {
     struct kafka_owner owner; /* first: the handle's opaque */
     struct loop *loop;
+    const char *topic;
     rd_kafka_t *rk;
     rd_kafka_queue_t *records;
+    struct kafka_positions *positions;
+    kafka_positions_fn *located;
+    void *located_arg;
     struct kafka_wakeup *wakeup;
     struct loop_timer serve_timer;
 };
@@ -29,6 +27,12 @@ struct reader {
 /* Only wakes the loop: the pass reads in the next iteration. */
 static void reader_on_records(void *arg) {
     (void)arg;
+}
+
+static void reader_on_positions(void *arg, struct kafka_position *positions, size_t count) {
+    struct reader *r = arg;
+    if (r->located != NULL)
+        r->located(r->located_arg, positions, count);
 }
 
 /*
@@ -41,10 +45,11 @@ static void reader_serve(void *arg) {
     loop_timer_set(r->loop, &r->serve_timer, SERVE_EVERY_MS, reader_serve, r);
 }
 
-struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka, char *error,
-                           size_t error_size) {
+struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka, const char *topic,
+                           char *error, size_t error_size) {
     struct reader *r = mem_zero(sizeof *r);
     r->loop = loop;
+    r->topic = topic;
     rd_kafka_conf_t *conf = kafka_conf(kafka);
     /* What is fetched and not read yet takes as much memory. */
     kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "16384");
@@ -59,8 +64,9 @@ struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka,
     if (r->rk != NULL) {
         r->records = rd_kafka_queue_get_consumer(r->rk);
         r->wakeup = kafka_wakeup_open(loop, r->records, reader_on_records, r);
+        r->positions = kafka_positions_open(loop, r->rk, topic, reader_on_positions, r);
     }
-    if (r->wakeup == NULL) {
+    if (r->wakeup == NULL || r->positions == NULL) {
         reader_close(r);
         return NULL;
     }
@@ -72,6 +78,7 @@ void reader_close(struct reader *r) {
     if (r == NULL)
         return;
     loop_timer_cancel(r->loop, &r->serve_timer);
+    kafka_positions_close(r->positions);
     kafka_wakeup_close(r->wakeup);
     if (r->records != NULL)
         rd_kafka_queue_destroy(r->records);
@@ -85,128 +92,36 @@ bool reader_up(const struct reader *r) {
 
 /* --- where a pass begins and ends ------------------------------------------------------------- */
 
-static rd_kafka_topic_partition_list_t *
-reader_list(const char *topic, const struct reader_place *places, size_t count, int64_t offset) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++)
-        rd_kafka_topic_partition_list_add(list, topic, places[i].partition)->offset = offset;
-    return list;
+void reader_on_located(struct reader *r, kafka_positions_fn *fn, void *arg) {
+    r->located = fn;
+    r->located_arg = arg;
 }
 
-static bool reader_is_answered(const rd_kafka_topic_partition_list_t *list, rd_kafka_resp_err_t err,
-                               const char *what, char *error, size_t error_size) {
-    int32_t partition = -1;
-    for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-        if ((err = list->elems[i].err) != RD_KAFKA_RESP_ERR_NO_ERROR)
-            partition = list->elems[i].partition;
-    if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
-    if (partition >= 0)
-        snprintf(error, error_size, "%s of partition %d: %s", what, partition,
-                 rd_kafka_err2str(err));
-    else
-        snprintf(error, error_size, "%s: %s", what, rd_kafka_err2str(err));
-    return false;
+bool reader_locate(struct reader *r, const int32_t *partitions, size_t count, bool committed) {
+    const struct kafka_positions_question question = {
+        .partitions = partitions, .count = count, .committed = committed, .since_ms = -1};
+    return kafka_positions_ask(r->positions, &question);
 }
 
-static struct reader_place *reader_find(struct reader_place *places, size_t count,
-                                        int32_t partition) {
-    for (size_t i = 0; i < count; i++)
-        if (places[i].partition == partition)
-            return &places[i];
-    return NULL;
+void reader_forget(struct reader *r) {
+    kafka_positions_forget(r->positions);
 }
 
-/*
- * One request a broker for all partitions. rd_kafka_query_watermark_offsets() would send two for
- * each partition, of the same kind (ListOffsets).
- */
-static bool reader_ask_offsets(struct reader *r, const char *topic, struct reader_place *places,
-                               size_t count, int64_t which, char *error, size_t error_size) {
-    rd_kafka_topic_partition_list_t *list = reader_list(topic, places, count, which);
-    rd_kafka_resp_err_t err = rd_kafka_offsets_for_times(r->rk, list, ANSWER_TIMEOUT_MS);
-    bool ok = reader_is_answered(list, err, "offsets", error, error_size);
-    for (int i = 0; ok && i < list->cnt; i++) {
-        struct reader_place *place = reader_find(places, count, list->elems[i].partition);
-        if (list->elems[i].offset < 0) {
-            snprintf(error, error_size, "offsets of partition %d: none known",
-                     list->elems[i].partition);
-            ok = false;
-        } else if (which == NEWEST) {
-            place->end = list->elems[i].offset;
-        } else {
-            place->low = list->elems[i].offset;
-        }
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return ok;
-}
-
-static bool reader_ask_committed(struct reader *r, const char *topic, struct reader_place *places,
-                                 size_t count, char *error, size_t error_size) {
-    rd_kafka_topic_partition_list_t *list =
-        reader_list(topic, places, count, RD_KAFKA_OFFSET_INVALID);
-    rd_kafka_resp_err_t err = rd_kafka_committed(r->rk, list, ANSWER_TIMEOUT_MS);
-    bool ok = reader_is_answered(list, err, "committed offsets", error, error_size);
-    for (int i = 0; ok && i < list->cnt; i++) {
-        const rd_kafka_topic_partition_t *answer = &list->elems[i];
-        struct reader_place *place = reader_find(places, count, answer->partition);
-        place->committed = answer->offset >= 0 ? answer->offset : -1;
-        free(place->metadata);
-        place->metadata =
-            answer->metadata_size > 0 ? mem_bytes(answer->metadata, answer->metadata_size) : NULL;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return ok;
-}
-
-bool reader_locate(struct reader *r, const char *topic, struct reader_place *places, size_t count,
-                   bool committed, char *error, size_t error_size) {
-    if (count == 0)
-        return true;
-    for (size_t i = 0; i < count; i++)
-        places[i].committed = -1;
-    /* The ends last: all that was there when the pass was asked for is within. */
-    if (committed && !reader_ask_committed(r, topic, places, count, error, error_size))
-        return false;
-    if (!reader_ask_offsets(r, topic, places, count, OLDEST, error, error_size) ||
-        !reader_ask_offsets(r, topic, places, count, NEWEST, error, error_size))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        struct reader_place *p = &places[i];
-        if (p->committed >= 0 && p->committed < p->low)
-            log_warn("retention took records that were not moved partition=%d offsets=%lld..%lld",
-                     p->partition, (long long)p->committed, (long long)p->low);
-        p->from = p->committed > p->low ? p->committed : p->low;
-    }
-    return true;
-}
-
-struct reader_place *reader_places(const int32_t *partitions, size_t count) {
-    struct reader_place *places = mem_zero((count + 1) * sizeof *places);
-    for (size_t i = 0; i < count; i++)
-        places[i].partition = partitions[i];
-    return places;
-}
-
-void reader_places_free(struct reader_place *places, size_t count) {
-    for (size_t i = 0; i < count; i++)
-        free(places[i].metadata);
-    free(places);
+rd_kafka_t *reader_handle(const struct reader *r) {
+    return r->rk;
 }
 
 /* --- reading ---------------------------------------------------------------------------------- */
 
-void reader_start(struct reader *r, const char *topic, const struct reader_place *places,
-                  size_t count) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count);
+void reader_start(struct reader *r, const struct place *places, size_t count) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count + 1);
     for (size_t i = 0; i < count; i++)
-        if (places[i].from < places[i].end)
-            rd_kafka_topic_partition_list_add(list, topic, places[i].partition)->offset =
+        if (places[i].error[0] == '\0' && places[i].from < places[i].end)
+            rd_kafka_topic_partition_list_add(list, r->topic, places[i].partition)->offset =
                 places[i].from;
     rd_kafka_resp_err_t err = rd_kafka_assign(r->rk, list);
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_error("cannot read %s: %s", topic, rd_kafka_err2str(err));
+        log_error("cannot read %s: %s", r->topic, rd_kafka_err2str(err));
     rd_kafka_topic_partition_list_destroy(list);
 }
 

@@ -15,39 +15,36 @@
 #include <stdint.h>
 
 #include "common/base/loop.h"
+#include "common/base/must_check.h"
 #include "common/kafka/options.h"
+#include "common/kafka/positions.h"
+#include "redriver/place.h"
 
 struct reader;
 
-/* One partition as it is when a pass begins. */
-struct reader_place {
-    int32_t partition;
-    int64_t committed; /* of the redriver's group, -1: nothing */
-    char *metadata;    /* of that commit, owned; NULL: none */
-    int64_t low, end;  /* the first offset that is there, and the one behind the last */
-    int64_t from;      /* where to read from: the larger of committed and low */
-};
-
-/* NULL on failure, with the reason in `error`. */
-struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka, char *error,
-                           size_t error_size);
+/* `topic` is borrowed. NULL on failure, with the reason in `error`. */
+struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka, const char *topic,
+                           char *error, size_t error_size);
+/* Waits KAFKA_POSITIONS_CALL_MS at most. NULL is fine. */
 void reader_close(struct reader *r);
 bool reader_up(const struct reader *r); /* a broker is reached */
 
-/* Places of these partitions, with nothing else known of them; reader_places_free() frees. */
-struct reader_place *reader_places(const int32_t *partitions, size_t count);
-void reader_places_free(struct reader_place *places, size_t count);
+/* Who gets the answers to reader_locate(). */
+void reader_on_located(struct reader *r, kafka_positions_fn *fn, void *arg);
 /*
- * Fills in `places`, whose `partition` is set. `committed`: from what the group has committed, else
- * from the beginning. It asks the broker up to three times and blocks for 1.5 s at most each time.
- * False where it did not answer in time, with the reason in `error`; try again later.
+ * Asks where these partitions begin and end, and with `committed` what the group has committed of
+ * them. The answer comes from the loop; it does not wait here. False: an older question is still
+ * under way, try again later.
  */
-bool reader_locate(struct reader *r, const char *topic, struct reader_place *places, size_t count,
-                   bool committed, char *error, size_t error_size);
+MUST_CHECK bool reader_locate(struct reader *r, const int32_t *partitions, size_t count,
+                              bool committed);
+/* The answer to reader_locate() is not wanted any more. */
+void reader_forget(struct reader *r);
+/* The handle, for other questions about the topic. Borrowed. */
+rd_kafka_t *reader_handle(const struct reader *r);
 
 /* Begins at the `from` of each place, those with nothing to read left out. */
-void reader_start(struct reader *r, const char *topic, const struct reader_place *places,
-                  size_t count);
+void reader_start(struct reader *r, const struct place *places, size_t count);
 /*
  * The next record, or the report that a partition's end was reached (its err is _PARTITION_EOF and
  * its offset the next one that will be written). NULL: nothing now; the loop is woken when there is

@@ -16,7 +16,11 @@
 
 enum {
     LINE_MAX_BYTES = 65536,
-    COUNT_EVERY_MS = 10000
+    COUNT_EVERY_MS = 10000,
+    PATIENCE_MS = 10000, /* the next pass is near */
+    /* By hand there is no next pass; and a rebalance may have to wait for a member that is gone. */
+    BY_HAND_PATIENCE_MS = 30000,
+    BY_HAND_GROUP_MS = 90000
 };
 
 struct redriver {
@@ -25,17 +29,35 @@ struct redriver {
     struct member *member;
     struct pass *pass;
     struct metric metrics[REDRIVER_METRICS];
-    struct loop_timer pass_timer, count_timer;
-    int32_t topic_partitions; /* of the topic that is read */
+    struct loop_timer pass_timer, count_timer, patience_timer;
+    struct kafka_positions *counting; /* asks how many dead letters wait between passes */
+    int32_t topic_partitions;         /* of the topic that is read */
     int64_t pass_started_ms;
     int64_t waiting;      /* dead letters between passes, by offsets, when they were last counted */
     int64_t moved_before; /* by hand: in passes that a rebalance cut short */
     bool begun;
     bool cut_short; /* the last pass did not come to its end: the next does not wait */
     bool releasing; /* the group waits for this pass to end */
-    bool over;      /* the one pass that was asked for is done */
+    bool over;      /* the one pass that was asked for is done, or was waited for too long */
+    bool has_read;
+    bool incomplete;
     bool broken;
 };
+
+/* --- patience by hand ------------------------------------------------------------------------- */
+
+static void redriver_on_impatient(void *arg) {
+    struct redriver *r = arg;
+    if (pass_result(r->pass)->located && pass_busy(r->pass))
+        return; /* it reads: what it waits for then has bounds of its own */
+    r->over = r->incomplete = true;
+}
+
+/* For the next thing that a pass by hand needs before it can read. */
+static void redriver_wait_for(struct redriver *r, int64_t patience_ms) {
+    if (redriver_by_hand(r->parts.config))
+        loop_timer_set(r->parts.loop, &r->patience_timer, patience_ms, redriver_on_impatient, r);
+}
 
 /* --- passes ----------------------------------------------------------------------------------- */
 
@@ -63,12 +85,26 @@ static void redriver_record_pass(struct redriver *r, const struct pass_result *r
     metric_add(&r->metrics[REDRIVER_SKIPPED], (double)result->skipped);
     metric_set(&r->metrics[REDRIVER_LEFT], (double)result->left);
     metric_observe(&r->metrics[REDRIVER_PASS_SECONDS], seconds);
+    metric_add(&r->metrics[REDRIVER_LOST], (double)result->lost);
+    metric_add(&r->metrics[REDRIVER_BEYOND_END], result->beyond_end);
+    metric_set(&r->metrics[REDRIVER_HOPELESS], (double)result->hopeless);
+    metric_set(&r->metrics[REDRIVER_UNREAD], result->unreached + result->stalled);
+    metric_set(&r->metrics[REDRIVER_UNCOMMITTED], result->uncommitted);
     log_write(result->moved > 0 || result->left > 0 ? LOG_INFO : LOG_DEBUG,
               "pass over moved=%lld skipped=%lld left=%lld seconds=%.3f", (long long)result->moved,
               (long long)result->skipped, (long long)result->left, seconds);
 }
 
 static void redriver_count_waiting(void *arg);
+
+static void redriver_note_by_hand(struct redriver *r, const struct pass_result *result) {
+    r->has_read |= result->located;
+    r->incomplete |=
+        result->unreached > 0 || result->stalled > 0 || result->refused > 0 || result->uncommitted;
+    r->over = !r->cut_short;
+    if (r->cut_short)
+        redriver_wait_for(r, BY_HAND_GROUP_MS);
+}
 
 /* A limit ends a pass as well as the end of the topic does; a rebalance or a stop does not. */
 static void redriver_on_pass_done(void *arg) {
@@ -81,7 +117,7 @@ static void redriver_on_pass_done(void *arg) {
         member_release(r->member);
     }
     if (redriver_by_hand(r->parts.config)) {
-        r->over = !r->cut_short;
+        redriver_note_by_hand(r, result);
         return;
     }
     r->waiting = result->skipped + result->left;
@@ -108,6 +144,8 @@ static void redriver_on_failed(void *arg) {
 
 static void redriver_on_assigned(void *arg) {
     struct redriver *r = arg;
+    pass_forget(r->pass);
+    redriver_wait_for(r, BY_HAND_PATIENCE_MS);
     if (!r->begun || r->cut_short)
         redriver_begin_pass_in(r, 0);
 }
@@ -131,6 +169,7 @@ static void redriver_on_overdue(void *arg) {
 void redriver_begin(struct redriver *r, int32_t partitions) {
     char error[512];
     r->topic_partitions = partitions;
+    redriver_wait_for(r, BY_HAND_GROUP_MS);
     if (!member_join(r->member, partitions, error, sizeof error)) {
         log_error("%s", error);
         r->broken = true;
@@ -143,23 +182,30 @@ void redriver_stop(struct redriver *r, int64_t timeout_ms) {
 
 /* --- metrics ---------------------------------------------------------------------------------- */
 
-/* It blocks for a moment, so not while a pass is under way or no broker is reached. */
+static void redriver_on_counted(void *arg, struct kafka_position *positions, size_t count) {
+    struct redriver *r = arg;
+    if (pass_busy(r->pass))
+        return;
+    r->waiting = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct place place;
+        place_decide(&place, &positions[i], true, NULL);
+        if (place.error[0] == '\0' && place.end > place.from)
+            r->waiting += place.end - place.from;
+        place_free(&place);
+    }
+}
+
+/* Not while a pass is under way, which knows it better. */
 static void redriver_count_waiting(void *arg) {
     struct redriver *r = arg;
-    char error[256];
     size_t count;
     const int32_t *partitions = member_partitions(r->member, &count);
+    const struct kafka_positions_question question = {partitions, count, true, -1};
     loop_timer_set(r->parts.loop, &r->count_timer, COUNT_EVERY_MS, redriver_count_waiting, r);
-    if (pass_busy(r->pass) || count == 0 || !reader_up(r->reader))
-        return;
-    struct reader_place *places = reader_places(partitions, count);
-    if (reader_locate(r->reader, redriver_topic(r->parts.config), places, count, true, error,
-                      sizeof error)) {
-        r->waiting = 0;
-        for (size_t i = 0; i < count; i++)
-            r->waiting += places[i].end - places[i].from;
-    }
-    reader_places_free(places, count);
+    if (!pass_busy(r->pass) && count > 0 && reader_up(r->reader) &&
+        !kafka_positions_ask(r->counting, &question))
+        log_debug("dead letters are still being counted");
 }
 
 static int64_t redriver_waiting(const struct redriver *r) {
@@ -222,6 +268,10 @@ void redriver_print_summary(struct redriver *r) {
         if (elsewhere < 0 || member_commits(r->member) == NULL)
             elsewhere = 0;
     }
+    if (elsewhere > 0)
+        log_warn("%lld of %d partitions are held by other redrivers, which move their letters in "
+                 "their own passes",
+                 (long long)elsewhere, (int)r->topic_partitions);
     struct buffer line;
     buffer_init(&line, LINE_MAX_BYTES);
     by_hand_summary(&result, elsewhere, &line);
@@ -247,6 +297,7 @@ static struct pass *redriver_open_pass(struct redriver *r) {
         .from = redriver_topic(c),
         .to = c->kafka.names.topics[TOPIC_QUERY],
         .from_committed = c->from != REDRIVER_FROM_REJECTED,
+        .patience_ms = redriver_by_hand(c) ? BY_HAND_PATIENCE_MS : PATIENCE_MS,
         .rules = {c->user, c->query_id, c->min_age_ms,
                   decide_limit(or_none(c->max_per_pass), or_none(c->limit))},
         .rate_per_s = c->rate_per_s,
@@ -268,8 +319,11 @@ struct redriver *redriver_open(const struct redriver_parts *parts, char *error, 
                                          redriver_on_overdue, r};
     r->parts = *parts;
     redriver_metrics_init(r->metrics);
-    r->reader = reader_open(parts->loop, kafka, error, error_size);
+    r->reader = reader_open(parts->loop, kafka, redriver_topic(parts->config), error, error_size);
     if (r->reader != NULL)
+        r->counting = kafka_positions_open(parts->loop, reader_handle(r->reader),
+                                           redriver_topic(parts->config), redriver_on_counted, r);
+    if (r->counting != NULL)
         r->member = member_open(parts->loop, kafka, !redriver_copies(parts->config), &events, error,
                                 error_size);
     if (r->member == NULL) {
@@ -277,6 +331,7 @@ struct redriver *redriver_open(const struct redriver_parts *parts, char *error, 
         return NULL;
     }
     r->pass = redriver_open_pass(r);
+    redriver_wait_for(r, BY_HAND_PATIENCE_MS);
     return r;
 }
 
@@ -285,7 +340,9 @@ void redriver_close(struct redriver *r) {
         return;
     pass_close(r->pass);
     member_close(r->member);
+    kafka_positions_close(r->counting);
     reader_close(r->reader);
+    loop_timer_cancel(r->parts.loop, &r->patience_timer);
     loop_timer_cancel(r->parts.loop, &r->pass_timer);
     loop_timer_cancel(r->parts.loop, &r->count_timer);
     free(r);
@@ -297,6 +354,14 @@ bool redriver_busy(const struct redriver *r) {
 
 bool redriver_over(const struct redriver *r) {
     return r->over;
+}
+
+bool redriver_has_read(const struct redriver *r) {
+    return r->has_read;
+}
+
+bool redriver_incomplete(const struct redriver *r) {
+    return r->incomplete;
 }
 
 bool redriver_broken(const struct redriver *r) {

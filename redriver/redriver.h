@@ -2,8 +2,9 @@
  * The controller: when a pass begins, which partitions it goes over, what becomes of it in a
  * rebalance, and what is counted and printed.
  *
- * One pass every REDRIVE_INTERVAL_MS, or by hand a single one. A pass that a rebalance has cut
- * short is begun again with the next assignment, without waiting for the interval.
+ * One pass every REDRIVE_INTERVAL_MS, or by hand a single one, which waits for the topics, the
+ * group and the offsets for a bounded time each. A pass that a rebalance has cut short is begun
+ * again with the next assignment, without waiting for the interval.
  *
  * All from the loop's thread.
  */
@@ -40,8 +41,16 @@ void redriver_begin(struct redriver *r, int32_t partitions);
 /* Begins no pass any more; the one under way has `timeout_ms` to finish and to commit. */
 void redriver_stop(struct redriver *r, int64_t timeout_ms);
 
-bool redriver_busy(const struct redriver *r);   /* a pass is under way */
-bool redriver_over(const struct redriver *r);   /* by hand: its pass is done */
+bool redriver_busy(const struct redriver *r); /* a pass is under way */
+/* By hand: its pass is done, or did not get as far as reading for too long. */
+bool redriver_over(const struct redriver *r);
+/*
+ * By hand: a pass has got as far as reading, so that there is something to print. Without that the
+ * broker, the topics or the group have not answered within bounds, or a stop came before.
+ */
+bool redriver_has_read(const struct redriver *r);
+/* By hand: a fault, which is logged, has kept something from being moved. */
+bool redriver_incomplete(const struct redriver *r);
 bool redriver_broken(const struct redriver *r); /* it cannot go on; the reason is logged */
 /* The topic that is read. Borrowed from the configuration. */
 const char *redriver_topic(const struct redriver_config *config);

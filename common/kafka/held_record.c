@@ -12,7 +12,7 @@ static size_t header_size(const char *name, const void *value, size_t n) {
     return strlen(name) + 1 + sizeof n + (value != NULL ? n : 0);
 }
 
-static size_t headers_size(const rd_kafka_headers_t *headers) {
+size_t held_headers_size(const rd_kafka_headers_t *headers) {
     const char *name;
     const void *value;
     size_t n, total = 0;
@@ -52,7 +52,7 @@ struct held_record *held_record_new(const rd_kafka_message_t *message) {
         headers = NULL;
     size_t key_len = message->key != NULL ? message->key_len : 0;
     size_t len = message->payload != NULL ? message->len : 0;
-    size_t headers_len = headers_size(headers);
+    size_t headers_len = held_headers_size(headers);
     size_t size = sizeof(struct held_record) + key_len + len + headers_len;
     struct held_record *r = mem_alloc(size);
     char *key = (char *)(r + 1);

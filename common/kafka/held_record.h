@@ -24,6 +24,8 @@ struct held_record {
     size_t size;         /* bytes of the whole allocation: what a bound counts */
 };
 
+/* The bytes of headers, as they are serialised; NULL: 0. */
+size_t held_headers_size(const rd_kafka_headers_t *headers);
 /* A copy of a message that was received; `message` stays the caller's. */
 struct held_record *held_record_new(const rd_kafka_message_t *message);
 /*

@@ -92,7 +92,9 @@ static rd_kafka_resp_err_t producer_send_in_next_mode(struct producer_flight *f,
 
 /* False: it is not sent once more. */
 static bool producer_send_again(struct producer_flight *f, const rd_kafka_message_t *message) {
+    rd_kafka_timestamp_type_t type;
     struct producer_record record = {.topic = rd_kafka_topic_name(message->rkt),
+                                     .timestamp_ms = rd_kafka_message_timestamp(message, &type),
                                      .key = message->key,
                                      .key_len = message->key_len,
                                      .value = message->payload,
@@ -286,6 +288,7 @@ static rd_kafka_resp_err_t producer_produce(struct producer_handle *h,
         {.vtype = RD_KAFKA_VTYPE_MSGFLAGS, .u.i = RD_KAFKA_MSG_F_COPY},
         {.vtype = RD_KAFKA_VTYPE_KEY, .u.mem = {(void *)record->key, record->key_len}},
         {.vtype = RD_KAFKA_VTYPE_VALUE, .u.mem = {(void *)record->value, record->value_len}},
+        {.vtype = RD_KAFKA_VTYPE_TIMESTAMP, .u.i64 = record->timestamp_ms},
         {.vtype = RD_KAFKA_VTYPE_OPAQUE, .u.ptr = f},
         {.vtype = RD_KAFKA_VTYPE_HEADERS, .u.headers = record->headers},
     };

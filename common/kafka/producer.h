@@ -49,6 +49,7 @@ struct producer_record {
     size_t key_len;
     const void *value; /* copied */
     size_t value_len;
+    int64_t timestamp_ms;        /* of the record, UTC since the epoch; 0: now */
     rd_kafka_headers_t *headers; /* may be NULL; the producer's on success, the caller's else */
     bool may_compress; /* what is too large, for librdkafka or the broker, is sent compressed */
 };
