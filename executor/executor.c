@@ -127,8 +127,7 @@ static void report_sweep(struct executor *x, uint64_t sweep) {
     for (int i = 0; i < LANES; i++) {
         enum lane lane = (enum lane)i;
         double at = fleet_link_count_at(x->fleet, sweep, lane);
-        fleet_link_swept(x->fleet, sweep, lane,
-                         tracker_last_submitted(&x->tracker, lane, UINT32_MAX),
+        fleet_link_swept(x->fleet, sweep, lane, tracker_last_submitted(&x->tracker, lane),
                          tracker_active_at(&x->tracker, lane, at));
     }
 }
@@ -205,7 +204,8 @@ static bool open_aws(struct executor *x, char *error, size_t size) {
     x->credentials = credentials_open_chain(x->loop, aws);
     if (kafka->msk_iam)
         kafka->iam = kafka_iam_open(x->loop, x->credentials, aws);
-    x->aws = aws_client_open(x->loop, x->credentials, aws, (int)x->config->max_in_flight + 1);
+    x->aws = aws_client_open(x->loop, x->credentials, aws,
+                             (int)x->config->max_in_flight + TRACKER_POLLS);
     if (x->aws == NULL) {
         snprintf(error, size, "libcurl cannot be set up");
         return false;

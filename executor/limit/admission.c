@@ -9,9 +9,12 @@
  * of 15 to 500 ms): at most 4 % throttled, and within 3 % of an executor that knows the quota.
  */
 enum {
-    WINDOW_SHARE = 40, /* of the burst: so much of it may be throttled when the quota is met */
-    WINDOW_FIRST_SHARE = 64, /* the same before anything is known */
-    WINDOW_MIN = 4,          /* calls where these shares are less */
+    WINDOW_FIRST_SHARE = 50, /* of the burst, before anything is known */
+    WINDOW_SHARE = 40,       /* of the burst: so much of it may be throttled at the quota, … */
+    STARTED_SHARE = 12,      /* … and of what has started: a large quota is probed less */
+    WINDOW_MOST_SHARE = 27,  /* of the burst: the most that both make */
+    WINDOW_MIN = 4,          /* calls where these shares are less, and … */
+    WINDOW_SMALL = 10,       /* … where so many have started */
     WINDOW_FULL_MS = 60,     /* calls that take less than this get a part of the window */
     RUNNING_A_CALL = 3,      /* they get a call for so many that run, … */
     STARTS_A_CALL = 8,       /* … or for so many that have started, up to WINDOW_MIN */
@@ -91,18 +94,25 @@ static int share_of_burst(const struct admission *a, int64_t backlog, int share)
     return max((backlog + a->starts_growing) / share, WINDOW_MIN);
 }
 
+/* The most calls for slots that are not known to be free: so many may be throttled. */
+static int widest_window(const struct admission *a, int64_t backlog) {
+    int64_t share = share_of_burst(a, backlog, WINDOW_SHARE);
+    int most = min(share + a->starts_growing / STARTED_SHARE,
+                   share_of_burst(a, backlog, WINDOW_MOST_SHARE));
+    return max(most, min(a->starts_growing, WINDOW_SMALL));
+}
+
 /*
- * How many calls may be out, while it grows, for slots that are not known to be free. As many more
- * as have started, so that the window doubles from one round trip to the next, up to a share of the
- * burst.
+ * How many calls may be out, while it grows, for slots that are not known to be free: as many as
+ * have started, so that what runs doubles from one round trip to the next.
  */
 static int growing_window(const struct admission *a, int64_t now_ms, int64_t backlog) {
     int64_t latency_ms = a->latency_ms;
     if (latency_ms == 0 && a->growing_ms >= 0)
         latency_ms = now_ms - a->growing_ms; /* at least */
     int first = a->cold ? share_of_burst(a, backlog, WINDOW_FIRST_SHARE) : 1;
-    int most = share_of_burst(a, backlog, WINDOW_SHARE);
-    int doubling = min((int64_t)first + a->starts_growing, most);
+    int most = widest_window(a, backlog);
+    int doubling = min(max(first, 1 + a->starts_growing), most);
     int least = 1 + (a->cold ? a->running / RUNNING_A_CALL : a->starts_growing / STARTS_A_CALL);
     return max(min(least, WINDOW_MIN), min(doubling, latency_ms * most / WINDOW_FULL_MS));
 }
@@ -231,7 +241,7 @@ static void throttled_alone(struct admission *a, int64_t now_ms) {
         phase = PROBING_RAISING;
         held = a->running;
         await_sweep(a, ADMISSION_CHECK_EDGE);
-        a->edge_generation = a->generation + 1;
+        a->edge_generation = a->generation;
     } else if (a->check == ADMISSION_CHECK_EDGE) {
         phase = PROBING_CHECKING;
     }
@@ -305,7 +315,7 @@ void admission_sweep_begins(struct admission *a, uint64_t sweep) {
 }
 
 uint32_t admission_generation(const struct admission *a) {
-    return a->check == ADMISSION_CHECK_EDGE ? a->edge_generation : UINT32_MAX;
+    return a->check == ADMISSION_CHECK_EDGE ? a->edge_generation : ADMISSION_ANY_GENERATION;
 }
 
 static void raise_limit(struct admission *a, int peak) {
@@ -325,7 +335,8 @@ void admission_swept(struct admission *a, uint64_t sweep, int peak) {
         return;
     bool again = a->check == ADMISSION_CHECK_PROBE && peak <= a->limit &&
                  (a->check_once_more || a->unconfirmed_probes > 0);
-    if (a->check == ADMISSION_CHECK_EDGE && (a->probing.throttles_in_row == 0 || peak < a->limit)) {
+    if (a->check == ADMISSION_CHECK_EDGE && peak > 0 &&
+        (a->probing.throttles_in_row == 0 || peak < a->limit)) {
         a->limit = peak;
         probing_corrected(&a->probing, peak);
     } else if (a->check == ADMISSION_CHECK_PROBE && peak > a->limit) {

@@ -40,6 +40,8 @@ enum admission_check {
     ADMISSION_CHECK_PROBE, /* whether a probe that started has found room */
 };
 
+#define ADMISSION_ANY_GENERATION UINT32_MAX
+
 struct admission {
     int limit;
     int running;  /* queries that run or perhaps run, as far as this executor knows */
@@ -61,7 +63,7 @@ struct admission {
     int old_calls; /* such permits */
 
     enum admission_check check;
-    uint32_t edge_generation; /* of the throttle that has ended the growth */
+    uint32_t edge_generation; /* of the permits that were given while the limit grew */
     uint64_t check_sweep;     /* the sweep that decides; 0: the next one that begins */
     /*
      * Checks in a row that saw no rise, though no probe was throttled. Where calls take long, ended
@@ -132,13 +134,15 @@ void admission_learn_alone(struct admission *a, int64_t now_ms, int limit, bool 
  */
 void admission_sweep_begins(struct admission *a, uint64_t sweep);
 /*
- * Whose submission counts: of queries whose permit is of an earlier generation than this. What has
- * started since would be counted while the slots of others are still idle.
+ * What the check under way asks for: how many of ours were active at once, at most, when queries of
+ * this generation of permits were submitted. So many the quota has allowed since the throttle
+ * before the growth; 0: none was. ADMISSION_ANY_GENERATION: how many were active at the last
+ * submission.
  */
 uint32_t admission_generation(const struct admission *a);
 /*
- * This sweep has looked at them all. `peak`: how many of ours were active at the latest submission
- * that counts, by Athena's SubmissionDateTime and CompletionDateTime.
+ * This sweep has looked at them all. `peak`: what admission_generation() asks for, by Athena's
+ * SubmissionDateTime and CompletionDateTime.
  */
 void admission_swept(struct admission *a, uint64_t sweep, int peak);
 

@@ -5,7 +5,8 @@
  * Athena allows 20 calls of StartQueryExecution a second in the long run and 80 at once (Service
  * Quotas of Athena), and answers what exceeds that with ThrottlingException. Before the first such
  * answer there is no pace. From then on the rate follows additive increase and multiplicative
- * decrease: an answer that says so cuts it, each call that works raises it a little.
+ * decrease: an answer that says so cuts it below what has worked lately, each call that works
+ * raises it a little.
  *
  * This is another limit than that on active queries (admission.h); neither moves the other.
  */
@@ -21,9 +22,9 @@ struct pace {
     double rate;          /* calls a second; 0: not limited */
     struct bucket bucket; /* of `rate`; a rest saves up the calls of a second */
     int64_t cut_ms;       /* when the rate was cut last */
-    /* Calls of the second that began at `second_ms`, and of the second before it. */
+    /* Calls, and calls that worked, of the second from `second_ms` on and of the one before. */
     int64_t second_ms;
-    int calls, calls_before;
+    int calls, calls_before, worked, worked_before;
 };
 
 void pace_init(struct pace *p);

@@ -49,10 +49,25 @@ struct sweep *sweeps_asking(struct sweeps *s);
 /* All is asked for and answered. */
 bool sweep_is_over(const struct sweep *s);
 
+/* A query begins (+1) or ends (-1) to be active, by Athena's clock. */
+struct sweep_change {
+    double at;
+    int by;
+    bool counts; /* how many are active from now on is asked for */
+};
+
 void sweeps_add_ended(struct sweeps *s, struct sweep_ended ended);
 /* Of those that ended lately: how many were active at the moment `at`. */
 int sweeps_ended_active_at(const struct sweeps *s, enum lane lane, double at);
-/* … when the last one of an earlier generation than this was submitted; 0: none was. */
-double sweeps_ended_submitted(const struct sweeps *s, enum lane lane, uint32_t generation);
+/* … when the last one was submitted; 0: none was. */
+double sweeps_ended_submitted(const struct sweeps *s, enum lane lane);
+/*
+ * … their changes, at most 2 x SWEEP_ENDED. Submissions of queries whose permit is of this
+ * generation count. Returns how many there are.
+ */
+size_t sweeps_ended_changes(const struct sweeps *s, enum lane lane, uint32_t generation,
+                            struct sweep_change *out);
+/* How many were active at once, at most, after a change that counts. Sorts the changes. */
+int sweep_most_active(struct sweep_change *changes, size_t count);
 
 #endif

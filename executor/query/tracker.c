@@ -1,5 +1,6 @@
 #include "executor/query/tracker.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/log.h"
@@ -24,11 +25,11 @@ static void tracker_on_timer(void *arg);
 
 /* --- what was seen ---------------------------------------------------------------------------- */
 
-double tracker_last_submitted(const struct tracker *t, enum lane lane, uint32_t generation) {
-    double last = sweeps_ended_submitted(&t->sweeps, lane, generation);
+double tracker_last_submitted(const struct tracker *t, enum lane lane) {
+    double last = sweeps_ended_submitted(&t->sweeps, lane);
     const struct job *job;
     TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
-    if (job->lane == lane && job->slot.permit.generation < generation && job->submitted > last)
+    if (job->lane == lane && job->submitted > last)
         last = job->submitted;
     return last;
 }
@@ -41,6 +42,20 @@ int tracker_active_at(const struct tracker *t, enum lane lane, double at) {
     return active + sweeps_ended_active_at(&t->sweeps, lane, at);
 }
 
+static int most_active(const struct tracker *t, enum lane lane, uint32_t generation) {
+    size_t room = (size_t)2 * SWEEP_ENDED + jobs_followed(t->parts.jobs);
+    struct sweep_change *changes = mem_resize(NULL, room, sizeof *changes);
+    size_t count = sweeps_ended_changes(&t->sweeps, lane, generation, changes);
+    const struct job *job;
+    TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
+    if (job->lane == lane && job->submitted > 0)
+        changes[count++] =
+            (struct sweep_change){job->submitted, 1, job->slot.permit.generation == generation};
+    int most = sweep_most_active(changes, count);
+    free(changes);
+    return most;
+}
+
 /* Those of which Athena reports nothing count as active: perhaps they are. */
 int tracker_peak(const struct tracker *t, const struct sweep *s, enum lane lane,
                  uint32_t generation) {
@@ -49,7 +64,9 @@ int tracker_peak(const struct tracker *t, const struct sweep *s, enum lane lane,
     TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
     unreported += job->lane == lane && job->submitted <= 0 && job->started_ms < s->began_ms &&
                   job->slot.state == SLOT_HELD;
-    return tracker_active_at(t, lane, tracker_last_submitted(t, lane, generation)) + unreported;
+    if (generation != ADMISSION_ANY_GENERATION)
+        return most_active(t, lane, generation) + unreported;
+    return tracker_active_at(t, lane, tracker_last_submitted(t, lane)) + unreported;
 }
 
 /* --- sweeps ----------------------------------------------------------------------------------- */

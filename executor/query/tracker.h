@@ -76,13 +76,16 @@ void tracker_add(struct tracker *t, struct job *job);
 void tracker_close(struct tracker *t); /* zeroed is fine */
 
 /*
- * When the last query whose permit is of an earlier generation than this was submitted, of those
- * that were looked at: seconds by Athena's clock, 0: none. UINT32_MAX: of any generation.
+ * When the last query was submitted, of those that were looked at: seconds by Athena's clock,
+ * 0: none.
  */
-double tracker_last_submitted(const struct tracker *t, enum lane lane, uint32_t generation);
+double tracker_last_submitted(const struct tracker *t, enum lane lane);
 /* How many of those that were looked at since were active at the moment `at`. */
 int tracker_active_at(const struct tracker *t, enum lane lane, double at);
-/* How many were active at the last submission of such a query, as this sweep has seen them. */
+/*
+ * How many were active at once, as this sweep has seen them: at most, at the submissions of queries
+ * whose permit is of this generation; ADMISSION_ANY_GENERATION: at the last submission.
+ */
 int tracker_peak(const struct tracker *t, const struct sweep *s, enum lane lane,
                  uint32_t generation);
 

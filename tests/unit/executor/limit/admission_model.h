@@ -65,6 +65,7 @@ struct model_query {
     int tries;
     int64_t duration_us;
     int64_t made_us;               /* when its call was made */
+    int64_t rate_us;               /* since when the API's rate refuses it; 0: it does not */
     int64_t submitted_us, ends_us; /* by the server; 0: not started */
     uint64_t sweep, poll;          /* the last ones that asked for it */
     bool seen_ended;
@@ -128,8 +129,9 @@ struct model {
     double rate_tokens;
     int64_t rate_us;
 
-    int calls, throttled, rate_limited, done, max_held;
-    int64_t end_us; /* of the last query, by the server */
+    int calls, throttled, rate_limited, done, max_held, max_calls_now;
+    int64_t rate_waited_us; /* the longest from a refusal for the rate to another answer */
+    int64_t end_us;         /* of the last query, by the server */
 };
 
 /* --- random numbers and events ---------------------------------------------------------------- */
@@ -275,22 +277,36 @@ static bool model_is_known(const struct model_query *q) {
     return q->state == MODEL_RUNS || q->seen_ended;
 }
 
-/* How many were active when the last one that counts was submitted. */
-static int model_peak(const struct model *m) {
-    int64_t last_us = 0;
-    int active = 0, from = m->low > 1000 ? m->low - 1000 : 0; /* those before have long ended */
-    for (int i = from; i < m->high; i++) {
+static int model_known_from(const struct model *m) {
+    return m->low > 1000 ? m->low - 1000 : 0; /* those before have long ended */
+}
+
+static int model_known_active(const struct model *m, int64_t at_us) {
+    int active = 0;
+    for (int i = model_known_from(m); i < m->high; i++) {
         const struct model_query *q = &m->queries[i];
-        if (model_is_known(q) && q->permit.generation < admission_generation(&m->a) &&
-            q->submitted_us > last_us)
-            last_us = q->submitted_us;
-    }
-    for (int i = from; i < m->high; i++) {
-        const struct model_query *q = &m->queries[i];
-        active += model_is_known(q) && q->submitted_us <= last_us &&
-                  (!q->seen_ended || q->ends_us > last_us);
+        active +=
+            model_is_known(q) && q->submitted_us <= at_us && (!q->seen_ended || q->ends_us > at_us);
     }
     return active;
+}
+
+/* As tracker_peak(). */
+static int model_peak(const struct model *m) {
+    uint32_t generation = admission_generation(&m->a);
+    int64_t last_us = 0;
+    int most = 0;
+    for (int i = model_known_from(m); i < m->high; i++) {
+        const struct model_query *q = &m->queries[i];
+        if (!model_is_known(q))
+            continue;
+        last_us = q->submitted_us > last_us ? q->submitted_us : last_us;
+        if (q->permit.generation == generation) {
+            int active = model_known_active(m, q->submitted_us);
+            most = active > most ? active : most;
+        }
+    }
+    return generation == ADMISSION_ANY_GENERATION ? model_known_active(m, last_us) : most;
 }
 
 static void model_end_sweep(struct model *m, struct model_sweep *s) {
@@ -422,6 +438,7 @@ static void model_waits(struct model *m, int q) {
 static void model_calls(struct model *m, int q) {
     m->queries[q].state = MODEL_CALLS;
     m->calls_now++;
+    m->max_calls_now = m->calls_now > m->max_calls_now ? m->calls_now : m->max_calls_now;
     if (m->high <= q)
         m->high = q + 1;
     m->queries[q].made_us = m->now_us;
@@ -455,8 +472,17 @@ static void model_calls_again(struct model *m, int q) {
     model_calls(m, q);
 }
 
-static void model_waits_again(struct model *m, int q) {
+static void model_is_redriven(struct model *m, int q) {
     model_waits(m, q);
+    model_dispatch(m);
+}
+
+/* It goes back to its place before the others. */
+static void model_waits_again(struct model *m, int q) {
+    m->first = (m->first + m->c.queries - 1) % m->c.queries;
+    m->queries[q].state = MODEL_WAITS;
+    m->backlog[m->first] = q;
+    m->waiting++;
     model_dispatch(m);
 }
 
@@ -482,9 +508,10 @@ static void model_answer_to_permit(struct model *m, int at) {
 }
 
 /* Tried again in so many us: its slot is given back. */
-static void model_refused(struct model *m, int at, int64_t in_us) {
+static void model_refused(struct model *m, int at, int64_t in_us,
+                          void (*then)(struct model *, int)) {
     m->queries[at].state = MODEL_REFUSED;
-    model_in(m, in_us, model_waits_again, at);
+    model_in(m, in_us, then, at);
 }
 
 static void model_act(struct model *m, int at) {
@@ -496,11 +523,13 @@ static void model_act(struct model *m, int at) {
         model_runs(m, q);
         break;
     case ANSWER_QUOTA:
-        model_refused(m, at, redrive_us > 0 ? redrive_us - m->now_us % redrive_us : 0);
+        model_refused(m, at, redrive_us > 0 ? redrive_us - m->now_us % redrive_us : 0,
+                      model_is_redriven);
         break;
     case ANSWER_RATE:
         pace_throttled(&m->pace, m->now_us / 1000);
-        model_refused(m, at, 250000 + (int64_t)(500000 * model_share(m)));
+        q->rate_us = q->rate_us > 0 ? q->rate_us : m->now_us;
+        model_refused(m, at, 250000 + (int64_t)(500000 * model_share(m)), model_waits_again);
         break;
     case ANSWER_LOST:
         most_us = INT64_C(100000) << (q->tries < 7 ? q->tries : 7);
@@ -514,9 +543,18 @@ static void model_act(struct model *m, int at) {
     }
 }
 
+static void model_note_rate(struct model *m, struct model_query *q) {
+    if (q->answer == ANSWER_RATE || q->rate_us == 0)
+        return;
+    int64_t waited_us = m->now_us - q->rate_us;
+    m->rate_waited_us = waited_us > m->rate_waited_us ? waited_us : m->rate_waited_us;
+    q->rate_us = 0;
+}
+
 static void model_answered(struct model *m, int at) {
     struct model_query *q = &m->queries[at];
     m->calls_now--;
+    model_note_rate(m, q);
     if (!q->holds)
         model_answer_to_permit(m, at);
     else if (q->answer == ANSWER_STARTED)

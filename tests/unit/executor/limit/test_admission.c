@@ -62,19 +62,28 @@ static void test_calls_while_cold(void **state) {
         {6, 100, 0, 3},
         {9, 100, 0, 4},
         {100, 1000000, 0, 4},
-        /* Answers take long: four, or a share of the burst, which doubles with what has started. */
+        /* Answers take long: as many as have started, from four on, up to ten … */
         {0, 100, 250, 4},
-        {5, 100, 250, 4},
-        {0, 1000, 250, 15},
-        {5, 1000, 250, 20},
-        {10, 1000, 250, 25},
-        {100, 900, 250, 25},
-        {0, 6400, 250, 100},
-        {100, 6300, 250, 160},
+        {5, 95, 250, 5},
+        {8, 92, 250, 8},
+        {20, 80, 250, 10},
+        {0, 40, 400, 4},
+        {4, 36, 400, 4},
+        {12, 28, 400, 10},
+        /* … or from a share of the burst up to another share of it. */
+        {0, 1000, 250, 20},
+        {10, 990, 250, 20},
+        {20, 980, 250, 21},
+        {30, 970, 250, 27},
+        {100, 900, 250, 33},
+        {500, 500, 250, 37},
+        {0, 6400, 250, 128},
+        {100, 6300, 250, 128},
         /* In between, a part of that. */
-        {10, 1000, 15, 6},
-        {10, 1000, 30, 12},
-        {10, 1000, 60, 25},
+        {10, 990, 15, 6},
+        {10, 990, 30, 12},
+        {10, 990, 60, 20},
+        {100, 900, 15, 8},
     };
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct admission a;
@@ -97,7 +106,7 @@ static void test_calls_while_cold(void **state) {
 /* Before the first answer the time that it has taken so far is the least that calls take. */
 static void test_calls_before_the_first_answer(void **state) {
     (void)state;
-    static const int calls[] = {1, 3, 6, 10, 13, 15, 15};
+    static const int calls[] = {1, 3, 6, 10, 13, 16, 20, 20};
     struct admission a;
     struct admission_permit permit;
     admission_init(&a);

@@ -36,8 +36,10 @@ static int calls_in(struct pace *p, int64_t from_ms, int64_t ms, bool worked) {
 static struct pace throttled_after(int calls, int64_t now_ms) {
     struct pace p;
     pace_init(&p);
-    for (int i = 0; i < calls; i++)
+    for (int i = 0; i < calls; i++) {
         pace_take(&p, now_ms);
+        pace_worked(&p);
+    }
     pace_throttled(&p, now_ms);
     return p;
 }
@@ -80,8 +82,10 @@ static void test_pace_counts_whole_seconds(void **state) {
     (void)state;
     struct pace p;
     pace_init(&p);
-    for (int i = 0; i < 50; i++)
+    for (int i = 0; i < 50; i++) {
         pace_take(&p, 10000 + i * 20);
+        pace_worked(&p);
+    }
     pace_take(&p, 11001);
     pace_throttled(&p, 11002);
     assert_in_range(calls_in(&p, 11002, 1000, false), 34, 35);
@@ -89,10 +93,31 @@ static void test_pace_counts_whole_seconds(void **state) {
     pace_init(&p); /* long ago is no news */
     for (int i = 0; i < 50; i++)
         pace_take(&p, 10000 + i * 20);
-    for (int i = 0; i < 10; i++)
+    for (int i = 0; i < 10; i++) {
         pace_take(&p, 20000);
+        pace_worked(&p);
+    }
     pace_throttled(&p, 20000);
     assert_in_range(calls_in(&p, 20000, 1000, false), 6, 7);
+}
+
+/* A cut goes below what has worked, though not far below what was called. */
+static void test_pace_follows_what_works(void **state) {
+    (void)state;
+    static const struct {
+        int calls, worked, rate;
+    } rows[] = {{100, 100, 70}, {100, 80, 56}, {100, 20, 35}, {100, 0, 35}, {1, 0, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        struct pace p;
+        pace_init(&p);
+        for (int n = 0; n < rows[i].calls; n++) {
+            pace_take(&p, 5000);
+            if (n < rows[i].worked)
+                pace_worked(&p);
+        }
+        pace_throttled(&p, 5000);
+        assert_int_equal((int)(p.rate + 0.001), rows[i].rate);
+    }
 }
 
 static void test_pace_rises(void **state) {
@@ -155,6 +180,7 @@ int main(void) {
         cmocka_unit_test(test_pace_after_a_throttle),
         cmocka_unit_test(test_one_cut_a_second),
         cmocka_unit_test(test_pace_counts_whole_seconds),
+        cmocka_unit_test(test_pace_follows_what_works),
         cmocka_unit_test(test_pace_rises),
         cmocka_unit_test(test_pace_against_the_api),
     };

@@ -45,22 +45,39 @@ static void test_sweeps_overlap(void **state) {
     assert_ptr_equal(sweeps_asking(&s), next);
 }
 
-/* Of queries that got their permit before a throttle. */
-static void test_last_submission_of_earlier_generations(void **state) {
+static void test_last_submission(void **state) {
     (void)state;
     struct sweeps s = {.last = 0};
-    assert_true(sweeps_ended_submitted(&s, LANE_DML, UINT32_MAX) <= 0);
+    assert_true(sweeps_ended_submitted(&s, LANE_DML) <= 0);
     sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 100, 200});
     sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 99, 200});
-    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 2, 110, 200});
     sweeps_add_ended(&s, (struct sweep_ended){LANE_DDL, 1, 150, 200});
+    assert_int_equal(sweeps_ended_submitted(&s, LANE_DML), 100);
+}
+
+/* The most that were active when a query of a generation of permits was submitted. */
+static void test_most_active(void **state) {
+    (void)state;
+    struct sweeps s = {.last = 0};
+    static struct sweep_change changes[2 * SWEEP_ENDED];
+    static const struct sweep_ended ended[] = {
+        {LANE_DML, 1, 10, 20},  {LANE_DML, 1, 11, 21}, {LANE_DML, 1, 12, 22}, /* three at 12 */
+        {LANE_DML, 2, 20, 30},  {LANE_DML, 2, 22, 30}, /* each takes the slot of one that ends */
+        {LANE_DML, 3, 23, 40},  {LANE_DML, 3, 24, 40}, /* four at 24 */
+        {LANE_DML, 4, 35, 40},                         /* two have ended */
+        {LANE_DDL, 1, 12, 200}, {LANE_DML, 5, 0, 0},   /* no time stamps */
+    };
     static const struct {
         uint32_t generation;
-        int submitted;
-    } rows[] = {{0, 0}, {1, 0}, {2, 100}, {3, 110}, {UINT32_MAX, 110}};
-    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
-        assert_int_equal(sweeps_ended_submitted(&s, LANE_DML, rows[i].generation),
-                         rows[i].submitted);
+        int most;
+    } rows[] = {{0, 0}, {1, 3}, {2, 3}, {3, 4}, {4, 3}, {5, 0}};
+    for (size_t i = 0; i < sizeof ended / sizeof *ended; i++)
+        sweeps_add_ended(&s, ended[i]);
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
+        size_t count = sweeps_ended_changes(&s, LANE_DML, rows[i].generation, changes);
+        assert_int_equal(count, 16);
+        assert_int_equal(sweep_most_active(changes, count), rows[i].most);
+    }
 }
 
 static const struct {
@@ -102,11 +119,9 @@ static void test_those_that_have_ended(void **state) {
 
 int main(void) {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_one_sweep),
-        cmocka_unit_test(test_sweeps_overlap),
-        cmocka_unit_test(test_last_submission_of_earlier_generations),
-        cmocka_unit_test(test_active_at),
-        cmocka_unit_test(test_those_that_have_ended),
+        cmocka_unit_test(test_one_sweep),       cmocka_unit_test(test_sweeps_overlap),
+        cmocka_unit_test(test_last_submission), cmocka_unit_test(test_most_active),
+        cmocka_unit_test(test_active_at),       cmocka_unit_test(test_those_that_have_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static void on_sweep_ends(void *arg, const struct sweep *s) {
     (void)arg;
     t.over++;
     t.last_over = s->number;
-    t.peak = tracker_peak(&t.tracker, s, LANE_DML, UINT32_MAX);
+    t.peak = tracker_peak(&t.tracker, s, LANE_DML, ADMISSION_ANY_GENERATION);
 }
 
 static int begin(void **state) {
