@@ -2,23 +2,12 @@
 
 #include <limits.h>
 
-/*
- * Calls for slots that are not known to be free may all be throttled. More of them at once learn
- * faster and waste more; the faster Athena answers, the less time is won by more. The numbers were
- * found in the model of test_admission_model.c (1,000 queries of 2 s, quotas of 5 to 500, latencies
- * of 15 to 500 ms): at most 4 % throttled, and within 3 % of an executor that knows the quota.
- */
 enum {
-    WINDOW_FIRST_SHARE = 50, /* of the burst, before anything is known */
-    WINDOW_SHARE = 40,       /* of the burst: so much of it may be throttled at the quota, … */
-    STARTED_SHARE = 12,      /* … and of what has started: a large quota is probed less */
-    WINDOW_MOST_SHARE = 27,  /* of the burst: the most that both make */
-    WINDOW_MIN = 4,          /* calls where these shares are less, and … */
-    WINDOW_SMALL = 10,       /* … where so many have started */
-    WINDOW_FULL_MS = 60,     /* calls that take less than this get a part of the window */
-    RUNNING_A_CALL = 3,      /* they get a call for so many that run, … */
-    STARTS_A_CALL = 8,       /* … or for so many that have started, up to WINDOW_MIN */
-    OPEN_CHECKS = 3,         /* after so many, what probes have taken is used like the limit */
+    WINDOW_FULL_MS = 60, /* calls that take less than this get a part of the window */
+    CALLS_LEAST = 4,     /* where that is less, too, … */
+    RUNNING_A_CALL = 3,  /* … a call for so many that run, … */
+    STARTS_A_CALL = 8,   /* … or for so many that have started */
+    OPEN_CHECKS = 3,     /* after so many, what probes have taken is used like the limit */
 };
 
 void admission_init(struct admission *a) {
@@ -89,32 +78,20 @@ static void lower_share(struct admission *a, const struct admission_permit *perm
 
 /* --- permits ---------------------------------------------------------------------------------- */
 
-/* Of all queries that wait or have started since it began to grow. */
-static int share_of_burst(const struct admission *a, int64_t backlog, int share) {
-    return max((backlog + a->starts_growing) / share, WINDOW_MIN);
+/* All queries that wait or have started since it began to grow. */
+static int64_t burst(const struct admission *a, int64_t backlog) {
+    return backlog + a->starts_growing;
 }
 
-/* The most calls for slots that are not known to be free: so many may be throttled. */
-static int widest_window(const struct admission *a, int64_t backlog) {
-    int64_t share = share_of_burst(a, backlog, WINDOW_SHARE);
-    int most = min(share + a->starts_growing / STARTED_SHARE,
-                   share_of_burst(a, backlog, WINDOW_MOST_SHARE));
-    return max(most, min(a->starts_growing, WINDOW_SMALL));
-}
-
-/*
- * How many calls may be out, while it grows, for slots that are not known to be free: as many as
- * have started, so that what runs doubles from one round trip to the next.
- */
+/* How many calls may be out, while it grows, for slots that are not known to be free. */
 static int growing_window(const struct admission *a, int64_t now_ms, int64_t backlog) {
     int64_t latency_ms = a->latency_ms;
     if (latency_ms == 0 && a->growing_ms >= 0)
         latency_ms = now_ms - a->growing_ms; /* at least */
-    int first = a->cold ? share_of_burst(a, backlog, WINDOW_FIRST_SHARE) : 1;
-    int most = widest_window(a, backlog);
-    int doubling = min(max(first, 1 + a->starts_growing), most);
+    int window = probing_window(a->cold, burst(a, backlog), a->starts_growing);
+    int64_t widest = probing_widest_window(burst(a, backlog), a->starts_growing);
     int least = 1 + (a->cold ? a->running / RUNNING_A_CALL : a->starts_growing / STARTS_A_CALL);
-    return max(min(least, WINDOW_MIN), min(doubling, latency_ms * most / WINDOW_FULL_MS));
+    return max(min(least, CALLS_LEAST), min(window, latency_ms * widest / WINDOW_FULL_MS));
 }
 
 static bool may_call(const struct admission *a, int64_t now_ms, int64_t backlog) {
@@ -123,12 +100,13 @@ static bool may_call(const struct admission *a, int64_t now_ms, int64_t backlog)
     if (a->open_checks >= OPEN_CHECKS && probing_is_worth(a->limit, backlog))
         known += a->unconfirmed_probes;
     if (held >= known) /* queries that perhaps run count, and show nothing about the quota */
-        return a->growing && a->running < known + WINDOW_MIN &&
+        return a->growing && a->running < known + CALLS_LEAST &&
                held < known + growing_window(a, now_ms, backlog);
     if (a->probing.throttles_in_row > 0)
         return a->calls == 0;
     /* Until the check has decided, the limit counts slots of queries whose end was not seen. */
-    return a->check != ADMISSION_CHECK_EDGE || a->calls < share_of_burst(a, backlog, WINDOW_SHARE);
+    return a->check != ADMISSION_CHECK_EDGE ||
+           a->calls < probing_widest_window(burst(a, backlog), a->starts_growing);
 }
 
 static bool may_probe(const struct admission *a, int64_t now_ms, int64_t backlog) {

@@ -127,19 +127,26 @@ static bool lane_differs(const struct quota_report *was, const struct quota_repo
     if (is->throttles != was->throttles || (is_full(is) && !is_full(was)) ||
         (is->waiting == 0 && was->waiting > 0))
         return true;
-    return is_checked &&
-           (is->swept_version != was->swept_version || is->counted_at != was->counted_at);
+    return is_checked && (is->swept_version != was->swept_version ||
+                          is->counted_at != was->counted_at || (is->calls == 0 && was->calls > 0));
+}
+
+/* More of its queries run, while the leader raises a limit that was never met. */
+static bool lane_grows(const struct quota_report *was, const struct quota_report *is) {
+    return is->waiting > 0 && is->held - is->calls > was->held - was->calls;
 }
 
 /* Whether the leader may grant something else for it, so that the report does not wait. */
-static bool is_urgent(const struct fleet_member *m, const struct fleet_view *v,
+static bool is_urgent(const struct fleet_member *m, const struct fleet_view *v, int64_t now_ms,
                       const struct fleet_report *now) {
     if (now->version != m->report.version || v->epoch != m->report_epoch)
         return true;
     for (int lane = 0; lane < LANES; lane++)
         if (fill_differs(&m->reported[lane], &m->fill[lane]) ||
             lane_differs(&m->report.lanes[lane], &now->lanes[lane],
-                         v->grant.lanes[lane].check != QUOTA_CHECK_NONE))
+                         v->grant.lanes[lane].check != QUOTA_CHECK_NONE) ||
+            (!v->grant.lanes[lane].learned && now_ms - m->report_ms >= FLEET_GROWING_MS &&
+             lane_grows(&m->report.lanes[lane], &now->lanes[lane])))
             return true;
     return false;
 }
@@ -152,7 +159,8 @@ bool fleet_member_reports(struct fleet_member *m, const struct fleet_view *v, in
     write_report(m, v, a, work, &now);
     for (int lane = 0; lane < LANES; lane++)
         quota_fill_update(&m->fill[lane], &now.lanes[lane], now.version);
-    if (m->report_ms != 0 && now_ms - m->report_ms < FLEET_REPORT_MS && !is_urgent(m, v, &now))
+    if (m->report_ms != 0 && now_ms - m->report_ms < FLEET_REPORT_MS &&
+        !is_urgent(m, v, now_ms, &now))
         return false;
     m->report = now;
     memcpy(m->reported, m->fill, sizeof m->reported);

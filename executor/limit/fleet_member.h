@@ -14,6 +14,7 @@
 enum {
     FLEET_SWEEPS = 16,      /* sweeps that overlap; of more it is not known under which grant */
     FLEET_REPORT_MS = 1000, /* between two reports, unless something changes that counts */
+    FLEET_GROWING_MS = 25,  /* between two that show how many run, while no limit is known */
 };
 
 /* What waits in a lane. */

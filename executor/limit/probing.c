@@ -1,5 +1,7 @@
 #include "executor/limit/probing.h"
 
+#include <limits.h>
+
 /*
  * The numbers were found in the models of test_admission_model.c and test_fleet.c (400 queries of
  * 2 s over a quota of 20; others take and give back half of it) and held against the cases A, long
@@ -19,8 +21,27 @@ enum {
  */
 static const double gap_min = 5, gap_usual = 30, gap_max = 100, gap_growth = 1.2, cut = 0.75;
 
+/*
+ * More calls at once for slots that may not be free learn faster and waste more. These numbers were
+ * found in the same models (1,000 queries of 2 s, quotas of 5 to 500, latencies of 15 to 500 ms):
+ * at most 4 % throttled, and within 3 % of an executor that knows a quota up to 100.
+ */
+enum {
+    WINDOW_FIRST_SHARE = 50, /* of the burst, before anything is known, … */
+    WINDOW_FIRST_MOST = 20,  /* … however long it is: doubling is soon there */
+    WINDOW_SHARE = 40,       /* of the burst: so much of it may be throttled at the quota, … */
+    STARTED_SHARE = 12,      /* … and of what has started: a large quota is probed less */
+    WINDOW_MOST_SHARE = 27,  /* of the burst: the most that both make */
+    WINDOW_MIN = 4,          /* calls where these shares are less, and … */
+    WINDOW_SMALL = 10,       /* … where so many have started */
+};
+
 static int64_t min(int64_t a, int64_t b) {
     return a < b ? a : b;
+}
+
+static int64_t max(int64_t a, int64_t b) {
+    return a > b ? a : b;
 }
 
 void probing_init(struct probing *p, int64_t now_ms) {
@@ -29,6 +50,16 @@ void probing_init(struct probing *p, int64_t now_ms) {
 
 bool probing_is_worth(int limit, int64_t backlog) {
     return backlog >= (int64_t)limit * LONG_BACKLOG_ROUNDS;
+}
+
+int probing_widest_window(int64_t burst, int64_t started) {
+    int64_t share = min(burst / WINDOW_SHARE + started / STARTED_SHARE, burst / WINDOW_MOST_SHARE);
+    return (int)min(max(max(share, WINDOW_MIN), min(started, WINDOW_SMALL)), INT_MAX);
+}
+
+int probing_window(bool cold, int64_t burst, int64_t started) {
+    int64_t first = cold ? min(max(burst / WINDOW_FIRST_SHARE, WINDOW_MIN), WINDOW_FIRST_MOST) : 1;
+    return (int)min(max(first, 1 + started), probing_widest_window(burst, started));
 }
 
 bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog) {

@@ -44,6 +44,15 @@ struct probing {
 void probing_init(struct probing *p, int64_t now_ms);
 /* Whether so many queries wait, those in Kafka included, that a throttled one is a fair price. */
 bool probing_is_worth(int limit, int64_t backlog);
+/*
+ * Calls for slots that are not known to be free may all be throttled. So many of them may be under
+ * way at once while a limit is raised: as many as have started, so that what runs doubles from one
+ * round trip to the next, up to probing_widest_window(). `burst`: queries that wait or have started
+ * since the limit began to be raised; `started`: those that have started.
+ */
+int probing_window(bool cold, int64_t burst, int64_t started);
+/* A share of the burst, so that few of its queries are throttled when the quota is met. */
+int probing_widest_window(int64_t burst, int64_t started);
 /* `held`: slots that are taken; `backlog`: queries that wait, those in Kafka included. */
 bool probing_is_due(const struct probing *p, int64_t now_ms, int limit, int held, int64_t backlog);
 /* A probe is made. `starts_since` stays: a probe that starts may be followed by another at once. */

@@ -7,13 +7,11 @@
  * test_fleet.c: four executors, quotas of 5 to 100, latencies of 15 to 500 ms.
  */
 enum {
-    WINDOW_SHARE = 40, /* of the burst: so much of it may be throttled when the quota is met */
-    WINDOW_FIRST_SHARE = 64, /* the same before anything is known */
-    WINDOW_MIN = 4,          /* slots where these shares are less */
-    WINDOW_FULL_MS = 60,     /* a limit is raised by a part of the window after less */
-    RAISE_AGAIN_MS = 50,     /* after so long without an answer a cold limit is raised again */
-    STEP_EVERY_MS = 25,      /* beyond a cold limit: a slot for so many ms since the last raise */
-    OPEN_CHECKS = 3,         /* after so many, what probes have taken is shared like the limit */
+    WINDOW_FULL_MS = 60, /* a limit is raised by a part of the window after less */
+    RAISE_AGAIN_MS = 50, /* after so long without an answer a cold limit is raised again */
+    STEP_EVERY_MS = 25,  /* beyond a cold limit: a slot for so many ms since the last raise */
+    STEP_LEAST = 4,      /* of a cold limit */
+    OPEN_CHECKS = 3,     /* after so many, what probes have taken is shared like the limit */
     PROBE_TIMEOUT_MS = 5000,
     CHECK_TIMEOUT_MS = 5000,
     SERVE_FIRST_MS = 2000, /* so long a member comes first where not each can have a slot */
@@ -77,9 +75,31 @@ static void drop_probes(struct quota *q) {
 static void begin_check(struct quota *q, bool of_probe, int64_t next_version, int64_t now_ms) {
     q->check = QUOTA_CHECK_SWEEP;
     q->check_is_of_probe = of_probe;
+    q->check_waits = !of_probe;
     q->check_version = next_version;
     q->check_ms = now_ms;
     q->check_at = 0;
+}
+
+/* A query whose call is not answered is in no sweep. */
+static bool all_answered(const struct quota *q, const struct quota_member *members, size_t count) {
+    for (size_t i = 0; i < count; i++) {
+        const struct quota_member *m = &members[i];
+        bool answered = m->version >= q->check_version && (m->last.calls == 0 || m->fill.settled);
+        if (!answered && quota_bound(m) > 0)
+            return false;
+    }
+    return true;
+}
+
+/* Sweeps that begin when all calls are answered count. */
+static bool answers_step(struct quota *q, const struct quota_member *members, size_t count,
+                         int64_t next_version) {
+    if (!all_answered(q, members, count))
+        return false;
+    q->check_waits = false;
+    q->check_version = next_version;
+    return true;
 }
 
 /* When all have made a sweep, they are to count what was active at the latest start seen. */
@@ -125,6 +145,8 @@ static bool continue_check(struct quota *q, const struct quota_member *members, 
                            int64_t next_version, int64_t now_ms) {
     if (q->check != QUOTA_CHECK_NONE && now_ms - q->check_ms >= CHECK_TIMEOUT_MS)
         q->check = QUOTA_CHECK_NONE;
+    if (q->check == QUOTA_CHECK_SWEEP && q->check_waits)
+        return answers_step(q, members, count, next_version);
     if (q->check == QUOTA_CHECK_SWEEP)
         return sweep_step(q, members, count, next_version);
     return q->check == QUOTA_CHECK_COUNT && count_step(q, members, count, now_ms);
@@ -249,20 +271,18 @@ static bool all_settled(const struct quota_member *members, size_t count, int64_
     return true;
 }
 
-static int share_of_burst(const struct quota *q, const struct quota_member *members, size_t count,
-                          int share) {
-    return max((quota_backlog_all(members, count) + q->probing.starts_since) / share, WINDOW_MIN);
+/* All queries that wait or have started since the last throttle. */
+static int64_t burst(const struct quota *q, const struct quota_member *members, size_t count) {
+    return quota_backlog_all(members, count) + q->probing.starts_since;
 }
 
 /* Cold, and the calls under way take long: the first answers are not waited for. */
 static int raised_unanswered(const struct quota *q, const struct quota_member *members,
                              size_t count, int64_t now_ms) {
-    int64_t first = share_of_burst(q, members, count, WINDOW_FIRST_SHARE);
-    int window =
-        min(first + q->probing.starts_since, share_of_burst(q, members, count, WINDOW_SHARE));
     int64_t since_ms = now_ms - q->raised_ms;
     if (!q->cold || since_ms < RAISE_AGAIN_MS)
         return q->limit;
+    int window = probing_window(true, burst(q, members, count), q->probing.starts_since);
     int more = min(window, since_ms * window / WINDOW_FULL_MS);
     int running = quota_held_all(members, count) - quota_calls_all(members, count);
     return max(q->limit, running + more);
@@ -271,9 +291,9 @@ static int raised_unanswered(const struct quota *q, const struct quota_member *m
 static int next_step(const struct quota *q, const struct quota_member *members, size_t count,
                      int64_t now_ms) {
     int64_t since_ms = now_ms - q->raised_ms;
-    int most = share_of_burst(q, members, count, WINDOW_SHARE);
+    int most = probing_widest_window(burst(q, members, count), q->probing.starts_since);
     if (q->cold)
-        return max(WINDOW_MIN, min(most, since_ms * most / WINDOW_FULL_MS));
+        return max(STEP_LEAST, min(most, since_ms * most / WINDOW_FULL_MS));
     return min(min((int64_t)q->step * 2, most), since_ms / STEP_EVERY_MS);
 }
 

@@ -53,6 +53,7 @@ struct quota {
 
     enum quota_check check;
     bool check_is_of_probe; /* asks whether a probe found room; else where the quota is */
+    bool check_waits;       /* for the answers to all calls that were out when it began */
     int64_t check_version;  /* the grant that asks */
     int64_t check_ms;       /* when the check began */
     double check_at;        /* Athena's clock, seconds */

@@ -70,8 +70,10 @@ struct model_executor {
 
 struct model {
     int quota;
-    int64_t duration_ms, latency_ms, delay_ms, sweep_every_ms;
-    int max_calls; /* of an executor: MAX_IN_FLIGHT */
+    int64_t duration_ms, delay_ms, sweep_every_ms;
+    int64_t latency_ms; /* of a start, on average */
+    int64_t look_ms;    /* of a look at what runs; 0: as a start */
+    int max_calls;      /* of an executor: MAX_IN_FLIGHT */
     int64_t now_ms;
     uint64_t random;
     struct model_record *log;
@@ -182,9 +184,13 @@ static int count_at(const struct model_executor *e, double at) {
     return n;
 }
 
+static int64_t look_ms(const struct model *m) {
+    return m->look_ms > 0 ? m->look_ms : m->latency_ms;
+}
+
 static void end_sweep(struct model *m, struct model_executor *e, uint64_t number) {
     int64_t *ends_ms = &e->sweep_ends_ms[number % MODEL_SWEEPS];
-    int64_t at_ms = *ends_ms - m->latency_ms / 2, last_ms = 0;
+    int64_t at_ms = *ends_ms - look_ms(m) / 2, last_ms = 0;
     for (size_t i = 0; i < e->running; i++) {
         struct model_query *q = &e->queries[i];
         if (q->calling || q->submitted_ms > at_ms)
@@ -223,7 +229,7 @@ static void sweep(struct model *m, struct model_executor *e) {
     e->sweep_ms = m->now_ms;
     fleet_sweep_begins(&e->fleet, e->sweep);
     admission_sweep_begins(&e->a[0], e->sweep);
-    e->sweep_ends_ms[e->sweep % MODEL_SWEEPS] = m->now_ms + m->latency_ms;
+    e->sweep_ends_ms[e->sweep % MODEL_SWEEPS] = m->now_ms + look_ms(m);
 }
 
 /* --- invariants ------------------------------------------------------------------------------- */

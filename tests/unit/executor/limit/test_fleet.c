@@ -53,35 +53,68 @@ static void test_four_share_one_quota(void **state) {
 }
 
 /*
- * 1,000 queries of 2 s, evenly with four executors. A slot is idle from an end until a sweep has
- * seen it, and for the latency: these are within a few percent of what that leaves.
+ * 1,000 queries of 2 s, evenly with four executors. A slot is idle from an end until a look has
+ * shown it, the last queries end one by one, and 500 slots are not filled before the first queries
+ * end: these are near what that leaves.
  */
 static void test_four_share_one_quota_at_any_latency(void **state) {
     (void)state;
     static const struct {
         int quota;
-        int64_t latency_ms;
+        int64_t latency_ms, look_ms;
         double ratio;
-    } rows[] = {{5, 15, 1.06},    {5, 50, 1.07},    {5, 100, 1.08},  {5, 250, 1.12},
-                {5, 500, 1.19},   {20, 15, 1.07},   {20, 50, 1.08},  {20, 100, 1.10},
-                {20, 250, 1.14},  {20, 500, 1.22},  {100, 15, 1.13}, {100, 50, 1.15},
-                {100, 100, 1.18}, {100, 250, 1.25}, {100, 500, 1.40}};
+    } rows[] = {
+        {5, 15, 15, 1.05},    {5, 50, 50, 1.06},    {5, 250, 50, 1.06},    {5, 500, 50, 1.06},
+        {20, 15, 15, 1.06},   {20, 50, 50, 1.07},   {20, 100, 50, 1.07},   {20, 250, 50, 1.08},
+        {20, 500, 50, 1.07},  {100, 15, 15, 1.11},  {100, 50, 50, 1.14},   {100, 100, 50, 1.14},
+        {100, 250, 50, 1.16}, {100, 500, 50, 1.25}, {500, 15, 15, 1.45},   {500, 50, 50, 1.70},
+        {500, 250, 50, 2.60}, {20, 250, 250, 1.14}, {100, 250, 250, 1.21},
+    };
     for (size_t r = 0; r < COUNT(rows); r++)
         for (uint64_t seed = 1; seed <= 2; seed++) {
             struct model *m = model_open(rows[r].quota, 2000, seed);
             m->latency_ms = rows[r].latency_ms;
+            m->look_ms = rows[r].look_ms;
             m->max_calls = 50;
             for (size_t i = 0; i < 4; i++)
                 model_add(m, 250);
             model_own(m, seed % 4);
             run_all(m, 1000, 1000000);
             double ratio = (double)m->now_ms / (1000.0 / rows[r].quota * 2000);
-            print_message("quota %3d, latency %3d ms: time %.3f wasted %.3f records/s %.1f\n",
-                          rows[r].quota, (int)rows[r].latency_ms, ratio, waste(m),
-                          (double)m->log_count * 1000 / (double)m->now_ms);
-            if (ratio > rows[r].ratio || waste(m) > 0.045)
-                fail_msg("seed %d: time %.3f of the ideal, %.3f wasted", (int)seed, ratio,
+            print_message("quota %3d, a start %3d ms, a look %3d ms: time %.3f, %.1f %% throttled, "
+                          "%.1f records/s\n",
+                          rows[r].quota, (int)rows[r].latency_ms, (int)rows[r].look_ms, ratio,
+                          100 * waste(m), (double)m->log_count * 1000 / (double)m->now_ms);
+            if (ratio > rows[r].ratio || waste(m) > 0.04)
+                fail_msg("seed %d: time %.3f of the ideal, %.3f throttled", (int)seed, ratio,
                          waste(m));
+            model_close(m);
+        }
+}
+
+/*
+ * A cold limit is raised by what members report to run: at 500 ms they do so before their share is
+ * full. And the quota is not taken for less because calls of then are not answered yet.
+ */
+static void test_slow_calls_while_cold(void **state) {
+    (void)state;
+    static const struct {
+        int quota;
+        int64_t until_ms;
+    } rows[] = {{5, 3500}, {20, 3500}, {60, 5500}};
+    for (size_t r = 0; r < COUNT(rows); r++)
+        for (uint64_t seed = 1; seed <= 8; seed++) {
+            struct model *m = model_open(rows[r].quota, 5000, seed);
+            m->latency_ms = 500;
+            m->look_ms = 50;
+            m->max_calls = 50;
+            for (size_t i = 0; i < 4; i++)
+                model_add(m, 250);
+            model_own(m, seed % 4);
+            model_run(m, rows[r].until_ms);
+            int limit = m->executors[m->leader].fleet.leader.quota[LANE_DML].limit;
+            if (limit != rows[r].quota)
+                fail_msg("seed %d: limit %d, quota %d", (int)seed, limit, rows[r].quota);
             model_close(m);
         }
 }
@@ -350,6 +383,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_four_share_one_quota),
         cmocka_unit_test(test_four_share_one_quota_at_any_latency),
+        cmocka_unit_test(test_slow_calls_while_cold),
         cmocka_unit_test(test_quota_is_learned_in_a_second_and_followed),
         cmocka_unit_test(test_quota_is_followed_at_any_latency),
         cmocka_unit_test(test_leader_killed),
