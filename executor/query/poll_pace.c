@@ -12,10 +12,15 @@ enum {
     SPACING_LEAST_MS = 100,
     LEAST_PERCENT = 90,         /* of the shortest of the last queries: the next may be shorter */
     CREDENTIALS_MOST_MS = 5000, /* as gate.c: a refused call costs nothing */
+    APART_MOST_MS = 2000,
+    THROTTLED_EVERY_MS = 1000, /* calls that were under way together count as one */
 };
+static const double apart_longer = 1.5,
+                    apart_shorter = 0.98; /* test_poll_pace.c: with Athena's rate */
 
 void poll_pace_init(struct poll_pace *p, int64_t fixed_ms) {
-    *p = (struct poll_pace){.fixed_ms = fixed_ms, .spacing_ms = SPACING_LEAST_MS};
+    *p = (struct poll_pace){
+        .fixed_ms = fixed_ms, .spacing_ms = SPACING_LEAST_MS, .apart_ms = SPACING_LEAST_MS};
 }
 
 void poll_pace_ended(struct poll_pace *p, double seconds) {
@@ -36,7 +41,21 @@ void poll_pace_called(struct poll_pace *p, int64_t now_ms) {
 void poll_pace_worked(struct poll_pace *p, int64_t latency_ms) {
     p->latency_ms = p->latency_ms == 0 ? latency_ms : (7 * p->latency_ms + latency_ms) / 8;
     p->failures = 0;
-    p->spacing_ms = SPACING_LEAST_MS;
+    p->apart_ms *= apart_shorter;
+    if (p->apart_ms < SPACING_LEAST_MS)
+        p->apart_ms = SPACING_LEAST_MS;
+    p->spacing_ms = (int64_t)p->apart_ms;
+}
+
+void poll_pace_throttled(struct poll_pace *p, int64_t now_ms) {
+    if (p->throttled_ms == 0 || now_ms - p->throttled_ms >= THROTTLED_EVERY_MS) {
+        p->apart_ms *= apart_longer;
+        p->throttled_ms = now_ms;
+    }
+    if (p->apart_ms > APART_MOST_MS)
+        p->apart_ms = APART_MOST_MS;
+    p->spacing_ms = (int64_t)p->apart_ms;
+    p->rests_since_ms = now_ms;
 }
 
 void poll_pace_failed(struct poll_pace *p, int64_t now_ms, bool is_credentials) {

@@ -2,8 +2,10 @@
  * When running queries are looked at next (pure but for the jitter, clock passed in).
  *
  * How often a sweep over them begins follows from how long queries take: a twentieth of their
- * median, between 50 ms and 1 s. Calls are never more than 10 a second (Athena allows 20 of
- * BatchGetQueryExecution, shared by all users of the account).
+ * median, between 50 ms and 1 s. Calls are never more than 10 a second. Athena allows 20 of
+ * BatchGetQueryExecution, 40 at once, to all users of the account (Service Quotas of Athena): where
+ * it answers with ThrottlingException, calls follow each other more slowly, and slowly faster
+ * again.
  */
 #ifndef EXECUTOR_QUERY_POLL_PACE_H
 #define EXECUTOR_QUERY_POLL_PACE_H
@@ -20,7 +22,9 @@ struct poll_pace {
     int64_t fixed_ms;                        /* POLL_INTERVAL_MS; 0: by the median */
     double durations_s[POLL_PACE_DURATIONS]; /* of the last that ended, a ring */
     size_t count, next;
-    int64_t spacing_ms;     /* between two calls; more while the API refuses */
+    int64_t spacing_ms;     /* between two calls; more after one that failed */
+    double apart_ms;        /* the least spacing, by the API's rate */
+    int64_t throttled_ms;   /* when that was made longer last */
     int64_t rests_since_ms; /* the last call, or its failure */
     int64_t swept_ms;       /* when the last sweep began */
     int64_t latency_ms;     /* of calls, smoothed */
@@ -39,6 +43,9 @@ void poll_pace_worked(struct poll_pace *p, int64_t latency_ms);
  * 100 ms at least, and 5 s at most where the gate (executor/limit/gate.h) has closed for it.
  */
 void poll_pace_failed(struct poll_pace *p, int64_t now_ms, bool is_credentials);
+
+/* After a call that the API's rate has refused. */
+void poll_pace_throttled(struct poll_pace *p, int64_t now_ms);
 
 /* Between the beginnings of two sweeps. */
 int64_t poll_pace_sweep_ms(const struct poll_pace *p);

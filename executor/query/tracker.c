@@ -268,6 +268,8 @@ static void take_failure(struct tracker *t, const struct tracker_poll *p,
         outcome == OUTCOME_REJECTED || outcome == OUTCOME_STARTED || answer->http.too_long;
     if (is_of_one && p->poll.count > 1)
         split_batch(t, &p->poll);
+    else if (outcome == OUTCOME_RATE)
+        poll_pace_throttled(&t->pace, loop_now(t->parts.loop));
     else
         poll_pace_failed(&t->pace, loop_now(t->parts.loop), is_of_all);
     if (outcome != OUTCOME_UNREACHABLE) /* which the gate logs, once */

@@ -96,6 +96,45 @@ static void test_delays(void **state) {
     assert_int_equal(poll_pace_delay_ms(&p, 9050, false), 50);
 }
 
+/* Four executors share 20 calls a second, 40 at once; each answer takes 50 ms. */
+static void test_pace_by_the_rate_of_the_api(void **state) {
+    (void)state;
+    enum {
+        EXECUTORS = 4,
+        ANSWER_MS = 50
+    };
+    struct poll_pace paces[EXECUTORS];
+    int64_t answered_ms[EXECUTORS] = {0};
+    bool works[EXECUTORS] = {false};
+    int worked = 0, throttled = 0;
+    double bucket = 40;
+    for (int i = 0; i < EXECUTORS; i++)
+        poll_pace_init(&paces[i], 0);
+    for (int64_t now_ms = 1000; now_ms < 301000; now_ms++) {
+        bucket = bucket + 0.02 < 40 ? bucket + 0.02 : 40;
+        for (int i = 0; i < EXECUTORS; i++) {
+            if (answered_ms[i] == now_ms && works[i])
+                poll_pace_worked(&paces[i], ANSWER_MS);
+            else if (answered_ms[i] == now_ms)
+                poll_pace_throttled(&paces[i], now_ms);
+            if (answered_ms[i] > now_ms || poll_pace_delay_ms(&paces[i], now_ms, false) > 0)
+                continue;
+            poll_pace_called(&paces[i], now_ms);
+            answered_ms[i] = now_ms + ANSWER_MS;
+            works[i] = bucket >= 1;
+            bucket -= works[i];
+            worked += works[i] && now_ms >= 21000;
+            throttled += !works[i] && now_ms >= 21000;
+        }
+    }
+    print_message("%d worked, %d throttled in 280 s\n", worked, throttled);
+    assert_true(throttled * 20 < worked);
+    assert_true(worked > 280 * 20 * 85 / 100);
+    for (int i = 0; i < 500; i++)
+        poll_pace_worked(&paces[0], ANSWER_MS);
+    assert_int_equal(paces[0].spacing_ms, 100);
+}
+
 /* Nine tenths of the shortest of the last queries, less the latency. */
 static void test_what_has_hardly_ended(void **state) {
     (void)state;
@@ -125,6 +164,7 @@ int main(void) {
         cmocka_unit_test(test_back_off),
         cmocka_unit_test(test_sweeps_follow_from_the_median),
         cmocka_unit_test(test_delays),
+        cmocka_unit_test(test_pace_by_the_rate_of_the_api),
         cmocka_unit_test(test_what_has_hardly_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
