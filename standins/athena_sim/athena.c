@@ -281,9 +281,8 @@ static bool start_query(const struct sim_call *call) {
     return start_new(call, &s, &identity);
 }
 
-/* A bucket that holds a second's worth, and one call at least. */
 static bool within_rate(struct sim *sim, int64_t now_us) {
-    double rate = sim->settings.rate, most = rate > 1 ? rate : 1;
+    double rate = sim->settings.rate, most = sim_burst(sim);
     if (rate <= 0)
         return true;
     if (now_us > sim->rate_at_us)

@@ -15,7 +15,7 @@ struct sim_config {
     struct process_options process;
     const char *listen, *address_file, *ledger;
     const char *access_key_id, *secret_access_key, *session_token;
-    int64_t seed, rate;
+    int64_t seed, rate, burst, read_delay_ms;
     struct sim_settings settings;
 };
 
@@ -59,8 +59,14 @@ static const struct option rows[] = {
      NULL},
     {"SIM_EXPIRED", OPTION_INTEGER, AT(settings.expired), "0",
      "1: every call gets ExpiredTokenException.", 0, 1, NULL},
-    {"SIM_DELAY_MS", OPTION_INTEGER, AT(settings.delay_ms), "0",
-     "How long every answer of AWS is held back.", 0, 3600000, NULL},
+    {"SIM_BURST", OPTION_INTEGER, AT(burst), "0",
+     "Calls that SIM_RATE allows at once; 0: those of a second. Athena itself: 20 a second, 80 at once.",
+     0, 1000000, NULL},
+    {"SIM_DELAY_MS", OPTION_INTEGER, AT(settings.delay_ms), "250",
+     "How long an answer to StartQueryExecution is held back; Athena itself takes 100 to 400 ms.",
+     0, 3600000, NULL},
+    {"SIM_READ_DELAY_MS", OPTION_INTEGER, AT(read_delay_ms), "50",
+     "How long every other answer of AWS is held back, at most SIM_DELAY_MS.", 0, 3600000, NULL},
 };
 
 static const struct option_table sim_options = {.rows = rows, .count = sizeof rows / sizeof *rows};
@@ -124,6 +130,9 @@ static int sim_work(void *arg) {
     config->settings.rate = (double)config->rate;
     sim_init(&sim, &config->settings, (uint64_t)config->seed, config->access_key_id,
              config->secret_access_key, config->session_token);
+    sim.read_delay_ms = config->read_delay_ms;
+    sim.burst = config->burst;
+    sim.rate_tokens = sim_burst(&sim);
     int status = EXIT_CANNOT_GO_ON;
     if (config->ledger != NULL && (sim.ledger_fd = sim_ledger_open(config->ledger, &sim.state)) < 0)
         log_error("%s cannot be used: %s", config->ledger, strerror(errno));

@@ -11,12 +11,17 @@
 
 /* --- the simulator ---------------------------------------------------------------------------- */
 
+double sim_burst(const struct sim *sim) {
+    double most = sim->burst > 0 ? (double)sim->burst : sim->settings.rate;
+    return most > 1 ? most : 1;
+}
+
 void sim_init(struct sim *sim, const struct sim_settings *settings, uint64_t seed,
               const char *access_key_id, const char *secret_access_key, const char *session_token) {
     *sim = (struct sim){.settings = *settings, .ledger_fd = -1, .random = seed};
     sim->state.active[SIM_DML] = settings->active_dml;
     sim->state.active[SIM_DDL] = settings->active_ddl;
-    sim->rate_tokens = settings->rate > 1 ? settings->rate : 1;
+    sim->rate_tokens = sim_burst(sim);
     sim->metrics = cJSON_CreateArray();
     sim->credentials = mem_zero(sizeof *sim->credentials);
     sim->credential_count = 1;
@@ -171,9 +176,10 @@ static void set(const struct sim_call *call) {
     if (changed.forget_tokens == 1)
         sim_state_forget_tokens(&sim->state);
     changed.forget_tokens = 0;
-    if (changed.rate != sim->settings.rate)
-        sim->rate_tokens = changed.rate > 1 ? changed.rate : 1;
+    bool new_rate = changed.rate != sim->settings.rate;
     sim->settings = changed;
+    if (new_rate)
+        sim->rate_tokens = sim_burst(sim);
     sim->state.active[SIM_DML] = changed.active_dml;
     sim->state.active[SIM_DDL] = changed.active_ddl;
     sim_answer_json(call->answer, 200, settings_json(&changed));
@@ -395,12 +401,18 @@ static void run_operation(struct sim_call *call, const struct operation *operati
     cJSON_Delete(in);
 }
 
+static int64_t delay_ms(const struct sim *sim, const struct operation *operation) {
+    bool starts = operation != NULL && operation->fn == sim_start_query_execution;
+    int64_t ms = sim->settings.delay_ms;
+    return starts || ms < sim->read_delay_ms ? ms : sim->read_delay_ms;
+}
+
 static void aws(struct sim_call *call) {
     enum service service;
     const struct operation *operation = find_operation(call->r, &service);
     struct sim_call_counts *counts = &call->sim->counts;
     counts->aws_calls++;
-    call->answer->delay_ms = call->sim->settings.delay_ms;
+    call->answer->delay_ms = delay_ms(call->sim, operation);
     if (service != SERVICE_NONE)
         call->answer->content_type =
             service == SERVICE_STS ? "text/xml" : services[service].content_type;

@@ -22,9 +22,10 @@
 /* All that POST /_set can change. Shares are from 0 to 1. */
 struct sim_settings {
     double fail_5xx, cut_after_start, nonsense, jitter;
-    double rate;     /* StartQueryExecution calls a second, as many at once; 0: no limit */
-    int64_t expired; /* 0 or 1 */
-    int64_t delay_ms, query_ms;
+    double rate;      /* StartQueryExecution calls a second; 0: no limit */
+    int64_t expired;  /* 0 or 1 */
+    int64_t delay_ms; /* an answer to StartQueryExecution is held back */
+    int64_t query_ms;
     int64_t active_dml, active_ddl;
     int64_t forget_tokens; /* 1: once, now; it reads as 0 */
 };
@@ -37,6 +38,8 @@ struct sim_call_counts {
 
 struct sim {
     struct sim_settings settings;
+    int64_t read_delay_ms; /* other answers are held back, at most for settings.delay_ms */
+    int64_t burst;         /* calls that settings.rate allows at once; 0: those of a second */
     struct sim_state state;
     struct sim_canned_list canned;
     struct sim_call_counts counts;
@@ -48,6 +51,8 @@ struct sim {
     int64_t rate_at_us;
     cJSON *metrics; /* array of all datums, each with its Namespace */
 };
+
+double sim_burst(const struct sim *sim); /* as settings.rate and `burst` are now */
 
 /* `session_token` may be NULL. */
 void sim_init(struct sim *sim, const struct sim_settings *settings, uint64_t seed,

@@ -107,7 +107,9 @@ def sim_env(case, args):
     return {
         "SIM_ACTIVE_DML": case.quota,
         "SIM_DELAY_MS": args.answer_ms,
+        "SIM_READ_DELAY_MS": args.look_ms,
         "SIM_RATE": case.rate,
+        "SIM_BURST": 4 * case.rate,
     }
 
 
@@ -328,17 +330,25 @@ def arguments():
     p.add_argument("--peers", action=argparse.BooleanOptionalAction, default=True)
     p.add_argument("--scale", type=float, default=1.0,
                    help="share of the queries that is sent; less than 1 is no measurement")
-    p.add_argument("--answer-ms", type=int, default=15, help="how long Athena's answers take")
+    p.add_argument("--answer-ms", type=int, default=250, help="how long Athena takes for a start")
+    p.add_argument("--look-ms", type=int, default=50,
+                   help="how long it takes for other calls, at most --answer-ms")
+    p.add_argument("--json", type=Path, default=OUT / "burst.json")
     p.add_argument("--chart", type=Path, default=OUT / "burst.svg")
     return p.parse_args()  # fmt: skip
 
 
 def report(args, rows, panels):
-    print(f"{args.runs} runs, peers {args.peer_runs}; answers after {args.answer_ms} ms"
+    print(f"{args.runs} runs, peers {args.peer_runs}; starts take {args.answer_ms} ms, other calls "
+          f"{min(args.look_ms, args.answer_ms)} ms"
           + (f"; {args.scale:g} of the queries: no measurement" if args.scale != 1 else ""))  # fmt: skip
     table(rows)
     print(NOTES)
-    args.chart.parent.mkdir(parents=True, exist_ok=True)
+    for path in (args.chart, args.json):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    settings = {"runs": args.runs, "answer_ms": args.answer_ms, "look_ms": args.look_ms}
+    args.json.write_text(json.dumps(settings | {"cases": rows}, indent=1) + "\n")
+    print(f"the same as JSON: {args.json}")
     write_chart(args.chart, panels)
     print(f"running queries over time: {args.chart}")
 

@@ -32,7 +32,8 @@ class Case:
     count: int = 400
     seconds: float = 2.0
     quota: int = 20
-    sigma: float = 0.0  # 0: up to a tenth more or less
+    sigma: float = 0.0  # lognormal; 0: evenly, as `jitter` says
+    jitter: float = 0.1  # up to this share more or less
     users: int = 10
     executors: int = 1
     shares: tuple = ()  # of the backlog, by executor; empty: by users, through the receiver
@@ -66,7 +67,7 @@ class Case:
             if spread:  # lognormal with this mean
                 seconds = self.seconds * rng.lognormvariate(-spread * spread / 2, spread)
             else:
-                seconds = self.seconds * rng.uniform(0.9, 1.1)
+                seconds = self.seconds * rng.uniform(1 - self.jitter, 1 + self.jitter)
             found.append(Query(f"u{i % self.users}", f"q{i}", round(seconds, 3)))
         return found
 
@@ -88,13 +89,26 @@ ONE = (1.0,)
 EVEN = (0.25, 0.25, 0.25, 0.25)
 UNEVEN = (0.7, 0.1, 0.1, 0.1)
 FOUR = {"executors": 4, "shares": EVEN}
+WIDE = {"count": 1000, "quota": 100, "jitter": 0.005, "max_in_flight": 50}
 
 CASES = [
     Case("A", "", shares=ONE, peers=True, by_ideal=1.08, wasted=4),
-    Case("wide", "MAX_IN_FLIGHT 50", count=1000, quota=100, max_in_flight=50, shares=ONE,
+    # 1,000 queries of 2 s. The targets of those with a quota of 500, ten calls, or the API's rate are
+    # what the calls a second leave: see docs/fleet.md, "What latency costs".
+    Case("wide", "MAX_IN_FLIGHT 50", **WIDE, shares=ONE, by_ideal=1.10, wasted=4),
+    Case("wide-four", "MAX_IN_FLIGHT 50, four executors", **WIDE, **FOUR, by_ideal=1.15, wasted=4),
+    Case("wide-jitter", "MAX_IN_FLIGHT 50, durations differ", **WIDE | {"jitter": 0.1}, shares=ONE,
+         by_greedy=1.10, wasted=4),
+    Case("wide-ten", "MAX_IN_FLIGHT 10", **WIDE | {"max_in_flight": 10}, shares=ONE,
+         by_ideal=1.40, wasted=4),
+    Case("wide-rate", "MAX_IN_FLIGHT 50, 20 starts a second, 80 at once", **WIDE, rate=20,
+         shares=ONE, by_ideal=2.60, wasted=4),
+    Case("wide-5", "MAX_IN_FLIGHT 50", **WIDE | {"quota": 5}, shares=ONE,
          by_ideal=1.10, wasted=4),
-    Case("wide-four", "MAX_IN_FLIGHT 50, four executors", count=1000, quota=100, max_in_flight=50,
-         **FOUR, by_ideal=1.10, wasted=4),
+    Case("wide-20", "MAX_IN_FLIGHT 50", **WIDE | {"quota": 20}, shares=ONE,
+         by_ideal=1.10, wasted=4),
+    Case("wide-500", "MAX_IN_FLIGHT 50", **WIDE | {"quota": 500}, shares=ONE,
+         by_ideal=2.20, wasted=4),
     Case("B", "", count=2000, seconds=0.5, shares=ONE, peers=True),
     Case("long", "", count=100, seconds=10, quota=5, shares=ONE, peers=True,
          by_ideal=1.08, wasted=4),

@@ -28,6 +28,7 @@ class Sim(Program):
             "SIM_SECRET_ACCESS_KEY": SECRET_ACCESS_KEY,
             "SIM_LEDGER": self.ledger_path,
             "SIM_QUERY_MS": 100,
+            "SIM_DELAY_MS": 0,
         }
         super().__init__(
             "athena-sim", settings | (env or {}), ["--address-file", self.address_path],

@@ -599,6 +599,30 @@ def test_a_delay_holds_nobody_else_up(sim):
     assert time.monotonic() - began < 0.65
 
 
+def test_other_answers_are_held_back_for_less(sim):
+    s = sim(SIM_DELAY_MS=700, SIM_READ_DELAY_MS=200)
+    execution = start(s).json()["QueryExecutionId"]
+
+    def look():
+        began = time.monotonic()
+        client(s).get_query_execution(QueryExecutionId=execution)
+        return time.monotonic() - began
+
+    assert look() >= 0.19
+    s.set(delay_ms=1000)
+    assert start(s, "SELECT 2").elapsed.total_seconds() >= 0.95
+    s.set(delay_ms=0)
+    assert start(s, "SELECT 3").elapsed.total_seconds() < 0.95
+    assert s.stats()["started"] == 3
+
+
+def test_calls_at_once_before_the_rate_limits(sim):
+    s = sim(SIM_RATE=1, SIM_BURST=7, SIM_ACTIVE_DML=100)
+    answers = [start(s, f"SELECT {i}") for i in range(20)]
+    assert [a.ok for a in answers[:8]] == [True] * 7 + [False]
+    assert s.stats()["rate_limited"] >= 11
+
+
 def test_a_stop_answers_what_is_held_back(sim):
     s = sim(SIM_DELAY_MS=60000)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
