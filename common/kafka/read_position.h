@@ -16,8 +16,12 @@
 
 /* Begins zeroed: nothing is read, and no end is asked for. */
 struct read_position {
-    int64_t next; /* the offset behind what was read */
-    int64_t end;  /* that is to be reached; 0: none */
+    int64_t next;      /* the offset behind what was read */
+    int64_t end;       /* that is to be reached; 0: none */
+    int64_t newest_ms; /* the latest time stamp that was read */
+    /* `next` and `newest_ms` when the topic was last known to be the same. */
+    int64_t marked_next, marked_ms;
+    int64_t passed; /* 1 + an offset that is no sign of another topic; 0: none */
 };
 
 static inline bool read_position_is_behind(const struct read_position *p) {
@@ -34,6 +38,25 @@ MUST_CHECK bool read_position_advance(struct read_position *p, int64_t from, int
  * what was read, so the partition is another one, and is to be read from its beginning.
  */
 MUST_CHECK bool read_position_take_end(struct read_position *p, int64_t end);
+/* A record with this time stamp was read. */
+static inline void read_position_note_time(struct read_position *p, int64_t at_ms) {
+    if (at_ms > p->newest_ms)
+        p->newest_ms = at_ms;
+}
+/* The topic is known to be the same, up to here. */
+static inline void read_position_mark(struct read_position *p) {
+    p->marked_next = p->next;
+    p->marked_ms = p->newest_ms;
+}
+/*
+ * Whether the topic was made anew, and perhaps has more records by now than were read of the old
+ * one. `later` is what the broker names as the first offset with a time stamp after marked_ms,
+ * below 0 where there is none: in the topic that was read it is not below marked_next. Where it
+ * still is after the partition was read from its beginning once more, it is no record (Kafka: the
+ * marker of a transaction, or a record of one that was aborted), and is passed over. What is read
+ * by now is marked.
+ */
+MUST_CHECK bool read_position_is_another(struct read_position *p, int64_t later);
 /* It is to be read from its beginning. */
 void read_position_restart(struct read_position *p);
 

@@ -24,7 +24,15 @@ enum {
     SEEK_TIMEOUT_MS = 1000,
     ENDS_TIMEOUT_MS = 1000,
     WAKE_TIMEOUT_MS = 100,
-    LOOK_EVERY_MS = 5000, /* whether the topic is as it was */
+    /*
+     * Whether the topic is as it was. A look blocks for two round trips or, where brokers do not
+     * answer, for twice LOOK_TIMEOUT_MS at most. In less time than REST_MS no topic is deleted and
+     * made anew, so there is a look behind the first records after a rest, too.
+     */
+    LOOK_EVERY_MS = 5000,
+    LOOK_TIMEOUT_MS = 200,
+    REST_MS = 100,
+    LOOK_AFTER_REST_MS = 20,
     ENDS_AGAIN_LEAST_MS = 250,
     ENDS_AGAIN_MOST_MS = 5000,
 };
@@ -47,9 +55,12 @@ struct topic_reader {
     struct loop_timer ends_timer; /* asks for them */
     int64_t ends_again_ms;
     struct loop_timer look_timer;
+    int64_t took_ms;    /* when records were taken last, loop_now() */
     bool wakes_fetcher; /* see keep_fetching() */
     bool was_full;      /* the queue, since the fetcher was last woken */
 };
+
+static void topic_reader_on_look_timer(void *arg);
 
 /* --- records ---------------------------------------------------------------------------------- */
 
@@ -66,6 +77,13 @@ static void topic_reader_advance(struct topic_reader *r, int32_t partition, int6
         topic_reader_renew(r);
     }
     r->behind -= was_behind && !read_position_is_behind(p);
+}
+
+static void topic_reader_note_time(struct topic_reader *r, const rd_kafka_message_t *message) {
+    rd_kafka_timestamp_type_t type;
+    if (message->partition < r->partitions)
+        read_position_note_time(&r->each[message->partition],
+                                rd_kafka_message_timestamp(message, &type));
 }
 
 /* librdkafka tries again by itself, but at the offset that it had. */
@@ -89,6 +107,7 @@ static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *
     switch (message->err) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         r->events.record(r->events.arg, message);
+        topic_reader_note_time(r, message);
         topic_reader_advance(r, message->partition, message->offset, message->offset + 1);
         break;
     case RD_KAFKA_RESP_ERR__PARTITION_EOF:
@@ -128,8 +147,22 @@ static void topic_reader_keep_fetching(struct topic_reader *r, size_t taken, siz
     }
 }
 
+/* What was read before the rest is what the topic is recognised by. */
+static void topic_reader_after_rest(struct topic_reader *r) {
+    int64_t now_ms = loop_now(r->loop);
+    if (now_ms - r->took_ms >= REST_MS && topic_reader_caught_up(r)) {
+        for (int32_t p = 0; p < r->partitions; p++)
+            read_position_mark(&r->each[p]);
+        loop_timer_set(r->loop, &r->look_timer, LOOK_AFTER_REST_MS, topic_reader_on_look_timer, r);
+    }
+    r->took_ms = now_ms;
+}
+
 static void topic_reader_on_records(void *arg) {
     struct topic_reader *r = arg;
+    if (rd_kafka_queue_length(r->records) == 0)
+        return;
+    topic_reader_after_rest(r);
     rd_kafka_message_t *messages[RECORDS_AN_ITERATION];
     size_t bytes = 0;
     ssize_t taken = rd_kafka_consume_batch_queue(r->records, 0, messages, RECORDS_AN_ITERATION);
@@ -231,11 +264,10 @@ static void topic_reader_seek_beginning(struct topic_reader *r, int32_t partitio
  * loop. Asked for by this handle, so that what it knows of the topic is new, too: one that has seen
  * a topic missing would look again a second later only.
  */
-static int32_t topic_reader_count(struct topic_reader *r) {
+static int32_t topic_reader_count(struct topic_reader *r, int timeout_ms) {
     const struct rd_kafka_metadata *metadata;
     int32_t count = -1;
-    if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, METADATA_TIMEOUT_MS) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR)
+    if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
         return count;
     if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
         count = metadata->topics[0].partition_cnt;
@@ -246,14 +278,35 @@ static int32_t topic_reader_count(struct topic_reader *r) {
     return count;
 }
 
+/*
+ * Whether another topic has taken the name meanwhile. librdkafka 2.0 reports nothing of that, and
+ * goes on at the offset that it had. Without an answer: no.
+ */
+static bool topic_reader_is_another(struct topic_reader *r, int timeout_ms) {
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
+    for (int32_t p = 0; p < r->partitions; p++)
+        rd_kafka_topic_partition_list_add(list, r->name, p)->offset = r->each[p].marked_ms + 1;
+    bool is_another = false;
+    if (rd_kafka_offsets_for_times(r->rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR)
+        for (int i = 0; i < list->cnt; i++)
+            if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+                is_another |= read_position_is_another(&r->each[list->elems[i].partition],
+                                                       list->elems[i].offset);
+    rd_kafka_topic_partition_list_destroy(list);
+    return is_another;
+}
+
 /* True where the topic is as it was, so that its ends can be asked for. */
-static bool topic_reader_look(struct topic_reader *r) {
-    int32_t count = topic_reader_count(r);
+static bool topic_reader_look(struct topic_reader *r, int timeout_ms) {
+    int32_t count = topic_reader_count(r, timeout_ms);
     if (count <= 0) {
         r->gone |= count == 0;
         r->renewing |= r->gone;
         return false;
     }
+    r->gone |= r->partitions > 0 && topic_reader_is_another(r, timeout_ms);
+    if (r->gone)
+        log_warn("topic %s: it was made anew, and is read from its beginning", r->name);
     if (count != r->partitions)
         log_info("topic %s: partitions %d instead of %d", r->name, (int)count, (int)r->partitions);
     bool changed = r->gone || count != r->partitions;
@@ -273,7 +326,7 @@ static void topic_reader_on_look_timer(void *arg) {
     struct topic_reader *r = arg;
     /* While much is read, the brokers' answers wait behind it; without brokers there are none. */
     if (topic_reader_caught_up(r) && r->owner.health.up) {
-        topic_reader_look(r);
+        topic_reader_look(r, LOOK_TIMEOUT_MS);
         if (r->renewing)
             topic_reader_renew(r);
     }
@@ -281,7 +334,8 @@ static void topic_reader_on_look_timer(void *arg) {
 }
 
 bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
-    topic_reader_count(r); /* without an answer the reader starts all the same */
+    topic_reader_count(r,
+                       METADATA_TIMEOUT_MS); /* without an answer the reader starts all the same */
     if (!topic_reader_add_partitions(r, partitions))
         return false;
     topic_reader_renew(r);
@@ -292,7 +346,7 @@ bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
 /* --- barriers --------------------------------------------------------------------------------- */
 
 static bool topic_reader_ask_ends(struct topic_reader *r, rd_kafka_topic_partition_list_t *list) {
-    if (!topic_reader_look(r))
+    if (!topic_reader_look(r, METADATA_TIMEOUT_MS))
         return false;
     rd_kafka_resp_err_t err = topic_reader_list_ends(r, list, ENDS_TIMEOUT_MS);
     for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
@@ -323,11 +377,11 @@ static void topic_reader_on_ends_timer(void *arg) {
     struct topic_reader *r = arg;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
     if (topic_reader_ask_ends(r, list)) {
-        if (r->ends_again_ms > 0)
+        if (r->ends_again_ms > ENDS_AGAIN_LEAST_MS)
             log_info("topic %s: its ends are known again", r->name);
         topic_reader_take_ends(r, list);
     } else {
-        if (r->ends_again_ms == 0)
+        if (r->ends_again_ms == ENDS_AGAIN_LEAST_MS) /* not at once: it may have just been made */
             log_warn("topic %s: its ends are not known yet", r->name);
         r->ends_again_ms =
             backoff_next_ms(r->ends_again_ms, ENDS_AGAIN_LEAST_MS, ENDS_AGAIN_MOST_MS);

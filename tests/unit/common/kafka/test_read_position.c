@@ -74,9 +74,34 @@ static void test_walks(void **state) {
     }
 }
 
+static void test_another_topic(void **state) {
+    (void)state;
+    struct read_position p = {0};
+    assert_false(read_position_is_another(&p, 3)); /* nothing was read yet */
+    assert_true(read_position_advance(&p, 9, 10));
+    read_position_note_time(&p, 700);
+    read_position_note_time(&p, 600);
+    assert_false(read_position_is_another(&p, 3));
+    assert_int_equal(p.marked_ms, 700);
+    assert_true(read_position_advance(&p, 19, 20));
+    read_position_note_time(&p, 900);
+    assert_false(read_position_is_another(&p, -1)); /* nothing is later */
+    assert_int_equal(p.marked_ms, 900);
+    assert_false(read_position_is_another(&p, 20));
+    assert_true(read_position_advance(&p, 29, 30)); /* by now of the new topic */
+    assert_true(read_position_is_another(&p, 0));
+    read_position_restart(&p);
+    /* The same again after it was read from the beginning: it is no record. */
+    assert_true(read_position_advance(&p, 29, 30));
+    assert_false(read_position_is_another(&p, 0));
+    assert_false(read_position_is_another(&p, 0));
+    assert_true(read_position_is_another(&p, 1));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_walks),
+        cmocka_unit_test(test_another_topic),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
