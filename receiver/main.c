@@ -180,7 +180,7 @@ static bool receiver_run(struct receiver *r) {
 
 static bool receiver_is_drained(void *arg) {
     const struct receiver *r = arg;
-    return http_server_connections(r->server) == 0 && producer_in_flight(r->producer) == 0;
+    return http_server_connections(r->server) == 0 && service_is_drained(r->service);
 }
 
 /* Requests in flight get their responses, and acknowledged queries their QUEUED. */

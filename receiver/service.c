@@ -152,6 +152,10 @@ void service_give_up(struct service *s) {
     look_ups_give_up(s->look_ups);
 }
 
+bool service_is_drained(const struct service *s) {
+    return !queued_holds(s->queued) && producer_in_flight(s->producer) == 0;
+}
+
 /* --- the view, keys, readiness, metrics ------------------------------------------------------- */
 
 void service_view_changed(struct service *s) {
@@ -203,7 +207,8 @@ struct service *service_open(const struct service_parts *parts) {
     s->view = parts->view;
     s->access = parts->access;
     receiver_metrics_init(s->metrics);
-    s->queued = queued_open(s->producer, config->kafka.names.topics[TOPIC_STATUS], s->view);
+    s->queued =
+        queued_open(s->loop, s->producer, config->kafka.names.topics[TOPIC_STATUS], s->view);
     struct post_query_parts post_query = {s->loop, config, s->producer, s->queued, s->metrics};
     s->post_query = post_query_open(&post_query);
     s->look_ups = look_ups_open(s->loop, s->view, config->request_timeout_ms);

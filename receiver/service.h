@@ -42,6 +42,8 @@ struct http_handler service_handler(struct service *s);
 void service_view_changed(struct service *s);
 /* Reads API_KEYS_FILE again; a file with faults leaves the keys as they were. */
 void service_reload_keys(struct service *s);
+/* Every record that it has to send is acknowledged, or given up. */
+bool service_is_drained(const struct service *s);
 /* Responds to all that waits: 503. */
 void service_give_up(struct service *s);
 

@@ -80,6 +80,17 @@ void buffer_printf(struct buffer *b, const char *fmt, ...) {
     va_end(again);
 }
 
+void buffer_number(struct buffer *b, int64_t number) {
+    char digits[20], *end = digits + sizeof digits, *at = end;
+    uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+    do
+        *--at = (char)('0' + rest % 10);
+    while ((rest /= 10) > 0);
+    if (number < 0)
+        *--at = '-';
+    buffer_add(b, at, (size_t)(end - at));
+}
+
 void buffer_json_string(struct buffer *b, const char *s, size_t n) {
     static const char short_escapes[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     buffer_putc(b, '"');
@@ -102,16 +113,21 @@ void buffer_json_string(struct buffer *b, const char *s, size_t n) {
     buffer_putc(b, '"');
 }
 
+static bool is_unreserved(char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
 void buffer_percent_encode(struct buffer *b, const char *s, size_t n) {
+    size_t plain = 0; /* where the bytes that stay as they are began */
     for (size_t i = 0; i < n; i++) {
-        unsigned char c = (unsigned char)s[i];
-        bool plain = (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ||
-                     c == '-' || c == '.' || c == '_' || c == '~';
-        if (plain)
-            buffer_putc(b, (char)c);
-        else
-            buffer_printf(b, "%%%02X", c);
+        if (is_unreserved(s[i]))
+            continue;
+        buffer_add(b, s + plain, i - plain);
+        plain = i + 1;
+        buffer_printf(b, "%%%02X", (unsigned char)s[i]);
     }
+    buffer_add(b, s + plain, n - plain);
 }
 
 const char *buffer_text(const struct buffer *b) {

@@ -29,6 +29,7 @@ void buffer_add(struct buffer *b, const void *bytes, size_t n);
 void buffer_puts(struct buffer *b, const char *s);
 void buffer_putc(struct buffer *b, char c);
 void buffer_printf(struct buffer *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+void buffer_number(struct buffer *b, int64_t number);                  /* in decimal */
 void buffer_json_string(struct buffer *b, const char *s, size_t n);    /* quoted and escaped */
 void buffer_percent_encode(struct buffer *b, const char *s, size_t n); /* all but A-Za-z0-9-._~ */
 const char *buffer_text(const struct buffer *b);                       /* never NULL */

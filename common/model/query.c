@@ -1,15 +1,14 @@
 #include "common/model/query.h"
 
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/hex.h"
 #include "common/base/json.h"
 #include "common/base/json_string.h"
 #include "common/base/memory.h"
+#include "common/base/sha256.h"
 
 enum {
     DATABASE_CHARACTERS_MAX = 255,
@@ -275,15 +274,6 @@ void query_free(struct query *q) {
 }
 
 /* --- digests ---------------------------------------------------------------------------------- */
-
-static void sha256(const void *bytes, size_t n, uint8_t out[32]) {
-    if (SHA256(bytes, n, out) == NULL) {
-        static const char said[] = "OpenSSL has no SHA-256: ending; no query is lost\n";
-        ssize_t written = write(STDERR_FILENO, said, sizeof said - 1);
-        (void)written;
-        _exit(111);
-    }
-}
 
 /* Writes eight bytes, the most significant first. Returns the address behind them. */
 static uint8_t *put_number(uint8_t *to, uint64_t number) {

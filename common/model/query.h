@@ -61,11 +61,6 @@ MUST_CHECK bool query_read(const void *bytes, size_t n, struct query *out, char 
 void query_free(struct query *q);
 
 /*
- * The three functions below end the process with status 111, as common/base/memory.h does, where
- * OpenSSL has no SHA-256: without it there is no token, and a wrong one would start a query twice.
- */
-
-/*
  * What distinguishes two queries under one pair of ids, of which Athena compares only the text:
  * SHA-256 of the text and, where there are executionParameters, of a NUL and the bytes of each
  * behind it. No NUL is in a text or a parameter, so no two queries are hashed as the same bytes.

@@ -1,6 +1,5 @@
 #include "common/model/status.h"
 
-#include <inttypes.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,13 +74,10 @@ bool status_may_follow(const struct status *known, const struct status *next) {
 /* --- keys ------------------------------------------------------------------------------------- */
 
 void status_key(const char *user_id, const char *query_id, char out[STATUS_KEY_MAX]) {
-    struct buffer b;
-    buffer_init(&b, STATUS_KEY_MAX - 1);
+    struct buffer b = {.data = out, .room = STATUS_KEY_MAX, .max = STATUS_KEY_MAX - 1};
     buffer_percent_encode(&b, user_id, strnlen(user_id, QUERY_ID_MAX));
     buffer_putc(&b, '/');
     buffer_percent_encode(&b, query_id, strnlen(query_id, QUERY_ID_MAX));
-    memcpy(out, buffer_text(&b), b.len + 1);
-    buffer_free(&b);
 }
 
 static bool decode_part(const char *s, size_t n, char out[QUERY_ID_MAX + 1]) {
@@ -108,13 +104,37 @@ enum {
 };
 #define MOMENT_MAX INT64_C(253402300799999) /* the end of the year 9999 */
 
+static void put_digits(char *to, int64_t number, int n) {
+    for (; n > 0; number /= 10)
+        to[--n] = (char)('0' + number % 10);
+}
+
+/* The date that is `days` after the epoch (Hinnant, "chrono-compatible low-level date algorithms").
+   A year begins in March here, so that the leap day is its last. */
+static void write_date(int64_t days, char *to) {
+    days += 719468; /* from the first of March of the year 0 */
+    int64_t era = days / 146097, day_of_era = days % 146097;
+    int64_t year =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
+    int64_t day = day_of_era - (365 * year + year / 4 - year / 100);
+    int64_t month = (5 * day + 2) / 153;
+    put_digits(to + 8, day - (153 * month + 2) / 5 + 1, 2);
+    month = month < 10 ? month + 3 : month - 9;
+    put_digits(to + 5, month, 2);
+    put_digits(to, year + era * 400 + (month <= 2), 4);
+}
+
+/* By hand, like read_moment(): each QUEUED of the receiver has one. */
 static void write_moment(int64_t ms, char out[MOMENT_LEN + 1]) {
+    static const int64_t day_ms = 86400000;
     ms = ms < 0 ? 0 : ms > MOMENT_MAX ? MOMENT_MAX : ms;
-    time_t seconds = (time_t)(ms / 1000);
-    struct tm tm;
-    gmtime_r(&seconds, &tm);
-    size_t n = strftime(out, MOMENT_LEN + 1, "%Y-%m-%dT%H:%M:%S", &tm);
-    snprintf(out + n, MOMENT_LEN + 1 - n, ".%03dZ", (int)(ms % 1000));
+    memcpy(out, "0000-00-00T00:00:00.000Z", MOMENT_LEN + 1);
+    int64_t of_day = ms % day_ms;
+    write_date(ms / day_ms, out);
+    put_digits(out + 11, of_day / 3600000, 2);
+    put_digits(out + 14, of_day / 60000 % 60, 2);
+    put_digits(out + 17, of_day / 1000 % 60, 2);
+    put_digits(out + 20, of_day % 1000, 3);
 }
 
 /* -1 where they are not all digits. */
@@ -183,12 +203,24 @@ static char *clean_text(const char *s, size_t max) {
     return out;
 }
 
+static bool is_clean(const char *s, size_t n) {
+    for (size_t i = 0, length; i < n; i += length)
+        if ((length = json_utf8_sequence(s + i, n - i)) == 0)
+            return false;
+    return true;
+}
+
 static void status_write_text(struct buffer *out, const char *name, const char *text, size_t max) {
     buffer_putc(out, '"');
     buffer_puts(out, name);
     buffer_puts(out, "\":");
     if (text == NULL) {
         buffer_puts(out, "null");
+        return;
+    }
+    size_t n = strlen(text);
+    if (n <= max && is_clean(text, n)) {
+        buffer_json_string(out, text, n);
         return;
     }
     char *clean = clean_text(text, max);
@@ -217,13 +249,19 @@ void status_write(const struct status *s, bool with_sha256, struct buffer *out) 
     status_write_text(out, "queryId", s->query_id, QUERY_ID_MAX);
     buffer_putc(out, ',');
     status_write_text(out, "userId", user_id, QUERY_ID_MAX);
-    buffer_printf(out, ",\"state\":\"%s\",", status_state_name(s->state));
+    buffer_puts(out, ",\"state\":\"");
+    buffer_puts(out, status_state_name(s->state));
+    buffer_puts(out, "\",");
     status_write_text(out, "queryExecutionId", s->query_execution_id, STATUS_EXECUTION_ID_MAX);
     buffer_putc(out, ',');
     status_write_text(out, "outputLocation", s->output_location, STATUS_LOCATION_MAX);
-    buffer_printf(out, ",\"attempt\":%" PRId64 ",", s->attempt);
+    buffer_puts(out, ",\"attempt\":");
+    buffer_number(out, s->attempt);
+    buffer_putc(out, ',');
     status_write_text(out, "reason", s->reason, STATUS_REASON_MAX);
-    buffer_printf(out, ",\"updatedAt\":\"%s\"", moment);
+    buffer_puts(out, ",\"updatedAt\":\"");
+    buffer_add(out, moment, MOMENT_LEN);
+    buffer_putc(out, '"');
     if (with_sha256)
         status_write_sha256(s, out);
     buffer_putc(out, '}');

@@ -219,6 +219,12 @@ static bool view_has_no_room_for(const struct status_view *v, const struct statu
     return same->count > 0 && s->updated_at_ms < age_heap_oldest_ms(same);
 }
 
+/* Nothing would change, as where a receiver reads a QUEUED of its own. */
+static bool is_same_state(const struct status *a, const struct status *b) {
+    return a->state == STATUS_QUEUED && b->state == STATUS_QUEUED && a->reason == NULL &&
+           b->reason == NULL && a->attempt == b->attempt && a->updated_at_ms == b->updated_at_ms;
+}
+
 bool status_view_apply(struct status_view *v, const struct status *s) {
     char key[KEY_MAX];
     size_t n = make_key(s->user_id, s->query_id, key);
@@ -234,6 +240,8 @@ bool status_view_apply(struct status_view *v, const struct status *s) {
             known->covered = true;
         return false;
     }
+    if (known != NULL && is_same_state(&was, s))
+        return true;
     if (known == NULL && view_has_no_room_for(v, s))
         return true;
     struct entry *e = entry_pack(s); /* before `known` is freed: `s` may borrow from it */

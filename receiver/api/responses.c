@@ -15,7 +15,9 @@ static void response_begin(struct http_response *r, int status) {
 }
 
 static void response_member(struct buffer *b, const char *name, const char *value) {
-    buffer_printf(b, "\"%s\":", name);
+    buffer_putc(b, '"');
+    buffer_puts(b, name);
+    buffer_puts(b, "\":");
     buffer_json_string(b, value, strlen(value));
     buffer_putc(b, ',');
 }
@@ -23,7 +25,8 @@ static void response_member(struct buffer *b, const char *name, const char *valu
 static char *response_location(const struct accepted_query *what) {
     struct buffer b;
     buffer_init(&b, LOCATION_MAX);
-    buffer_printf(&b, "%s/athena/query/", what->path_prefix);
+    buffer_puts(&b, what->path_prefix);
+    buffer_puts(&b, "/athena/query/");
     buffer_percent_encode(&b, what->query_id, strlen(what->query_id));
     if (what->user_id[0] != '\0') {
         buffer_puts(&b, "?userId=");
@@ -39,8 +42,11 @@ void response_accepted(struct http_response *r, const struct accepted_query *wha
     response_member(&r->body, "queryId", what->query_id);
     response_member(&r->body, "state", status_state_name(STATUS_QUEUED));
     response_member(&r->body, "topic", what->topic);
-    buffer_printf(&r->body, "\"partition\":%d,\"offset\":%lld}\n", (int)what->partition,
-                  (long long)what->offset);
+    buffer_puts(&r->body, "\"partition\":");
+    buffer_number(&r->body, what->partition);
+    buffer_puts(&r->body, ",\"offset\":");
+    buffer_number(&r->body, what->offset);
+    buffer_puts(&r->body, "}\n");
 }
 
 void response_not_accepted(struct http_response *r, const char *query_id, const char *why,

@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <math.h>
 #include <openssl/crypto.h>
-#include <openssl/sha.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,6 +10,7 @@
 #include "common/base/bucket.h"
 #include "common/base/hex.h"
 #include "common/base/memory.h"
+#include "common/base/sha256.h"
 
 enum {
     FILE_MAX = 4 * 1024 * 1024,
@@ -148,9 +148,9 @@ size_t api_keys_count(const struct api_keys *keys) {
 }
 
 static struct api_key *api_keys_find(struct api_keys *keys, const char *key) {
-    uint8_t hash[SHA256_DIGEST_LENGTH];
+    uint8_t hash[SHA256_LEN];
     struct api_key *found = NULL;
-    SHA256((const unsigned char *)key, strlen(key), hash);
+    sha256(key, strlen(key), hash);
     for (size_t i = 0; i < keys->count; i++)
         if (CRYPTO_memcmp(keys->rows[i].sha256, hash, sizeof hash) == 0)
             found = &keys->rows[i];

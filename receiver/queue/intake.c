@@ -1,6 +1,5 @@
 #include "receiver/queue/intake.h"
 
-#include <stdio.h>
 #include <string.h>
 
 /* RFC 9562, 5.4. */
@@ -21,6 +20,11 @@ static void write_uuid(const uint8_t random[INTAKE_RANDOM], char out[QUERY_ID_MA
     out[at] = '\0';
 }
 
+/* query_read() has bounded it. */
+static void copy_id(const char *id, char out[QUERY_ID_MAX + 1]) {
+    memcpy(out, id, strlen(id) + 1);
+}
+
 bool intake_read(const void *body, size_t n, const uint8_t random[INTAKE_RANDOM],
                  struct intake *out, char *detail, size_t detail_size) {
     struct query q;
@@ -28,11 +32,11 @@ bool intake_read(const void *body, size_t n, const uint8_t random[INTAKE_RANDOM]
     if (sound) {
         *out = (struct intake){.given = q.query_id == NULL};
         if (q.user_id != NULL)
-            snprintf(out->user_id, sizeof out->user_id, "%s", q.user_id);
+            copy_id(q.user_id, out->user_id);
         if (out->given)
             write_uuid(random, out->query_id);
         else
-            snprintf(out->query_id, sizeof out->query_id, "%s", q.query_id);
+            copy_id(q.query_id, out->query_id);
         query_sha256(&q, out->sha256);
     }
     query_free(&q);

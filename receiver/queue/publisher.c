@@ -5,7 +5,12 @@
 #include <sys/queue.h>
 
 #include "common/base/memory.h"
+#include "common/base/pool.h"
 #include "common/kafka/record.h"
+
+enum {
+    FLIGHTS_KEPT = 1024
+};
 
 /* One query under way; freed with its delivery report, which always comes. */
 struct publisher_flight {
@@ -26,6 +31,7 @@ struct publisher {
     struct publisher_settings settings;
     struct flight_list waiting; /* those whose client waits */
     size_t waiting_count;
+    struct pool flights;
 };
 
 static void flight_report(struct publisher_flight *f, const struct published *what) {
@@ -78,7 +84,7 @@ static void flight_on_delivered(void *arg, rd_kafka_resp_err_t err, int32_t part
     if (what.outcome == PUBLISH_ACKED)
         p->settings.in_topic(p->settings.arg, &what);
     flight_report(f, &what);
-    free(f);
+    pool_return(&p->flights, f);
 }
 
 static rd_kafka_headers_t *publication_headers(const struct publication *what) {
@@ -103,7 +109,7 @@ enum publish_outcome publisher_send(struct publisher *p, const struct publicatio
                                      .value = what->body,
                                      .value_len = what->body_len,
                                      .headers = publication_headers(what)};
-    struct publisher_flight *f = mem_zero(sizeof *f);
+    struct publisher_flight *f = pool_take(&p->flights);
     f->publisher = p;
     f->intake = *in;
     f->since_ms = loop_now(p->loop);
@@ -113,7 +119,7 @@ enum publish_outcome publisher_send(struct publisher *p, const struct publicatio
     if (err != RD_KAFKA_RESP_ERR_NO_ERROR) {
         if (record.headers != NULL)
             rd_kafka_headers_destroy(record.headers);
-        free(f);
+        pool_return(&p->flights, f);
         return outcome_of(err);
     }
     TAILQ_INSERT_TAIL(&p->waiting, f, entry);
@@ -137,10 +143,12 @@ struct publisher *publisher_open(struct loop *loop, struct producer *producer,
     p->loop = loop;
     p->producer = producer;
     p->settings = *settings;
+    p->flights = (struct pool){.size = sizeof(struct publisher_flight), .kept_max = FLIGHTS_KEPT};
     TAILQ_INIT(&p->waiting);
     return p;
 }
 
 void publisher_close(struct publisher *p) {
+    pool_free(&p->flights);
     free(p);
 }

@@ -1,46 +1,51 @@
 #include "receiver/queue/queued.h"
 
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
 #include "common/base/memory.h"
 
 enum {
     WAITING_MAX = 20000,
-    VALUE_MAX = 16384
+    VALUE_MAX = 16384,
+    HOLD_MS = 5
 };
 
 struct queued_entry {
-    STAILQ_ENTRY(queued_entry) entry;
     struct intake intake;
     int64_t at_ms;
 };
 
-STAILQ_HEAD(queued_list, queued_entry);
-
 struct queued {
+    struct loop *loop;
     struct producer *producer;
     const char *topic;
     struct status_view *view;
     struct buffer value; /* of the record that is being written */
     bool begun;
-    struct queued_list waiting; /* for the view */
-    size_t waiting_count;
+    struct queued_entry *waiting; /* for the view; after that for the timer */
+    size_t waiting_count, waiting_room;
+    struct loop_timer timer;
     uint64_t written;
 };
 
-static void queued_write(struct queued *q, const struct intake *intake, int64_t at_ms) {
-    struct status known;
-    struct status s = {.user_id = (char *)intake->user_id,
-                       .query_id = (char *)intake->query_id,
+static struct status queued_status(const struct queued_entry *e) {
+    struct status s = {.user_id = (char *)e->intake.user_id,
+                       .query_id = (char *)e->intake.query_id,
                        .state = STATUS_QUEUED,
-                       .updated_at_ms = at_ms,
+                       .updated_at_ms = e->at_ms,
                        .has_sha256 = true};
-    if (status_view_find(q->view, intake->user_id, intake->query_id, &known))
+    memcpy(s.sha256, e->intake.sha256, sizeof s.sha256);
+    return s;
+}
+
+static void queued_write(struct queued *q, const struct queued_entry *e) {
+    const struct intake *intake = &e->intake;
+    struct status known, s = queued_status(e);
+    /* An executor may have been faster. */
+    if (status_view_find(q->view, intake->user_id, intake->query_id, &known) &&
+        (known.state != STATUS_QUEUED || known.updated_at_ms != s.updated_at_ms))
         return;
-    memcpy(s.sha256, intake->sha256, sizeof s.sha256);
     char key[STATUS_KEY_MAX];
     struct buffer *value = &q->value;
     status_key(intake->user_id, intake->query_id, key);
@@ -53,49 +58,67 @@ static void queued_write(struct queued *q, const struct intake *intake, int64_t 
                                      .value_len = value->len};
     if (producer_send(q->producer, &record, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
         q->written++;
+}
+
+static void queued_write_all(void *arg) {
+    struct queued *q = arg;
+    for (size_t i = 0; i < q->waiting_count; i++)
+        queued_write(q, &q->waiting[i]);
+    q->waiting_count = 0;
+}
+
+/* The view knows it from now on. False: it knew the pair already. */
+static bool queued_show(struct queued *q, const struct queued_entry *e) {
+    struct status known, s = queued_status(e);
+    if (status_view_find(q->view, e->intake.user_id, e->intake.query_id, &known))
+        return false;
     status_view_apply(q->view, &s);
+    return true;
 }
 
 void queued_announce(struct queued *q, const struct intake *intake, int64_t at_ms) {
-    if (q->begun) {
-        queued_write(q, intake, at_ms);
-        return;
-    }
+    if (q->waiting_count == WAITING_MAX && q->begun)
+        queued_write_all(q);
     if (q->waiting_count == WAITING_MAX)
         return;
-    struct queued_entry *e = mem_zero(sizeof *e);
+    if (q->waiting_count == q->waiting_room) {
+        q->waiting_room = q->waiting_room * 2 + 64;
+        q->waiting = mem_resize(q->waiting, q->waiting_room, sizeof *q->waiting);
+    }
+    struct queued_entry *e = &q->waiting[q->waiting_count];
     e->intake = *intake;
     e->at_ms = at_ms;
-    STAILQ_INSERT_TAIL(&q->waiting, e, entry);
-    q->waiting_count++;
-}
-
-static struct queued_entry *queued_take(struct queued *q) {
-    struct queued_entry *e = STAILQ_FIRST(&q->waiting);
-    if (e != NULL) {
-        STAILQ_REMOVE_HEAD(&q->waiting, entry);
-        q->waiting_count--;
-    }
-    return e;
+    if (q->begun && !queued_show(q, e))
+        return;
+    if (q->waiting_count++ == 0 && q->begun)
+        loop_timer_set(q->loop, &q->timer, HOLD_MS, queued_write_all, q);
 }
 
 void queued_begin(struct queued *q) {
+    size_t kept = 0;
     q->begun = true;
-    for (struct queued_entry *e; (e = queued_take(q)) != NULL; free(e))
-        queued_write(q, &e->intake, e->at_ms);
+    for (size_t i = 0; i < q->waiting_count; i++)
+        if (queued_show(q, &q->waiting[i]))
+            q->waiting[kept++] = q->waiting[i];
+    q->waiting_count = kept;
+    queued_write_all(q);
+}
+
+bool queued_holds(const struct queued *q) {
+    return q->begun && q->waiting_count > 0;
 }
 
 uint64_t queued_written(const struct queued *q) {
     return q->written;
 }
 
-struct queued *queued_open(struct producer *producer, const char *status_topic,
+struct queued *queued_open(struct loop *loop, struct producer *producer, const char *status_topic,
                            struct status_view *view) {
     struct queued *q = mem_zero(sizeof *q);
+    q->loop = loop;
     q->producer = producer;
     q->topic = status_topic;
     q->view = view;
-    STAILQ_INIT(&q->waiting);
     buffer_init(&q->value, VALUE_MAX);
     return q;
 }
@@ -103,8 +126,8 @@ struct queued *queued_open(struct producer *producer, const char *status_topic,
 void queued_close(struct queued *q) {
     if (q == NULL)
         return;
-    for (struct queued_entry *e; (e = queued_take(q)) != NULL;)
-        free(e);
+    loop_timer_cancel(q->loop, &q->timer);
+    free(q->waiting);
     buffer_free(&q->value);
     free(q);
 }

@@ -8,7 +8,9 @@
 #include "common/base/memory.h"
 
 enum {
-    DISCARD_MAX = 65536 /* a refused body up to this is read, and the connection kept */
+    DISCARD_MAX = 65536, /* a refused body up to this is read, and the connection kept */
+    TARGET_ROOM = 256,   /* a longer target has memory of its own */
+    EXCHANGES_KEPT = 1024
 };
 
 enum exchange_stage {
@@ -27,8 +29,10 @@ struct http_exchange {
     enum exchange_stage stage;
     struct http_response response;
     int64_t begun_ms;
-    size_t body_counted;                         /* in all->bodies */
-    _Alignas(max_align_t) unsigned char state[]; /* the handler's, and the target behind it */
+    size_t body_counted; /* in all->bodies */
+    char *long_target;   /* owned; NULL: it is in `target` */
+    char target[TARGET_ROOM];
+    _Alignas(max_align_t) unsigned char state[]; /* the handler's */
 };
 
 static const char too_large[] = "The body is larger than MAX_BODY_BYTES allows.";
@@ -181,12 +185,15 @@ static enum MHD_Result exchange_on_whole(struct http_exchange *x) {
 
 struct http_exchange *http_exchange_begin(struct http_exchanges *all, struct http_connection *c,
                                           const char *target) {
-    size_t target_size = strlen(target) + 1, state_size = all->handler.state_size;
-    struct http_exchange *x = mem_zero(sizeof *x + state_size + target_size);
+    size_t target_size = strlen(target) + 1;
+    struct http_exchange *x = pool_take(&all->kept);
     x->all = all;
     x->connection = c;
     x->request.state = x->state;
-    x->request.target = memcpy(x->state + state_size, target, target_size);
+    if (target_size > sizeof x->target)
+        x->long_target = mem_alloc(target_size);
+    x->request.target =
+        memcpy(x->long_target != NULL ? x->long_target : x->target, target, target_size);
     x->begun_ms = loop_now(all->loop);
     if (c->phase != CONNECTION_RECEIVING)
         http_connection_enter(c, CONNECTION_RECEIVING);
@@ -217,5 +224,15 @@ void http_exchange_end(struct http_exchange *x) {
     x->all->count--;
     buffer_free(&x->request.body);
     http_response_free(&x->response);
-    free(x);
+    free(x->long_target);
+    pool_return(&x->all->kept, x);
+}
+
+void http_exchanges_open(struct http_exchanges *all) {
+    all->kept = (struct pool){.size = sizeof(struct http_exchange) + all->handler.state_size,
+                              .kept_max = EXCHANGES_KEPT};
+}
+
+void http_exchanges_close(struct http_exchanges *all) {
+    pool_free(&all->kept);
 }

@@ -14,6 +14,7 @@
 #include "common/base/http/connection.h"
 #include "common/base/http/daemon.h"
 #include "common/base/http/handler.h"
+#include "common/base/pool.h"
 
 struct http_exchange;
 
@@ -25,8 +26,13 @@ struct http_exchanges {
     const struct http_tls *tls; /* NULL: plain HTTP */
     size_t body_max;
     struct http_bodies bodies;
-    size_t count; /* of the exchanges that have begun and not ended */
+    size_t count;     /* of the exchanges that have begun and not ended */
+    struct pool kept; /* exchanges that have ended */
 };
+
+/* The parts that the caller has filled in are kept; the others must be zeroed. */
+void http_exchanges_open(struct http_exchanges *all);
+void http_exchanges_close(struct http_exchanges *all);
 
 /* The request line is in; `target` as it was sent. */
 struct http_exchange *http_exchange_begin(struct http_exchanges *all, struct http_connection *c,

@@ -116,6 +116,7 @@ struct http_server *http_server_open(struct loop *loop, const struct http_server
                                            .tls = settings->tls,
                                            .body_max = settings->body_max,
                                            .bodies = {.max = BODIES_MAX}};
+    http_exchanges_open(&s->exchanges);
     s->daemon = server_start(s, loop, settings);
     if (s->daemon == NULL) {
         http_connections_close(s->connections);
@@ -150,5 +151,6 @@ void http_server_close(struct http_server *s) {
         http_daemon_run(s->daemon);
     http_daemon_close(s->daemon);
     http_connections_close(s->connections);
+    http_exchanges_close(&s->exchanges);
     free(s);
 }

@@ -176,6 +176,28 @@ static void test_json_is_read_again(void **state) {
     buffer_free(&b);
 }
 
+static void test_numbers(void **state) {
+    (void)state;
+    static const struct {
+        int64_t number;
+        const char *text;
+    } rows[] = {
+        {0, "0"},
+        {7, "7"},
+        {-1, "-1"},
+        {1234567890, "1234567890"},
+        {INT64_MAX, "9223372036854775807"},
+        {INT64_MIN, "-9223372036854775808"},
+    };
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct buffer b;
+        buffer_init(&b, 100);
+        buffer_number(&b, rows[i].number);
+        check(&b, rows[i].text, false);
+        buffer_free(&b);
+    }
+}
+
 static void test_percent_encoding(void **state) {
     (void)state;
     static const struct {
@@ -207,6 +229,7 @@ int main(void) {
         cmocka_unit_test(test_take),
         cmocka_unit_test(test_json_strings),
         cmocka_unit_test(test_json_is_read_again),
+        cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_percent_encoding),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

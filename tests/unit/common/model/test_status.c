@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "common/base/memory.h"
 #include "common/model/status.h"
@@ -426,6 +427,29 @@ static void test_too_long_values(void **state) {
         }
 }
 
+/* Beside the C library, in steps that come to every day of the year and every hour. */
+static void test_moments_beside_the_c_library(void **state) {
+    (void)state;
+    static const int64_t year_10000_ms = INT64_C(253402300800000);
+    struct buffer b;
+    buffer_init(&b, 4096);
+    for (int64_t ms = 0; ms < year_10000_ms; ms += INT64_C(86399999) * 11) {
+        struct status s = {
+            .query_id = (char *)(uintptr_t) "q", .state = STATUS_QUEUED, .updated_at_ms = ms};
+        time_t seconds = (time_t)(ms / 1000);
+        struct tm tm;
+        char wanted[64];
+        size_t n = strftime(wanted, sizeof wanted, "\"updatedAt\":\"%Y-%m-%dT%H:%M:%S",
+                            gmtime_r(&seconds, &tm));
+        snprintf(wanted + n, sizeof wanted - n, ".%03dZ\"", (int)(ms % 1000));
+        buffer_clear(&b);
+        status_write(&s, false, &b);
+        if (strstr(buffer_text(&b), wanted) == NULL)
+            fail_msg("%s is not in %s", wanted, buffer_text(&b));
+    }
+    buffer_free(&b);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_names),
@@ -441,6 +465,7 @@ int main(void) {
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_moments),
         cmocka_unit_test(test_too_long_values),
+        cmocka_unit_test(test_moments_beside_the_c_library),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
