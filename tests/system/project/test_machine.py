@@ -7,7 +7,7 @@ import subprocess
 import pytest
 
 from harness.options_table import PIPELINE, read_help
-from harness.paths import BIN, TOP
+from harness.paths import BIN, PLAIN, TOP
 
 SYSTEMD = TOP / "deploy/systemd"
 MAN = TOP / "deploy/man"
@@ -167,6 +167,7 @@ def test_a_manual_page_is_sound(program):
 # The Debian package -----------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(not PLAIN, reason="made once, in the tests of the plain build")
 @pytest.mark.timeout(400)
 def test_the_debian_package(tmp_path):
     need("dh")
