@@ -103,6 +103,7 @@ CASES = {
             'athena_query_produce_failures_total{reason="late"}': "5x99",
         },
     ),
+    "AthenaQueryRecordsStandStill": only("athena_query_stuck_records", "1x99", "0x87 1x12"),
     "AthenaQueryNoPartitions": (
         {"athena_query_partitions": "0x99", 'athena_query_partitions{instance="2"}': "0x99"},
         {"athena_query_partitions": "0x99", 'athena_query_partitions{instance="2"}': "6x99"},
