@@ -73,25 +73,31 @@ static enum producer_mode producer_next_mode(const struct producer_flight *f) {
     return f->handle->mode == PRODUCER_BATCHED ? PRODUCER_ALONE : PRODUCER_MODES;
 }
 
-/* On success `f` is the report's and the headers are the producer's; else both are the caller's. */
+/*
+ * MSG_SIZE_TOO_LARGE: it was refused in all modes. As producer_produce(), after any other but
+ * NO_ERROR it may be sent later.
+ */
 static rd_kafka_resp_err_t producer_send_in_next_mode(struct producer_flight *f,
                                                       const struct producer_record *record) {
     struct producer *p = f->handle->producer;
     enum producer_mode mode = producer_next_mode(f);
     char error[512];
-    if (p->closing || mode == PRODUCER_MODES)
+    if (mode == PRODUCER_MODES)
         return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    if (p->closing)
+        return RD_KAFKA_RESP_ERR__DESTROY;
     struct producer_handle *h = &p->handles[mode];
     if (h->rk == NULL && h->rebuild.place == 0 && !producer_open_handle(h, error, sizeof error)) {
         log_error("kafka: what is too large for a batch cannot be sent alone: %s", error);
         producer_close_handle(h);
-        return RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+        return RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
     }
     return producer_produce(h, record, f);
 }
 
-/* False: it is not sent once more. */
-static bool producer_send_again(struct producer_flight *f, const rd_kafka_message_t *message) {
+/* NO_ERROR: it is sent once more. Any other is what is to be reported. */
+static rd_kafka_resp_err_t producer_send_again(struct producer_flight *f,
+                                               const rd_kafka_message_t *message) {
     rd_kafka_timestamp_type_t type;
     struct producer_record record = {.topic = rd_kafka_topic_name(message->rkt),
                                      .timestamp_ms = rd_kafka_message_timestamp(message, &type),
@@ -102,20 +108,20 @@ static bool producer_send_again(struct producer_flight *f, const rd_kafka_messag
     rd_kafka_headers_t *headers = NULL;
     if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR)
         record.headers = rd_kafka_headers_copy(headers);
-    if (producer_send_in_next_mode(f, &record) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        return true;
-    if (record.headers != NULL)
+    rd_kafka_resp_err_t err = producer_send_in_next_mode(f, &record);
+    if (err != RD_KAFKA_RESP_ERR_NO_ERROR && record.headers != NULL)
         rd_kafka_headers_destroy(record.headers);
-    return false;
+    return err;
 }
 
 static void producer_warn_of_size(struct producer *p, const rd_kafka_message_t *message) {
     if (loop_now(p->loop) < p->quiet_until_ms)
         return;
     p->quiet_until_ms = loop_now(p->loop) + WARN_EVERY_MS;
-    log_warn("kafka: the broker refused a batch or a record as too large, it is sent again record "
-             "by record: topic=%s has a small max.message.bytes",
-             rd_kafka_topic_name(message->rkt));
+    log_warn(
+        "kafka: the broker refused a batch or a record as too large, what is in it is sent again "
+        "one by one: topic=%s has a small max.message.bytes",
+        rd_kafka_topic_name(message->rkt));
 }
 
 static void producer_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *message, void *opaque) {
@@ -124,12 +130,15 @@ static void producer_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *messa
     struct producer_flight *f = message->_private;
     struct producer *p = f->handle->producer;
     f->handle->in_flight--;
-    if (message->err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE && producer_send_again(f, message)) {
+    rd_kafka_resp_err_t err = message->err;
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
         producer_warn_of_size(p, message);
-        return;
+        err = producer_send_again(f, message);
+        if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            return;
     }
     if (f->fn != NULL)
-        f->fn(f->arg, message->err, message->partition, message->offset);
+        f->fn(f->arg, err, message->partition, message->offset);
     free(f);
 }
 

@@ -16,6 +16,7 @@ enum {
     AGAIN_LEAST_MS = 200,
     AGAIN_MOST_MS = 10000,
     DEADLETTER_PATIENCE_MS = 10000, /* a dead letter that fails for longer is not waited for */
+    REBALANCE_PATIENCE_MS = 2000,
     SHORT_REASON_BYTES = 256,
     STATE_SHORTENINGS = 3,
 };
@@ -162,6 +163,15 @@ static void settle_on_timer(void *arg) {
     settle_send_what_is_left(arg);
 }
 
+static bool fails_for_long(const struct settler *s, const struct job_send *send) {
+    return !send->acked && send->flight == NULL && send->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+           loop_now(s->loop) - send->failing_ms >= REBALANCE_PATIENCE_MS;
+}
+
+bool settle_ends_soon(const struct job *job) {
+    return !fails_for_long(job->settler, &job->copy) && !fails_for_long(job->settler, &job->status);
+}
+
 static bool is_hopeless_letter(const struct settler *s, const struct job *job,
                                const struct job_send *send, rd_kafka_resp_err_t err) {
     return send == &job->copy && job->final_state == STATUS_THROTTLED &&
@@ -187,10 +197,14 @@ static void settle_on_refusal(struct settler *s, struct job *job, struct job_sen
         settle_wait_here(s, job, err);
         return;
     }
-    if (settle_shorten(err, &send->shortened, is_copy ? COPY_SHORTENINGS : STATE_SHORTENINGS))
+    if (settle_shorten(err, &send->shortened, is_copy ? COPY_SHORTENINGS : STATE_SHORTENINGS)) {
         send->wait_ms = 0;
-    else
+    } else if (job->partition->revoking && !settle_ends_soon(job)) {
+        job_transition(job, JOB_DROPPED);
+        return;
+    } else {
         send->wait_ms = settle_backoff_ms(send->wait_ms);
+    }
     loop_timer_set(s->loop, &send->timer, send->wait_ms, settle_on_timer, job);
 }
 

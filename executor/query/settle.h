@@ -72,6 +72,12 @@ void settle_rejected(struct settler *s, struct job *job, const char *code, const
 /* To the rejected topic, and the state is left alone: it is the first one's of this pair. */
 void settle_mismatch(struct settler *s, struct job *job, const char *code, const char *reason);
 
+/*
+ * Of a job that is SETTLING: false where Kafka has refused a record of it for longer than a
+ * rebalance should wait for. Such a job is dropped when its partition goes away.
+ */
+bool settle_ends_soon(const struct job *job);
+
 /* Publishes what is known of a pair once more, as it is. Nobody waits for it. */
 void settle_republish(struct settler *s, const struct status *known);
 

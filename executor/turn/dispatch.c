@@ -11,6 +11,7 @@ enum {
     OUTAGE_ANSWERS = 10, /* ambiguous ones in a row, over all queries: Athena is out of order, … */
     OUTAGE_START_MS = 2000, /* … and a new query is tried only so often */
     LOOK_AGAIN_MS = 50,     /* while something waits for its pace or a probe */
+    SETTLING_MAX = 10000,   /* while Kafka takes no states: bounds what is held for them */
     TURNS = LANES + 1,
     TURN_OF_ASK_AGAIN = LANES,
 };
@@ -111,6 +112,7 @@ static void admit_received(struct dispatch *d) {
 static bool may_call(const struct dispatch *d) {
     size_t calls = jobs_starting(d->parts.jobs);
     if (d->stopping || d->parts.gate->closed || calls >= (size_t)d->parts.config->max_in_flight ||
+        d->parts.jobs->count[JOB_SETTLING] >= SETTLING_MAX ||
         !status_reader_caught_up(d->parts.reader))
         return false;
     if (d->parts.gate->suspect && calls > 0)
@@ -225,12 +227,16 @@ void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message
     dispatch_soon(d);
 }
 
+static bool ends_soon(const struct job *job) {
+    return job->state == JOB_STARTING || (job->state == JOB_SETTLING && settle_ends_soon(job));
+}
+
 void dispatch_revoking(void *arg, struct partition *p) {
     (void)arg;
     struct job *job, *next;
     for (job = TAILQ_FIRST(&p->jobs); job != NULL; job = next) {
         next = TAILQ_NEXT(job, in_partition);
-        if (job->state != JOB_STARTING && job->state != JOB_SETTLING)
+        if (!ends_soon(job))
             job_drop(job);
     }
 }

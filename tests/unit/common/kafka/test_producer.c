@@ -22,11 +22,16 @@ enum {
 /* The last handle that was made: librdkafka's own test of a fatal error wants it. */
 static rd_kafka_t *last_handle;
 static int handles_made;
+static bool no_more_handles;
 
 rd_kafka_t *rd_kafka_new(rd_kafka_type_t type, rd_kafka_conf_t *conf, char *error, size_t size) {
     rd_kafka_t *(*real)(rd_kafka_type_t, rd_kafka_conf_t *, char *, size_t);
     *(void **)&real = dlsym(RTLD_NEXT, "rd_kafka_new");
     handles_made++;
+    if (no_more_handles) {
+        snprintf(error, size, "no more");
+        return NULL;
+    }
     return last_handle = real(type, conf, error, size);
 }
 
@@ -251,6 +256,31 @@ static void test_a_copy_that_is_too_large(void **state) {
     mock_broker_close(&b);
 }
 
+/* What cannot be tried alone may be small enough: it is reported as failed, not as too large. */
+static void test_a_batch_that_cannot_be_sent_alone(void **state) {
+    (void)state;
+    for (int may_compress = 0; may_compress < 2; may_compress++) {
+        struct mock_broker b;
+        struct reports r = {0};
+        mock_broker_open(&b);
+        struct producer *p = open_producer(&b);
+        struct producer_record record = {.topic = "t0", .value = "v", .value_len = 1};
+        record.may_compress = may_compress;
+        assert_int_equal(producer_send(p, &record, report, &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+        mock_broker_wait_until(&b, none_in_flight, p, "the first is reported");
+        no_more_handles = true;
+        rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 1,
+                                          RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        assert_int_equal(producer_send(p, &record, report, &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+        mock_broker_wait_until(&b, none_in_flight, p, "it is reported");
+        no_more_handles = false;
+        assert_int_equal(r.count, 2);
+        assert_int_equal(r.last, RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE);
+        producer_close(p);
+        mock_broker_close(&b);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_close_reports_what_is_in_flight),
@@ -259,6 +289,7 @@ int main(void) {
         cmocka_unit_test(test_a_refusal_of_the_broker_is_reported),
         cmocka_unit_test(test_a_batch_that_is_too_large),
         cmocka_unit_test(test_a_copy_that_is_too_large),
+        cmocka_unit_test(test_a_batch_that_cannot_be_sent_alone),
         cmocka_unit_test(test_every_topic_is_taken),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

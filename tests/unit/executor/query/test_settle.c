@@ -359,6 +359,36 @@ static void test_gone_while_it_waits_to_send_again(void **state) {
     assert_int_equal(t.finished, 0);
 }
 
+/* A rebalance waits for reports, but not for what has been refused for long: it is the next
+ * owner's. */
+static void test_refused_while_the_partition_goes(void **state) {
+    (void)state;
+    static const char *const topics[] = {PARTS_REJECTED, PARTS_STATUS};
+    for (int under_way = 0; under_way < 2; under_way++)
+        for (int i = 0; i < 2; i++) {
+            struct job *refused = asked("q");
+            settle_rejected(&t.settler, refused, "code", "why");
+            for (int refusals = 0; refusals < 5; refusals++) { /* for three seconds */
+                parts_report(topics[i], RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+                if (refusals < 4 || under_way)
+                    stub_run(t.loop, 200 << refusals);
+            }
+            parts_revoke();
+            assert_int_equal(refused->state, under_way ? JOB_SETTLING : JOB_DROPPED);
+            if (under_way)
+                parts_report(topics[i], RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+            assert_int_equal(refused->state, JOB_DROPPED);
+            parts_report(topics[1 - i], acked);
+            t.partition.revoking = false;
+        }
+    struct job *job = asked("q"); /* both may be acknowledged in time */
+    settle_rejected(&t.settler, job, "code", "why");
+    parts_report(PARTS_STATUS, acked);
+    parts_revoke();
+    parts_report(PARTS_REJECTED, acked);
+    assert_int_equal(t.finished, 1);
+}
+
 /* --- states that are not published ------------------------------------------------------------ */
 
 /* Whose a pair is, is known only once all has been read; the copy needs no such knowledge. */
@@ -499,6 +529,7 @@ int main(void) {
         WITH_PARTS(test_a_large_state),
         WITH_PARTS(test_reports_after_the_partition_is_gone),
         WITH_PARTS(test_gone_while_it_waits_to_send_again),
+        WITH_PARTS(test_refused_while_the_partition_goes),
         WITH_PARTS(test_before_the_view_has_caught_up),
         WITH_PARTS(test_what_a_known_state_allows),
         WITH_PARTS(test_the_same_state_is_published_again),

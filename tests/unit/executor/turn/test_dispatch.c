@@ -463,6 +463,17 @@ static void test_a_request_that_is_too_large(void **state) {
     parts_next_call();
 }
 
+/* Kafka takes no states: what is held until it does is bounded. */
+static void test_too_many_that_are_settling(void **state) {
+    (void)state;
+    t.jobs.count[JOB_SETTLING] += 10000;
+    parts_queries(1, "SELECT 1");
+    stub_run(t.loop, 1000);
+    assert_int_equal(stub_aws.count, 0);
+    t.jobs.count[JOB_SETTLING] -= 10000;
+    parts_next_call();
+}
+
 static void test_revoked_and_gone(void **state) {
     (void)state;
     static const struct {
@@ -517,6 +528,7 @@ int main(void) {
         cmocka_unit_test(test_anothers_pair),
         WITH_PARTS(test_a_slot_that_is_not_used),
         WITH_PARTS(test_a_request_that_is_too_large),
+        WITH_PARTS(test_too_many_that_are_settling),
         WITH_PARTS(test_revoked_and_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
