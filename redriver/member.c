@@ -48,6 +48,12 @@ static void member_on_overdue(void *arg) {
     m->events.overdue(m->events.arg);
 }
 
+static void member_on_committed(void *arg, rd_kafka_resp_err_t err) {
+    struct member *m = arg;
+    if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
+        m->events.gone(m->events.arg);
+}
+
 static struct kafka_group *member_open_group(struct member *m, struct loop *loop,
                                              const struct kafka_options *kafka, char *error,
                                              size_t error_size) {
@@ -59,6 +65,7 @@ static struct kafka_group *member_open_group(struct member *m, struct loop *loop
         .events = {.assigned = member_on_assigned,
                    .revoked = member_on_revoked,
                    .overdue = member_on_overdue,
+                   .committed = member_on_committed,
                    .arg = m},
     };
     rd_kafka_conf_t *conf = kafka_group_conf(kafka, kafka->names.groups[GROUP_REDRIVER]);

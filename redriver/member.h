@@ -26,6 +26,11 @@ struct member_events {
      * seconds later. `lost`: they may be another member's already, nothing can be committed.
      */
     void (*revoked)(void *arg, bool lost);
+    /*
+     * A commit was refused because the topic is not there any more: what this member has read is
+     * of a topic that was deleted, and must not be committed to the one that is made in its place.
+     */
+    void (*gone)(void *arg);
     /* member_release() was not called in time: the partitions are let go when this returns. */
     void (*overdue)(void *arg);
     void *arg;

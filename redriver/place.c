@@ -12,11 +12,15 @@ static void place_begin_at(struct place *place, int64_t low) {
     place->commits_first = true;
 }
 
-/* Another member, or an operator, has committed since: what this process knows is of no use. */
+/*
+ * Else another member, or an operator, has committed since, or the topic was made anew, which takes
+ * its commits along: what this process knows is of no use then. So it is where there was no commit.
+ */
 static bool place_is_current(const struct place *place, const struct kafka_position *position,
                              const struct place_uncommitted *uncommitted) {
-    return uncommitted != NULL && uncommitted->answered == place->answered &&
-           uncommitted->position >= position->low && uncommitted->position <= position->end;
+    return uncommitted != NULL && place->answered >= 0 &&
+           uncommitted->answered == place->answered && uncommitted->position >= position->low &&
+           uncommitted->position <= position->end;
 }
 
 void place_decide(struct place *place, struct kafka_position *position, bool from_committed,

@@ -166,6 +166,15 @@ static void redriver_on_overdue(void *arg) {
     pass_stop(r->pass, 0, false);
 }
 
+/* The pass ends at once and commits nothing; the next one finds out what is there by then. */
+static void redriver_on_gone(void *arg) {
+    struct redriver *r = arg;
+    if (!pass_busy(r->pass))
+        return;
+    log_warn("topic %s is not there any more: the pass ends", redriver_topic(r->parts.config));
+    pass_stop(r->pass, 0, true);
+}
+
 void redriver_begin(struct redriver *r, int32_t partitions) {
     char error[512];
     r->topic_partitions = partitions;
@@ -315,8 +324,11 @@ static struct pass *redriver_open_pass(struct redriver *r) {
 struct redriver *redriver_open(const struct redriver_parts *parts, char *error, size_t error_size) {
     struct redriver *r = mem_zero(sizeof *r);
     const struct kafka_options *kafka = &parts->config->kafka;
-    const struct member_events events = {redriver_on_assigned, redriver_on_revoked,
-                                         redriver_on_overdue, r};
+    const struct member_events events = {.assigned = redriver_on_assigned,
+                                         .revoked = redriver_on_revoked,
+                                         .gone = redriver_on_gone,
+                                         .overdue = redriver_on_overdue,
+                                         .arg = r};
     r->parts = *parts;
     redriver_metrics_init(r->metrics);
     r->reader = reader_open(parts->loop, kafka, redriver_topic(parts->config), error, error_size);

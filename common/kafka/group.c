@@ -235,8 +235,8 @@ struct kafka_group *kafka_group_open(struct loop *loop, const struct kafka_optio
     g->commits = kafka_commits_open(loop, g->rk, settings->topic, settings->events.committed,
                                     settings->events.arg);
     bool trims = settings->trims && settings->keep_done_ms != KAFKA_TRIM_NEVER;
-    if (trims)
-        g->trim = kafka_trim_open(loop, g->rk, settings->topic, settings->keep_done_ms);
+    if (trims && g->commits != NULL)
+        g->trim = kafka_trim_open(loop, g->rk, settings->topic, g->commits, settings->keep_done_ms);
     if (g->wakeup == NULL || g->commits == NULL || (trims && g->trim == NULL)) {
         snprintf(error, error_size, "no eventfd");
         kafka_group_close(g);

@@ -25,6 +25,7 @@ struct kafka_trim {
     struct loop *loop;
     rd_kafka_t *rk;
     const char *topic;
+    const struct kafka_commits *commits;
     int64_t keep_done_ms;
     struct kafka_positions *positions;
     rd_kafka_queue_t *results;
@@ -39,26 +40,26 @@ struct kafka_trim {
 
 /* --- the decision ----------------------------------------------------------------------------- */
 
-static int64_t trim_old_below(const struct kafka_position *position, int64_t keep_done_ms,
-                              int64_t now_ms, struct kafka_trim_mark *mark) {
-    int64_t below = position->since;
+static int64_t trim_old_below(int64_t since, int64_t done, int64_t keep_done_ms, int64_t now_ms,
+                              struct kafka_trim_mark *mark) {
+    int64_t below = since;
     if (keep_done_ms == 0)
-        return position->committed;
+        return done;
     bool due = mark->offset >= 0 && now_ms - mark->at_ms >= keep_done_ms;
     if (due && mark->offset > below)
         below = mark->offset;
     if (due || mark->offset < 0)
-        *mark = (struct kafka_trim_mark){position->committed, now_ms};
-    return below < position->committed ? below : position->committed;
+        *mark = (struct kafka_trim_mark){done, now_ms};
+    return below < done ? below : done;
 }
 
-int64_t kafka_trim_before(const struct kafka_position *position, int64_t keep_done_ms,
-                          int64_t now_ms, struct kafka_trim_mark *mark) {
+int64_t kafka_trim_before(const struct kafka_position *position, int64_t tracked,
+                          int64_t keep_done_ms, int64_t now_ms, struct kafka_trim_mark *mark) {
+    int64_t done = position->committed < tracked ? position->committed : tracked;
     /* A commit beyond the end is of another topic than the one that is there. */
-    if (position->error[0] != '\0' || position->committed < 0 ||
-        position->committed > position->end)
+    if (position->error[0] != '\0' || done < 0 || position->committed > position->end)
         return -1;
-    int64_t before = trim_old_below(position, keep_done_ms, now_ms, mark);
+    int64_t before = trim_old_below(position->since, done, keep_done_ms, now_ms, mark);
     return before > position->low ? before : -1;
 }
 
@@ -134,6 +135,11 @@ static void trim_delete(struct kafka_trim *t, const rd_kafka_topic_partition_lis
 
 /* --- asking ----------------------------------------------------------------------------------- */
 
+static int64_t trim_tracked(const struct kafka_trim *t, int32_t partition) {
+    const struct kafka_tracker *tracker = kafka_commits_find(t->commits, partition);
+    return tracker != NULL ? offsets_position(&tracker->offsets) : KAFKA_TRIM_UNTRACKED;
+}
+
 static void trim_on_positions(void *arg, struct kafka_position *positions, size_t count) {
     struct kafka_trim *t = arg;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new((int)count + 1);
@@ -141,8 +147,8 @@ static void trim_on_positions(void *arg, struct kafka_position *positions, size_
         struct trim_partition *p = trim_find(t, positions[i].partition);
         if (p == NULL)
             continue;
-        int64_t before =
-            kafka_trim_before(&positions[i], t->keep_done_ms, loop_now(t->loop), &p->mark);
+        int64_t before = kafka_trim_before(&positions[i], trim_tracked(t, p->partition),
+                                           t->keep_done_ms, loop_now(t->loop), &p->mark);
         p->low = positions[i].low;
         if (before >= 0)
             rd_kafka_topic_partition_list_add(list, t->topic, p->partition)->offset = before;
@@ -192,9 +198,10 @@ void kafka_trim_assign(struct kafka_trim *t, const rd_kafka_topic_partition_list
 }
 
 struct kafka_trim *kafka_trim_open(struct loop *loop, rd_kafka_t *rk, const char *topic,
-                                   int64_t keep_done_ms) {
+                                   const struct kafka_commits *commits, int64_t keep_done_ms) {
     struct kafka_trim *t = mem_zero(sizeof *t);
-    *t = (struct kafka_trim){.loop = loop, .rk = rk, .topic = topic, .keep_done_ms = keep_done_ms};
+    *t = (struct kafka_trim){
+        .loop = loop, .rk = rk, .topic = topic, .commits = commits, .keep_done_ms = keep_done_ms};
     t->results = rd_kafka_queue_new(rk);
     t->wakeup = kafka_wakeup_open(loop, t->results, trim_on_results, t);
     t->positions = kafka_positions_open(loop, rk, topic, trim_on_positions, t);

@@ -1,8 +1,8 @@
 /*
  * Deletes from a topic what its consumer group is done with and what is older than KEEP_DONE_MS
  * (DeleteRecords), so that a topic without retention does not grow for ever. A record is done with
- * where it is below the offset that the group has committed at the broker; nothing above it is ever
- * deleted.
+ * where it is below the offset that the group has committed at the broker, and below that which the
+ * member tracks, if it does; nothing above it is ever deleted.
  *
  * How it is used: a member of a group sets `trims` and `keep_done_ms` in struct
  * kafka_group_settings (common/kafka/group.h), and the group trims the partitions that are assigned
@@ -27,11 +27,14 @@
 
 #include "common/base/loop.h"
 #include "common/base/must_check.h"
+#include "common/kafka/commits.h"
 #include "common/kafka/positions.h"
 
 enum {
     KAFKA_TRIM_NEVER = -1 /* as keep_done_ms */
 };
+
+#define KAFKA_TRIM_UNTRACKED INT64_MAX
 
 /* --- the decision (pure) ---------------------------------------------------------------------- */
 
@@ -43,10 +46,12 @@ struct kafka_trim_mark {
 
 /*
  * The offset before which records may be deleted; -1: there is nothing to delete. Moves the mark.
- * `position` is as the broker has answered, `since` included unless keep_done_ms is 0.
+ * `position` is as the broker has answered, `since` included unless keep_done_ms is 0. `tracked` is
+ * what the member would commit now, -1 for nothing: in a topic that was created again the broker's
+ * commit may still be that of the one before. KAFKA_TRIM_UNTRACKED: it tracks nothing now.
  */
-int64_t kafka_trim_before(const struct kafka_position *position, int64_t keep_done_ms,
-                          int64_t now_ms, struct kafka_trim_mark *mark);
+int64_t kafka_trim_before(const struct kafka_position *position, int64_t tracked,
+                          int64_t keep_done_ms, int64_t now_ms, struct kafka_trim_mark *mark);
 /* How often the broker is asked: every tenth of `keep_done_ms`, from 1 s to 60 s. */
 int64_t kafka_trim_every_ms(int64_t keep_done_ms);
 
@@ -55,10 +60,12 @@ int64_t kafka_trim_every_ms(int64_t keep_done_ms);
 struct kafka_trim;
 
 /*
- * `rk` is the handle of the group's member; it and `topic` are borrowed. `keep_done_ms` is 0 or
+ * `rk` is the handle of the group's member and `commits` are its commits; they and `topic` are
+ * borrowed. `keep_done_ms` is 0 or
  * more. NULL: no eventfd (errno).
  */
 MUST_CHECK struct kafka_trim *kafka_trim_open(struct loop *loop, rd_kafka_t *rk, const char *topic,
+                                              const struct kafka_commits *commits,
                                               int64_t keep_done_ms);
 /* Waits KAFKA_POSITIONS_CALL_MS at most. NULL is fine. */
 void kafka_trim_close(struct kafka_trim *t);

@@ -304,6 +304,23 @@ static void test_an_overdue_rebalance_ends_the_pass_at_once(void **state) {
     end();
 }
 
+static void test_a_topic_that_is_gone_ends_the_pass_without_a_commit(void **state) {
+    (void)state;
+    begin((struct redriver_config){.from = REDRIVER_FROM_UNSAID});
+    redriver_begin(t.redriver, PARTITIONS);
+    assign(2);
+    run(0);
+    t.member.gone(t.member.arg);
+    assert_true(t.lost);
+    assert_int_equal(t.stop_ms, 0);
+    end_pass((struct pass_result){.located = true});
+    t.member.gone(t.member.arg); /* of a commit of that pass */
+    assert_int_equal(t.stopped, 1);
+    run(INTERVAL_MS);
+    assert_int_equal(t.begun, 2);
+    end();
+}
+
 /* They may have been another member's meanwhile. */
 static void test_what_was_not_committed_is_forgotten_with_a_new_assignment(void **state) {
     (void)state;
@@ -460,6 +477,7 @@ int main(void) {
         cmocka_unit_test(test_a_pass_begins_every_interval),
         cmocka_unit_test(test_a_rebalance_waits_for_the_pass_and_the_next_one_does_not_wait),
         cmocka_unit_test(test_an_overdue_rebalance_ends_the_pass_at_once),
+        cmocka_unit_test(test_a_topic_that_is_gone_ends_the_pass_without_a_commit),
         cmocka_unit_test(test_what_was_not_committed_is_forgotten_with_a_new_assignment),
         cmocka_unit_test(test_by_hand_the_topics_are_waited_for_for_a_bounded_time),
         cmocka_unit_test(test_by_hand_the_group_is_waited_for_for_a_bounded_time),

@@ -40,10 +40,22 @@ static void test_what_is_old_and_done_with_is_deleted(void **state) {
         struct kafka_trim_mark mark = {.offset = -1};
         const struct kafka_position position = {
             .low = c->low, .committed = c->committed, .since = c->since, .end = c->end};
-        int64_t before = kafka_trim_before(&position, c->keep_ms, 5, &mark);
+        int64_t before = kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, c->keep_ms, 5, &mark);
         if (before != c->before)
             fail_msg("%s: %lld", c->what, (long long)before);
     }
+}
+
+/* The member reads a topic that was created again from its start. */
+static void test_what_the_member_has_not_finished_is_kept(void **state) {
+    (void)state;
+    struct kafka_trim_mark mark = {.offset = -1};
+    const struct kafka_position position = {.low = 0, .committed = 100, .since = 80, .end = 200};
+    assert_int_equal(kafka_trim_before(&position, 30, KEEP_MS, 5, &mark), 30);
+    assert_int_equal(mark.offset, 30);
+    assert_int_equal(kafka_trim_before(&position, 30, 0, 5, &mark), 30);
+    assert_int_equal(kafka_trim_before(&position, -1, 0, 5, &mark), -1);
+    assert_int_equal(kafka_trim_before(&position, 150, 0, 5, &mark), 100);
 }
 
 static void test_an_answer_with_an_error_deletes_nothing(void **state) {
@@ -51,8 +63,8 @@ static void test_an_answer_with_an_error_deletes_nothing(void **state) {
     struct kafka_trim_mark mark = {.offset = -1};
     const struct kafka_position position = {
         .committed = 100, .since = 100, .end = 100, .error = "no leader"};
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, 5, &mark), -1);
-    assert_int_equal(kafka_trim_before(&position, 0, 5, &mark), -1);
+    assert_int_equal(kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, 5, &mark), -1);
+    assert_int_equal(kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, 0, 5, &mark), -1);
     assert_int_equal(mark.offset, -1);
 }
 
@@ -61,13 +73,17 @@ static void test_a_timestamp_of_the_future_holds_nothing_back_for_ever(void **st
     (void)state;
     struct kafka_trim_mark mark = {.offset = -1};
     struct kafka_position position = {.low = 0, .committed = 10, .since = 0, .end = 50};
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, 100, &mark), -1);
+    assert_int_equal(kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, 100, &mark), -1);
     position.committed = 30;
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, 100 + KEEP_MS - 1, &mark), -1);
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, 100 + KEEP_MS, &mark), 10);
+    assert_int_equal(
+        kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, 100 + KEEP_MS - 1, &mark), -1);
+    assert_int_equal(
+        kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, 100 + KEEP_MS, &mark), 10);
     position.low = 10;
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, 100 + KEEP_MS + 1, &mark), -1);
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, 100 + 2 * KEEP_MS, &mark), 30);
+    assert_int_equal(
+        kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, 100 + KEEP_MS + 1, &mark), -1);
+    assert_int_equal(
+        kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, 100 + 2 * KEEP_MS, &mark), 30);
 }
 
 /* A mark must not reach over what is committed after the group's offsets were set back. */
@@ -75,9 +91,10 @@ static void test_offsets_that_were_set_back_are_heeded(void **state) {
     (void)state;
     struct kafka_trim_mark mark = {.offset = -1};
     struct kafka_position position = {.low = 0, .committed = 40, .since = 0, .end = 50};
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, 0, &mark), -1);
+    assert_int_equal(kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, 0, &mark), -1);
     position.committed = 20;
-    assert_int_equal(kafka_trim_before(&position, KEEP_MS, KEEP_MS, &mark), 20);
+    assert_int_equal(kafka_trim_before(&position, KAFKA_TRIM_UNTRACKED, KEEP_MS, KEEP_MS, &mark),
+                     20);
 }
 
 static void test_how_often_the_broker_is_asked(void **state) {
@@ -90,6 +107,7 @@ static void test_how_often_the_broker_is_asked(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_what_is_old_and_done_with_is_deleted),
+        cmocka_unit_test(test_what_the_member_has_not_finished_is_kept),
         cmocka_unit_test(test_an_answer_with_an_error_deletes_nothing),
         cmocka_unit_test(test_a_timestamp_of_the_future_holds_nothing_back_for_ever),
         cmocka_unit_test(test_offsets_that_were_set_back_are_heeded),
