@@ -250,7 +250,7 @@ RECEIVER_PEERS := $(B)/tests/tools/http_peer $(B)/tests/tools/producer_peer
 bench: all $(SIGN_BENCH) $(RECEIVER_PEERS) build/venv/ready build/kafka/ready ## measure throughput and latency on this machine
 	@echo "signing: StartQueryExecution, ours beside curl's own"
 	$(SIGN_BENCH)
-	tests/bench/run burst --scenario A four-even --runs 1 --no-peers
+	tests/bench/run burst --scenario wide wide-four wide-ten wide-rate four-even --runs 1 --no-peers
 	tests/bench/run receiver $(if $(BENCH_JSON),--json $(BENCH_JSON))
 
 bench-burst: all build/venv/ready build/kafka/ready build/bench-venv/ready ## bursts over the quota, beside today's clients (BENCH_ARGS='--scale 0.2')
