@@ -5,65 +5,70 @@
 
 #include "common/base/memory.h"
 
-static bool age_is_older(const struct age_node *a, const struct age_node *b) {
+static bool age_is_before(const struct age *a, const struct age *b) {
+    if (a->rank != b->rank)
+        return a->rank < b->rank;
     return a->at_ms != b->at_ms ? a->at_ms < b->at_ms : a->order < b->order;
 }
 
-static void age_put(struct age_heap *h, size_t place, struct age_node node) {
-    h->nodes[place] = node;
-    node.age->place = place;
+static void age_put(struct age_heap *h, size_t place, const struct age *age) {
+    h->ages[place] = *age;
+    h->places[age->number] = (uint32_t)place;
 }
 
-static void age_move_up(struct age_heap *h, size_t place, struct age_node node) {
-    while (place > 0 && age_is_older(&node, &h->nodes[(place - 1) / 2])) {
-        age_put(h, place, h->nodes[(place - 1) / 2]);
+static void age_move_up(struct age_heap *h, size_t place, struct age age) {
+    while (place > 0 && age_is_before(&age, &h->ages[(place - 1) / 2])) {
+        age_put(h, place, &h->ages[(place - 1) / 2]);
         place = (place - 1) / 2;
     }
-    age_put(h, place, node);
+    age_put(h, place, &age);
 }
 
-static void age_move_down(struct age_heap *h, size_t place, struct age_node node) {
+static void age_move_down(struct age_heap *h, size_t place, struct age age) {
     size_t child;
     while ((child = 2 * place + 1) < h->count) {
-        if (child + 1 < h->count && age_is_older(&h->nodes[child + 1], &h->nodes[child]))
+        if (child + 1 < h->count && age_is_before(&h->ages[child + 1], &h->ages[child]))
             child++;
-        if (!age_is_older(&h->nodes[child], &node))
+        if (!age_is_before(&h->ages[child], &age))
             break;
-        age_put(h, place, h->nodes[child]);
+        age_put(h, place, &h->ages[child]);
         place = child;
     }
-    age_put(h, place, node);
+    age_put(h, place, &age);
 }
 
-void age_heap_add(struct age_heap *h, struct age *age, int64_t at_ms) {
-    if (h->count == h->room) {
-        h->room = h->room > 0 ? 2 * h->room : 64;
-        h->nodes = mem_resize(h->nodes, h->room, sizeof *h->nodes);
-    }
+static void age_make_room(struct age_heap *h, uint32_t number) {
+    if (h->count < h->room && number < h->room)
+        return;
+    size_t wanted = h->count > number ? h->count : number;
+    h->room = wanted < 32 ? 64 : 2 * wanted;
+    h->ages = mem_resize(h->ages, h->room, sizeof *h->ages);
+    h->places = mem_resize(h->places, h->room, sizeof *h->places);
+}
+
+void age_heap_add(struct age_heap *h, uint32_t number, uint32_t rank, int64_t at_ms) {
+    age_make_room(h, number);
     h->count++;
-    age_move_up(h, h->count - 1, (struct age_node){at_ms, h->added++, age});
+    age_move_up(h, h->count - 1, (struct age){at_ms, h->added++, number, rank});
 }
 
-void age_heap_remove(struct age_heap *h, struct age *age) {
-    size_t place = age->place;
-    struct age_node last = h->nodes[--h->count];
+void age_heap_remove(struct age_heap *h, uint32_t number) {
+    size_t place = h->places[number];
+    struct age last = h->ages[--h->count];
     if (place == h->count)
         return;
-    if (place > 0 && age_is_older(&last, &h->nodes[(place - 1) / 2]))
+    if (place > 0 && age_is_before(&last, &h->ages[(place - 1) / 2]))
         age_move_up(h, place, last);
     else
         age_move_down(h, place, last);
 }
 
-struct age *age_heap_oldest(const struct age_heap *h) {
-    return h->count > 0 ? h->nodes[0].age : NULL;
-}
-
-int64_t age_heap_oldest_ms(const struct age_heap *h) {
-    return h->nodes[0].at_ms;
+const struct age *age_heap_first(const struct age_heap *h) {
+    return h->count > 0 ? &h->ages[0] : NULL;
 }
 
 void age_heap_free(struct age_heap *h) {
-    free(h->nodes);
+    free(h->ages);
+    free(h->places);
     *h = (struct age_heap){0};
 }

@@ -6,12 +6,9 @@
 #include <sys/random.h>
 
 #include "common/base/age_heap.h"
+#include "common/base/hash_index.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-
-#define uthash_malloc(size)  mem_alloc(size)
-#define uthash_free(p, size) free(p)
-#include <uthash.h>
 
 /* Which optional members an entry has. Its texts follow the two ids in `text`, in this order. */
 enum {
@@ -30,12 +27,12 @@ enum rank {
 };
 
 struct entry {
-    UT_hash_handle hh;
-    struct age age;
-    int64_t attempt;
-    int64_t updated_at_ms;
+    uint32_t hash; /* of its key */
+    uint16_t key_len;
     uint8_t state;
     uint8_t has;
+    int64_t attempt;
+    int64_t updated_at_ms;
     bool covered; /* a later record of the pair was ignored */
     bool republished;
     uint8_t sha256[32];
@@ -47,28 +44,31 @@ enum {
     KEY_WORDS = (KEY_MAX + 3) / 4 /* of 32 bits */
 };
 
+/* An entry has a number, its place in `entries`, that the heap and the index know it by. */
 struct status_view {
-    struct entry *by_pair;
-    struct age_heap of_rank[RANKS];
+    struct entry **entries; /* the first `used`; those that are free are NULL, … */
+    uint32_t *free;         /* … and here */
+    uint32_t used, free_count, room;
+    struct age_heap leaving; /* who leaves a full view first */
+    struct hash_index by_pair;
     size_t entries_max;
     uint64_t seed[KEY_WORDS];
 };
 
-/* Both ids with their NULs, which no id has inside: no two pairs share a key. 0: too long. */
-static size_t make_key(const char *user_id, const char *query_id, char out[KEY_MAX]) {
-    size_t user_size = strlen(user_id) + 1, query_size = strlen(query_id) + 1;
-    if (user_size > QUERY_ID_MAX + 1 || query_size > QUERY_ID_MAX + 1)
-        return 0;
-    memcpy(out, user_id, user_size);
-    memcpy(out + user_size, query_id, query_size);
-    return user_size + query_size;
-}
+struct view_key {
+    const struct status_view *view;
+    uint32_t hash;
+    size_t n;
+    char bytes[KEY_MAX];
+};
+
+/* --- finding ---------------------------------------------------------------------------------- */
 
 /*
  * Multiply and shift over words of 32 bits, with random factors that only this process knows
- * (Dietzfelbinger 1996: two keys share a bucket by chance only). Clients choose the ids.
+ * (Dietzfelbinger 1996: two keys share a cell by chance only). Clients choose the ids.
  */
-static unsigned view_hash(const struct status_view *v, const char *key, size_t n) {
+static uint32_t view_hash(const struct status_view *v, const char *key, size_t n) {
     uint64_t sum = 0;
     uint32_t word;
     size_t i = 0;
@@ -81,22 +81,43 @@ static unsigned view_hash(const struct status_view *v, const char *key, size_t n
         memcpy(&word, key, n);
         sum += word * v->seed[i];
     }
-    return (unsigned)(sum >> 32);
+    return (uint32_t)(sum >> 32);
 }
 
-static struct entry *view_find_key(const struct status_view *v, const char *key, size_t n,
-                                   unsigned hash) {
-    struct entry *found = NULL;
-    HASH_FIND_BYHASHVALUE(hh, v->by_pair, key, n, hash, found);
-    return found;
+/* Both ids with their NULs, which no id has inside: no two pairs share a key. False: too long. */
+static bool make_key(const struct status_view *v, const char *user_id, const char *query_id,
+                     struct view_key *key) {
+    size_t user_size = strlen(user_id) + 1, query_size = strlen(query_id) + 1;
+    if (user_size > QUERY_ID_MAX + 1 || query_size > QUERY_ID_MAX + 1)
+        return false;
+    memcpy(key->bytes, user_id, user_size);
+    memcpy(key->bytes + user_size, query_id, query_size);
+    key->view = v;
+    key->n = user_size + query_size;
+    key->hash = view_hash(v, key->bytes, key->n);
+    return true;
+}
+
+static bool view_has_key(const void *arg, uint32_t number) {
+    const struct view_key *key = arg;
+    const struct entry *e = key->view->entries[number];
+    return e->key_len == key->n && memcmp(e->text, key->bytes, key->n) == 0;
+}
+
+/* HASH_INDEX_NONE: the pair is not known. */
+static int64_t view_find_key(const struct status_view *v, const struct view_key *key) {
+    return hash_index_find(&v->by_pair, key->hash, view_has_key, key);
 }
 
 static struct entry *view_find(const struct status_view *v, const char *user_id,
                                const char *query_id) {
-    char key[KEY_MAX];
-    size_t n = make_key(user_id, query_id, key);
-    return n > 0 ? view_find_key(v, key, n, view_hash(v, key, n)) : NULL;
+    struct view_key key;
+    int64_t number =
+        make_key(v, user_id, query_id, &key) ? view_find_key(v, &key) : HASH_INDEX_NONE;
+    return number != HASH_INDEX_NONE ? v->entries[number] : NULL;
 }
+
+/* --- entering and leaving --------------------------------------------------------------------- */
 
 static enum rank rank_of(enum status_state state) {
     if (status_is_final(state) || state == STATUS_REJECTED)
@@ -104,24 +125,35 @@ static enum rank rank_of(enum status_state state) {
     return state == STATUS_STARTED ? RANK_STARTED : RANK_WAITING;
 }
 
-static struct age_heap *view_heap_of(struct status_view *v, const struct entry *e) {
-    return &v->of_rank[rank_of((enum status_state)e->state)];
+static void view_enter(struct status_view *v, uint32_t number, struct entry *e) {
+    v->entries[number] = e;
+    hash_index_add(&v->by_pair, e->hash, number);
+    age_heap_add(&v->leaving, number, rank_of((enum status_state)e->state), e->updated_at_ms);
 }
 
-static void view_drop(struct status_view *v, struct entry *e) {
-    age_heap_remove(view_heap_of(v, e), &e->age);
-    HASH_DELETE(hh, v->by_pair, e);
+/* The number stays taken. */
+static void view_leave(struct status_view *v, uint32_t number) {
+    struct entry *e = v->entries[number];
+    age_heap_remove(&v->leaving, number);
+    hash_index_remove(&v->by_pair, e->hash, number);
+    v->entries[number] = NULL;
     free(e);
 }
 
-/* The one that leaves first; NULL: the view is empty. */
-static struct entry *view_first_to_leave(const struct status_view *v) {
-    for (int rank = 0; rank < RANKS; rank++) {
-        struct age *oldest = age_heap_oldest(&v->of_rank[rank]);
-        if (oldest != NULL)
-            return (struct entry *)((char *)oldest - offsetof(struct entry, age));
+static uint32_t view_new_number(struct status_view *v) {
+    if (v->free_count > 0)
+        return v->free[--v->free_count];
+    if (v->used == v->room) {
+        v->room = v->room > 0 ? 2 * v->room : 64;
+        v->entries = mem_resize(v->entries, v->room, sizeof *v->entries);
+        v->free = mem_resize(v->free, v->room, sizeof *v->free);
     }
-    return NULL;
+    return v->used++;
+}
+
+static void view_drop(struct status_view *v, uint32_t number) {
+    view_leave(v, number);
+    v->free[v->free_count++] = number;
 }
 
 /* --- packing ---------------------------------------------------------------------------------- */
@@ -137,7 +169,7 @@ static char *pack_text(char *to, const char *text) {
     return to + n;
 }
 
-static struct entry *entry_pack(const struct status *s) {
+static struct entry *entry_pack(const struct status *s, const struct view_key *key) {
     const char *texts[] = {s->user_id, s->query_id, s->query_execution_id, s->output_location,
                            s->reason};
     size_t n = 0;
@@ -146,6 +178,8 @@ static struct entry *entry_pack(const struct status *s) {
     /* The texts begin within the padding at the end of the struct. */
     size_t size = offsetof(struct entry, text) + n;
     struct entry *e = mem_alloc(size > sizeof *e ? size : sizeof *e);
+    e->hash = key->hash;
+    e->key_len = (uint16_t)key->n;
     e->covered = e->republished = false;
     e->attempt = s->attempt;
     e->updated_at_ms = s->updated_at_ms;
@@ -195,28 +229,21 @@ struct status_view *status_view_open(size_t entries_max) {
 void status_view_close(struct status_view *v) {
     if (v == NULL)
         return;
-    struct entry *e;
-    while ((e = view_first_to_leave(v)) != NULL)
-        view_drop(v, e);
-    for (int rank = 0; rank < RANKS; rank++)
-        age_heap_free(&v->of_rank[rank]);
+    for (uint32_t i = 0; i < v->used; i++)
+        free(v->entries[i]);
+    free(v->entries);
+    free(v->free);
+    age_heap_free(&v->leaving);
+    hash_index_free(&v->by_pair);
     free(v);
-}
-
-static bool view_is_full(const struct status_view *v) {
-    return HASH_COUNT(v->by_pair) >= v->entries_max;
 }
 
 /* Whether a pair that is not known yet would be the first to leave a full view. */
 static bool view_has_no_room_for(const struct status_view *v, const struct status *s) {
-    enum rank rank = rank_of(s->state);
-    if (!view_is_full(v))
+    if (status_view_count(v) < v->entries_max)
         return false;
-    for (int lower = 0; lower < (int)rank; lower++)
-        if (v->of_rank[lower].count > 0)
-            return false;
-    const struct age_heap *same = &v->of_rank[rank];
-    return same->count > 0 && s->updated_at_ms < age_heap_oldest_ms(same);
+    const struct age *first = age_heap_first(&v->leaving);
+    return first->rank == rank_of(s->state) && s->updated_at_ms < first->at_ms;
 }
 
 /* Nothing would change, as where a receiver reads a QUEUED of its own. */
@@ -226,12 +253,11 @@ static bool is_same_state(const struct status *a, const struct status *b) {
 }
 
 bool status_view_apply(struct status_view *v, const struct status *s) {
-    char key[KEY_MAX];
-    size_t n = make_key(s->user_id, s->query_id, key);
-    if (n == 0)
+    struct view_key key;
+    if (!make_key(v, s->user_id, s->query_id, &key))
         return false;
-    unsigned hash = view_hash(v, key, n);
-    struct entry *known = view_find_key(v, key, n, hash);
+    int64_t number = view_find_key(v, &key);
+    struct entry *known = number != HASH_INDEX_NONE ? v->entries[number] : NULL;
     struct status was;
     if (known != NULL)
         entry_unpack(known, &was);
@@ -244,20 +270,24 @@ bool status_view_apply(struct status_view *v, const struct status *s) {
         return true;
     if (known == NULL && view_has_no_room_for(v, s))
         return true;
-    struct entry *e = entry_pack(s); /* before `known` is freed: `s` may borrow from it */
-    if (known != NULL)
-        view_drop(v, known);
-    while (view_is_full(v))
-        view_drop(v, view_first_to_leave(v));
-    HASH_ADD_KEYPTR_BYHASHVALUE(hh, v->by_pair, e->text, n, hash, e);
-    age_heap_add(view_heap_of(v, e), &e->age, e->updated_at_ms);
+    struct entry *e = entry_pack(s, &key); /* before `known` is freed: `s` may borrow from it */
+    if (known != NULL) {
+        view_leave(v, (uint32_t)number);
+    } else {
+        while (status_view_count(v) >= v->entries_max)
+            view_drop(v, age_heap_first(&v->leaving)->number);
+        number = view_new_number(v);
+    }
+    view_enter(v, (uint32_t)number, e);
     return true;
 }
 
 void status_view_forget(struct status_view *v, const char *user_id, const char *query_id) {
-    struct entry *e = view_find(v, user_id, query_id);
-    if (e != NULL)
-        view_drop(v, e);
+    struct view_key key;
+    int64_t number =
+        make_key(v, user_id, query_id, &key) ? view_find_key(v, &key) : HASH_INDEX_NONE;
+    if (number != HASH_INDEX_NONE)
+        view_drop(v, (uint32_t)number);
 }
 
 bool status_view_find(const struct status_view *v, const char *user_id, const char *query_id,
@@ -285,5 +315,5 @@ bool status_view_is_covered(const struct status_view *v, const char *user_id,
 }
 
 size_t status_view_count(const struct status_view *v) {
-    return HASH_COUNT(v->by_pair);
+    return v->leaving.count;
 }
