@@ -256,6 +256,11 @@ bench: all $(SIGN_BENCH) $(RECEIVER_PEERS) build/venv/ready build/kafka/ready ##
 bench-burst: all build/venv/ready build/kafka/ready build/bench-venv/ready ## bursts over the quota, beside today's clients (BENCH_ARGS='--scale 0.2')
 	tests/bench/run burst $(BENCH_ARGS)
 
+STATUS_HISTORY := $(B)/tests/tools/status_history
+
+bench-catch-up: all $(STATUS_HISTORY) build/venv/ready build/kafka/ready ## starts with a long past beside a bare consumer (BENCH_ARGS='--records 1000000 10000000')
+	tests/bench/run catch_up $(BENCH_ARGS)
+
 build/bench-venv/ready: tests/bench/requirements.txt
 	rm -rf $(@D)
 	python3 -m venv $(@D)
@@ -289,6 +294,6 @@ help: ## this list
 	@sed -n 's/^\([a-z][a-z-]*\):[^#]*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r t m; \
 	  do printf '  make %-16s %s\n' "$$t" "$$m"; done
 
-.PHONY: all bench bench-burst chaos clean deb demo deploy-tools deps FORCE format format-check help install install-standins \
+.PHONY: all bench bench-burst bench-catch-up chaos clean deb demo deploy-tools deps FORCE format format-check help install install-standins \
   install-systemd lint man run \
   system-tests test test-compose test-system test-unit uninstall unit-tests units
