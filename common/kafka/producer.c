@@ -120,7 +120,7 @@ static void producer_warn_of_size(struct producer *p, const rd_kafka_message_t *
     p->quiet_until_ms = loop_now(p->loop) + WARN_EVERY_MS;
     log_warn(
         "kafka: the broker refused a batch or a record as too large, what is in it is sent again "
-        "one by one: topic=%s has a small max.message.bytes",
+        "one by one: topic=%s has a small max.message.bytes or segment.bytes",
         rd_kafka_topic_name(message->rkt));
 }
 
@@ -131,7 +131,9 @@ static void producer_on_delivery(rd_kafka_t *rk, const rd_kafka_message_t *messa
     struct producer *p = f->handle->producer;
     f->handle->in_flight--;
     rd_kafka_resp_err_t err = message->err;
-    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE) {
+    /* The latter is said of a batch that is larger than the topic's segment.bytes. */
+    if (err == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
+        err == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE) {
         producer_warn_of_size(p, message);
         err = producer_send_again(f, message);
         if (err == RD_KAFKA_RESP_ERR_NO_ERROR)

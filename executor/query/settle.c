@@ -179,6 +179,13 @@ static bool is_hopeless_letter(const struct settler *s, const struct job *job,
             loop_now(s->loop) - send->failing_ms >= DEADLETTER_PATIENCE_MS);
 }
 
+static void log_cut(const struct job *job) {
+    log_error(
+        "a record of %zu bytes is kept cut: %s does not take it whole, even compressed, give it "
+        "a larger max.message.bytes: partition=%d offset=%" PRId64,
+        job->message->len, job->copy_topic, (int)job->partition->id, job->offset);
+}
+
 /*
  * Sent again, shorter at once where that helps, else later and later: what cannot be written must
  * not be lost either.
@@ -198,6 +205,8 @@ static void settle_on_refusal(struct settler *s, struct job *job, struct job_sen
         return;
     }
     if (settle_shorten(err, &send->shortened, is_copy ? COPY_SHORTENINGS : STATE_SHORTENINGS)) {
+        if (is_copy && send->shortened == 1)
+            log_cut(job);
         send->wait_ms = 0;
     } else if (job->partition->revoking && !settle_ends_soon(job)) {
         job_transition(job, JOB_DROPPED);

@@ -190,28 +190,29 @@ static void test_a_refusal_of_the_broker_is_reported(void **state) {
  */
 static void test_a_batch_that_is_too_large(void **state) {
     (void)state;
+    static const rd_kafka_resp_err_t refusals[] = {RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
+                                                   RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE};
     struct mock_broker b;
-    struct reports r = {0};
     mock_broker_open(&b);
-    struct producer *p = open_producer(&b);
-    assert_int_equal(send_to(p, "t0", &r),
-                     RD_KAFKA_RESP_ERR_NO_ERROR); /* it knows its leader now */
-    mock_broker_wait_until(&b, none_in_flight, p, "the first is reported");
-    rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 1,
-                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    for (int i = 0; i < 3; i++)
+    for (size_t i = 0; i < sizeof refusals / sizeof *refusals; i++) {
+        struct reports r = {0};
+        struct producer *p = open_producer(&b);
+        assert_int_equal(send_to(p, "t0", &r),
+                         RD_KAFKA_RESP_ERR_NO_ERROR); /* it knows its leader now */
+        mock_broker_wait_until(&b, none_in_flight, p, "the first is reported");
+        rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 1, refusals[i]);
+        for (int record = 0; record < 3; record++)
+            assert_int_equal(send_to(p, "t0", &r), RD_KAFKA_RESP_ERR_NO_ERROR);
+        mock_broker_wait_until(&b, none_in_flight, p, "the batch is reported");
+        assert_int_equal(r.count, 4);
+        assert_int_equal(r.faults, 0);
+        rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 2, refusals[i], refusals[i]);
         assert_int_equal(send_to(p, "t0", &r), RD_KAFKA_RESP_ERR_NO_ERROR);
-    mock_broker_wait_until(&b, none_in_flight, p, "the batch is reported");
-    assert_int_equal(r.count, 4);
-    assert_int_equal(r.faults, 0);
-    rd_kafka_mock_push_request_errors(b.cluster, PRODUCE_KEY, 2,
-                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE,
-                                      RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    assert_int_equal(send_to(p, "t0", &r), RD_KAFKA_RESP_ERR_NO_ERROR);
-    mock_broker_wait_until(&b, none_in_flight, p, "the large one is reported");
-    assert_int_equal(r.count, 5);
-    assert_int_equal(r.last, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
-    producer_close(p);
+        mock_broker_wait_until(&b, none_in_flight, p, "the large one is reported");
+        assert_int_equal(r.count, 5);
+        assert_int_equal(r.last, RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE);
+        producer_close(p);
+    }
     mock_broker_close(&b);
 }
 
