@@ -1,5 +1,7 @@
 """What `make bench-burst` compares with (tests/bench/ideal.py), and what it sends (cases.py)."""
 
+import importlib.machinery
+import importlib.util
 import math
 import sys
 
@@ -72,3 +74,18 @@ def test_every_executor_gets_its_share_of_every_stretch(case):
         for number, share in enumerate(case.shares):
             count = sum(p // 10 == number for p in places[:n])
             assert count == pytest.approx(share * n, abs=1)
+
+
+def test_growth_over_the_counts_of_the_file():
+    loader = importlib.machinery.SourceFileLoader(
+        "instructions", str(TOP / "tests" / "bench" / "instructions")
+    )
+    spec = importlib.util.spec_from_loader("instructions", loader)
+    module = importlib.util.module_from_spec(spec)
+    loader.exec_module(module)
+    found = {
+        "receiver": {"net": {"main": 1051}}, "executor": {"net": {"main": 1049}},
+        "redriver": {"net": {"main": 10}},
+    }  # fmt: skip
+    lines = module.grown(found, {"receiver": 1000, "executor": 1000})
+    assert [line.partition(":")[0] for line in lines] == ["receiver", "redriver"]
