@@ -99,7 +99,7 @@ def test_crash_while_dead_lettering(pipeline, own_kafka):
     inject_all(p, queries)
     wait_calls(p, 1)
     p.kafka.signal(signal.SIGSTOP)
-    metric(p.executors[0], "athena_query_deadlettered_total", 1)
+    metric(p.executors[0], "athena_query_throttled_total", 1)  # its dead letter is on its way
     p.executors[0].kill()
     p.kafka.signal(signal.SIGCONT)
     p.sim.set(delay_ms=0)
