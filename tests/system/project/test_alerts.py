@@ -78,6 +78,13 @@ CASES = {
     ),
     "AthenaQueryDeadLettersOld": only("athena_query_deadletter_oldest_seconds", "1860x99", "60x99"),
     "AthenaQueryNoRedrivePass": only("athena_query_redrive_passes_total", "0+1x60 60x39", "0+1x99"),
+    "AthenaQueryDeadLettersLost": only("athena_query_deadletter_lost_total", "0x70 3x29", "3x99"),
+    "AthenaQueryDeadLettersHopeless": only("athena_query_deadletter_hopeless", "1x99", "0x99"),
+    "AthenaQueryRedrivePassIncomplete": (
+        {"athena_query_redrive_unread_partitions": "0x99", "athena_query_redrive_uncommitted": "1x99"},
+        {"athena_query_redrive_unread_partitions": "0x80 2x19", "athena_query_redrive_uncommitted": "0x99"},
+    ),
+    "AthenaQueryDeadLettersReset": only("athena_query_deadletter_beyond_end_total", "0x70 1x29", "1x99"),
     "AthenaQueryReceiverRefuses": (
         {f'{CODE}{{code="503"}}': "0+1x99", f'{CODE}{{code="202"}}': "0+9x99"},
         {f'{CODE}{{code="503"}}': "0+1x99", f'{CODE}{{code="202"}}': "0+99x99"},
