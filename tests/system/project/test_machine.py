@@ -164,6 +164,20 @@ def test_a_manual_page_is_sound(program):
         assert sentence in words, option
 
 
+# Scripts ----------------------------------------------------------------------------------------
+
+SCRIPTS = [
+    "deploy/demo", "deploy/install-packages", "deploy/debian/make-deb", "deploy/docker/answers",
+    "tests/deploy/tools", ".ci/run",
+]  # fmt: skip
+
+
+def test_shell_scripts_are_sound():
+    need("shellcheck")
+    done = run("shellcheck", "--severity=warning", *(TOP / name for name in SCRIPTS))
+    assert done.returncode == 0, done.stdout
+
+
 # The Debian package -----------------------------------------------------------------------------
 
 
@@ -188,5 +202,6 @@ def test_the_debian_package(tmp_path):
         assert f"./usr/bin/{program}\n" in listed
         assert f"/systemd/system/{program}.service\n" in listed
         assert f"./usr/share/man/man8/{program}.8.gz\n" in listed
+    assert "./usr/share/doc/athena-query/examples/athena-query.rules.yml" in listed
     conffiles = run("dpkg-deb", "--info", package, "conffiles").stdout.split()
     assert conffiles == sorted(f"/etc/athena-query/{p.name}" for p in SYSTEMD.glob("*.env"))
