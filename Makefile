@@ -252,6 +252,7 @@ bench: all $(SIGN_BENCH) $(RECEIVER_PEERS) build/venv/ready build/kafka/ready ##
 	$(SIGN_BENCH)
 	tests/bench/run burst --scenario wide wide-four wide-ten wide-rate four-even --runs 1 --no-peers
 	tests/bench/run receiver $(if $(BENCH_JSON),--json $(BENCH_JSON))
+	tests/bench/run redrive
 
 instructions: all build/venv/ready build/kafka/ready ## fail where a request, a start or a redriven record takes over 5 % more instructions than tests/bench/instructions.json says
 	tests/bench/instructions --check tests/bench/instructions.json

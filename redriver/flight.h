@@ -14,7 +14,7 @@
 #include "redriver/letter.h"
 
 enum {
-    FLIGHTS_MAX = 10000,
+    FLIGHTS_MAX = 50000, /* as many as a broker acknowledges in some tenths of a second */
     FLIGHTS_BYTES_MAX = 64 << 20,
     FLIGHT_TRIES = 2 /* each as long as the producer's time-out */
 };

@@ -51,8 +51,13 @@ struct reader *reader_open(struct loop *loop, const struct kafka_options *kafka,
     r->loop = loop;
     r->topic = topic;
     rd_kafka_conf_t *conf = kafka_conf(kafka);
-    /* What is fetched and not read yet takes as much memory. */
-    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "16384");
+    /*
+     * What is fetched and not read yet takes as much memory. librdkafka before 2.2 fetches nothing
+     * for a whole second once it is full: it must last as long.
+     */
+    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "65536");
+    if (kafka_property(&kafka->properties, "fetch.queue.backoff.ms") == NULL)
+        (void)kafka_set_where_known(conf, "fetch.queue.backoff.ms", "10");
     /* How long the broker may take to report the end of a partition that is empty. */
     kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
     kafka_set(conf, "group.id", kafka->names.groups[GROUP_REDRIVER]);
