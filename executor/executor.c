@@ -3,71 +3,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "common/aws/client.h"
-#include "common/aws/cloudwatch.h"
 #include "common/aws/credentials/chain.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/base/process_metrics.h"
 #include "common/kafka/iam.h"
-#include "common/kafka/producer.h"
-#include "common/kafka/status_reader.h"
-#include "common/kafka/topics.h"
-#include "executor/limit/fleet_link.h"
-#include "executor/limit/gate.h"
-#include "executor/limit/limit_log.h"
-#include "executor/limit/pace.h"
-#include "executor/limit/slot.h"
-#include "executor/metrics.h"
-#include "executor/partitions.h"
-#include "executor/query/answer.h"
-#include "executor/query/job_state.h"
-#include "executor/query/repair.h"
-#include "executor/query/settle.h"
 #include "executor/query/started.h"
-#include "executor/query/stuck.h"
-#include "executor/query/tracker.h"
-#include "executor/turn/dispatch.h"
-#include "executor/turn/notifier.h"
+#include "executor/whole.h"
 
 enum {
     SEND_TIMEOUT_MS = 30000,  /* then a record is reported as failed, and sent again */
     REVOKE_TIMEOUT_MS = 5000, /* the longest that a rebalance waits for calls under way */
-};
-
-struct executor {
-    struct loop *loop;              /* borrowed */
-    struct executor_config *config; /* borrowed */
-
-    /* At the edge. */
-    struct credentials_provider *credentials;
-    struct aws_client *aws;
-    struct cloudwatch *cloudwatch; /* NULL: off */
-    struct producer *producer;
-    struct status_view *view;
-    struct status_reader *reader;
-    struct partitions *partitions;
-    struct topics *topics;
-
-    /* How many may run. */
-    struct slots slots;
-    struct pace pace;
-    struct gate gate;
-    struct fleet_link *fleet;
-    struct limit_log limit_log;
-
-    /* One query's life. */
-    struct jobs jobs;
-    struct settler settler;
-    struct tracker tracker;
-    struct answers answers;
-    struct repairs repairs;
-
-    /* Who is next. */
-    struct notifier notifier;
-    struct dispatch dispatch;
-
-    struct metric metrics[EXECUTOR_METRICS];
 };
 
 /* --- what the parts report -------------------------------------------------------------------- */
@@ -196,6 +141,14 @@ static void executor_on_topics(void *arg) {
         log_error("%s", error);
 }
 
+/* The quota topic may be there now, or the executor no longer own all partitions. */
+static void executor_on_topics_changed(void *arg) {
+    struct executor *x = arg;
+    const char *quota_topic = x->config->kafka.names.topics[TOPIC_QUOTA];
+    fleet_link_start(x->fleet, topics_partitions(x->topics, quota_topic));
+    dispatch_soon(&x->dispatch);
+}
+
 /* --- opening ---------------------------------------------------------------------------------- */
 
 static bool open_aws(struct executor *x, char *error, size_t size) {
@@ -231,6 +184,7 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
         .unsettled = executor_unsettled,
         .arg = x,
     };
+    const struct topics_events topics_events = {executor_on_topics, executor_on_topics_changed, x};
     x->view = status_view_open((size_t)x->config->status_cache_max);
     return (x->producer = producer_open(x->loop, kafka, SEND_TIMEOUT_MS, error, size)) != NULL &&
            (x->reader = status_reader_open(x->loop, kafka, x->view, NULL, NULL, error, size)) !=
@@ -238,7 +192,7 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
            (x->partitions = partitions_open(x->loop, kafka, &limits, &events, error, size)) !=
                NULL &&
            partitions_watch(x->partitions, error, size) &&
-           (x->topics = topics_open(x->loop, kafka, executor_on_topics, x, error, size)) != NULL;
+           (x->topics = topics_open(x->loop, kafka, &topics_events, error, size)) != NULL;
 }
 
 static bool wire_limit(struct executor *x, char *error, size_t size) {
@@ -352,47 +306,6 @@ struct executor *executor_open(struct loop *loop, struct executor_config *config
     wire_query(x);
     wire_turn(x);
     return x;
-}
-
-/* --- for the admin endpoint ------------------------------------------------------------------- */
-
-bool executor_ready(void *arg, struct buffer *why) {
-    struct executor *x = arg;
-    if (!topics_ready(x->topics))
-        topics_describe_missing(x->topics, why);
-    else if (!partitions_up(x->partitions))
-        partitions_describe_down(x->partitions, why);
-    else if (!partitions_joined(x->partitions))
-        buffer_puts(why, "the consumer group is not joined yet\n");
-    else if (!status_reader_caught_up(x->reader))
-        buffer_puts(why, "the status topic is still being read\n");
-    stuck_describe(&x->settler, &x->jobs, why);
-    return gate_ready(&x->gate, dispatch_is_idle(&x->dispatch), why) && why->len == 0;
-}
-
-void executor_write_metrics(void *arg, struct buffer *out) {
-    struct executor *x = arg;
-    struct metric *m = x->metrics;
-    int64_t oldest_ms = partitions_oldest_ms(x->partitions);
-    metric_set(&m[METRIC_RUNNING], (double)jobs_followed(&x->jobs));
-    metric_set(&m[METRIC_WAITING],
-               (double)(x->jobs.count[JOB_RECEIVED] + x->jobs.count[JOB_WAITING]));
-    metric_set(&m[METRIC_CALLS], (double)jobs_starting(&x->jobs));
-    for (int lane = 0; lane < LANES; lane++) {
-        const struct admission *a = &x->slots.admission[lane];
-        metric_set(&m[METRIC_LIMIT + lane], fleet_link_limit(x->fleet, lane));
-        metric_set(&m[METRIC_SHARE + lane], a->governed ? a->share : a->limit);
-        metric_set(&m[METRIC_HELD + lane], a->running);
-    }
-    metric_set(&m[METRIC_LEADS], fleet_link_leads(x->fleet));
-    metric_set(&m[METRIC_LAG], (double)partitions_lag(x->partitions));
-    metric_set(&m[METRIC_OLDEST_AGE],
-               oldest_ms >= 0 ? (double)(loop_wall() - oldest_ms) / 1000 : 0);
-    metric_set(&m[METRIC_PARTITIONS], (double)partitions_count(x->partitions));
-    metric_set(&m[METRIC_GATE], x->gate.suspect);
-    metric_set(&m[METRIC_STUCK], (double)stuck_count(&x->settler, &x->jobs));
-    metrics_write(m, EXECUTOR_METRICS, out);
-    process_metrics_write(out);
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -5,10 +5,8 @@
 #ifndef EXECUTOR_EXECUTOR_H
 #define EXECUTOR_EXECUTOR_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
-#include "common/base/buffer.h"
 #include "common/base/loop.h"
 #include "executor/config.h"
 
@@ -20,10 +18,6 @@ struct executor;
  */
 struct executor *executor_open(struct loop *loop, struct executor_config *config, char *error,
                                size_t error_size);
-/* For /readyz and /metrics; `arg` is the executor. False: `why` says what it waits for, in lines.
- */
-bool executor_ready(void *arg, struct buffer *why);
-void executor_write_metrics(void *arg, struct buffer *out);
 /*
  * Runs the loop until calls in flight, records that are not acknowledged yet and counters are done
  * with, DRAIN_TIMEOUT_MS at most; not the queries that run in Athena.

@@ -10,6 +10,7 @@
 #include "common/base/program.h"
 #include "executor/config.h"
 #include "executor/executor.h"
+#include "executor/report.h"
 
 static void executor_run(struct loop *loop, struct executor *x,
                          const struct executor_config *config) {

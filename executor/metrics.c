@@ -107,6 +107,9 @@ static const struct metric table[] = {
     [METRIC_STUCK] = GAUGE("athena_query_stuck_records", NULL,
                            "Records whose copy or state Kafka has refused for a minute: the "
                            "committed offset of their partition cannot pass them."),
+    [METRIC_LOST] = COUNTER("athena_query_lost_total",
+                            "Queries, by offsets, that the query topic's retention took before "
+                            "they were done with."),
     [METRIC_START_SECONDS] = SECONDS("athena_query_start_seconds", metrics_seconds,
                                      "How long calls to StartQueryExecution took."),
     [METRIC_WAIT_SECONDS] = SECONDS("athena_query_wait_seconds", metrics_long_seconds,

@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "common/kafka/commits.h"
+#include "executor/lost.h"
 
 struct job;
 TAILQ_HEAD(job_list, job);
@@ -20,6 +21,7 @@ struct partition {
     TAILQ_ENTRY(partition) link;
     int32_t id;
     struct kafka_tracker tracker; /* partitions.c's */
+    struct lost lost;             /* the same */
     struct job_list jobs;         /* every record of it that is not finished, in order of offset */
     size_t jobs_waiting;          /* not yet asked for in Athena, … */
     size_t bytes_waiting;         /* … and the bytes that they are held with */

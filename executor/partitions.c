@@ -11,6 +11,10 @@
 #include "common/kafka/incarnation.h"
 #include "executor/query/job.h"
 
+enum {
+    COUNT_LOST_EVERY_MS = 2000
+};
+
 TAILQ_HEAD(partition_list, partition);
 
 struct partitions {
@@ -26,6 +30,8 @@ struct partitions {
     bool joined;
     bool letting_go;       /* the last commit before that is under way */
     struct loop_task look; /* at what may be resumed or let go */
+    struct loop_timer lost_timer;
+    int64_t lost; /* see partitions_lost() */
 };
 
 /* --- one partition ---------------------------------------------------------------------------- */
@@ -171,6 +177,33 @@ static void partitions_on_overdue(void *arg) {
     partitions_let_go_now(arg);
 }
 
+/* --- what retention takes --------------------------------------------------------------------- */
+
+/* The offset of the record that comes next, negative: not known. */
+static int64_t partition_expects(const struct partition *p) {
+    const struct offsets *o = &p->tracker.offsets;
+    return o->next >= 0 ? o->next : o->committed;
+}
+
+static void partitions_count_lost(void *arg) {
+    struct partitions *ps = arg;
+    struct partition *p;
+    loop_timer_set(ps->loop, &ps->lost_timer, COUNT_LOST_EVERY_MS, partitions_count_lost, ps);
+    TAILQ_FOREACH(p, &ps->owned, link) {
+        int64_t lost = lost_count(&p->lost, partition_expects(p), kafka_group_low(ps->group, p->id),
+                                  loop_now(ps->loop));
+        ps->lost += lost;
+        if (lost > 0)
+            log_error("retention took records that were not done with topic=%s partition=%d "
+                      "records=%lld",
+                      ps->kafka->names.topics[TOPIC_QUERY], (int)p->id, (long long)lost);
+    }
+}
+
+int64_t partitions_lost(const struct partitions *ps) {
+    return ps->lost;
+}
+
 /* --- records and their ends ------------------------------------------------------------------- */
 
 static void partitions_on_record(void *arg, rd_kafka_message_t *message) {
@@ -180,6 +213,7 @@ static void partitions_on_record(void *arg, rd_kafka_message_t *message) {
         rd_kafka_message_destroy(message);
         return;
     }
+    lost_received(&p->lost, partition_expects(p), message->offset, loop_now(ps->loop));
     switch (offsets_receive(&p->tracker.offsets, message->offset)) {
     case OFFSETS_RESTARTED:
         /* Another topic of this name, or a group that was reset: an old job must not finish a new
@@ -188,6 +222,7 @@ static void partitions_on_record(void *arg, rd_kafka_message_t *message) {
                  (long long)message->offset);
         ps->events.gone(ps->events.arg, p);
         p->tracker.witness = p->tracker.candidate = (struct witness){0};
+        p->lost = (struct lost){0};
         /* fallthrough */
     case OFFSETS_NEW:
         kafka_tracker_saw(&p->tracker, message);
@@ -215,6 +250,7 @@ void partitions_restart(struct partitions *ps, int32_t id) {
         return;
     ps->events.gone(ps->events.arg, p);
     kafka_tracker_restart(&p->tracker);
+    p->lost = (struct lost){0};
     kafka_group_read_again(ps->group, id);
     partitions_settled(ps);
 }
@@ -257,6 +293,7 @@ struct partitions *partitions_open(struct loop *loop, const struct kafka_options
         return NULL;
     }
     ps->commits = kafka_group_commits(ps->group);
+    partitions_count_lost(ps);
     return ps;
 }
 
@@ -291,6 +328,7 @@ void partitions_close(struct partitions *ps) {
         p->revoking = true;
         ps->events.revoking(ps->events.arg, p);
     }
+    loop_timer_cancel(ps->loop, &ps->lost_timer);
     incarnation_close(ps->incarnation);
     partitions_let_go_now(ps);
     kafka_group_close(ps->group);

@@ -86,6 +86,8 @@ void partitions_describe_down(const struct partitions *ps, struct buffer *why);
 int64_t partitions_lag(const struct partitions *ps); /* records; -1: not known */
 /* Records that wait in Kafka and were not received yet, as far as the last fetch has shown. */
 int64_t partitions_unread(const struct partitions *ps);
+/* Records that retention took before they were received, by offsets, since it was opened. */
+int64_t partitions_lost(const struct partitions *ps);
 /* When the oldest record that is not finished was written, UTC ms; -1: there is none. */
 int64_t partitions_oldest_ms(const struct partitions *ps);
 /* Commits what is finished, leaves the group, frees. Blocks for 3 s at most. NULL is fine. */

@@ -159,7 +159,8 @@ static bool open_all(struct receiver *r, char *error, size_t size) {
     r->reader = status_reader_open(r->loop, &c->kafka, r->view, receiver_on_view, r, error, size);
     if (r->reader == NULL)
         return false;
-    r->topics = topics_open(r->loop, &c->kafka, receiver_on_topics, r, error, size);
+    const struct topics_events events = {receiver_on_topics, NULL, r};
+    r->topics = topics_open(r->loop, &c->kafka, &events, error, size);
     if (r->topics == NULL)
         return false;
     service_set_kafka(r->service, r->topics, r->reader);

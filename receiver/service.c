@@ -194,6 +194,8 @@ void service_metrics(struct service *s, const struct http_server *server, struct
         metric_set(&m[GAUGE_CONNECTIONS], (double)http_server_connections(server));
     }
     metrics_write(m, RECEIVER_METRICS, out);
+    if (s->topics != NULL)
+        topics_write_metrics(s->topics, out);
 }
 
 /* --- opening and closing ---------------------------------------------------------------------- */

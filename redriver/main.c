@@ -57,7 +57,9 @@ static bool redriver_is_ready(void *arg, struct buffer *why) {
 }
 
 static void redriver_on_metrics(void *arg, struct buffer *out) {
-    redriver_write_metrics(((struct parts *)arg)->redriver, out);
+    struct parts *p = arg;
+    redriver_write_metrics(p->redriver, out);
+    topics_write_metrics(p->topics, out);
 }
 
 /* --- opening, in this order; closing, in reverse ---------------------------------------------- */
@@ -95,7 +97,8 @@ static bool redriver_open_kafka(struct parts *p, char *error, size_t error_size)
     p->redriver = redriver_open(&parts, error, error_size);
     if (p->redriver == NULL)
         return false;
-    p->topics = topics_open(p->loop, kafka, redriver_on_topics, p, error, error_size);
+    const struct topics_events events = {redriver_on_topics, NULL, p};
+    p->topics = topics_open(p->loop, kafka, &events, error, error_size);
     return p->topics != NULL;
 }
 

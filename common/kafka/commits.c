@@ -26,7 +26,8 @@ struct kafka_commits {
     size_t tracked_count;
     size_t under_way;
     bool allowed;
-    bool due; /* as soon as the one under way is answered */
+    bool failing; /* the last one did */
+    bool due;     /* as soon as the one under way is answered */
     enum {
         METADATA_WHOLE,
         METADATA_WITNESS, /* nothing beside it: the broker refused the whole */
@@ -116,6 +117,17 @@ static void commits_repeat(struct kafka_commits *c, const rd_kafka_topic_partiti
         commits_set_dirty(c, t, COMMIT_AGAIN_MS);
 }
 
+/* One line when commits begin to fail, one when they are taken again. */
+static void commits_note_fault(struct kafka_commits *c, rd_kafka_resp_err_t fault) {
+    bool fails = fault != RD_KAFKA_RESP_ERR_NO_ERROR;
+    if (fails)
+        log_write(c->failing ? LOG_DEBUG : LOG_WARN, "offsets not committed: %s",
+                  rd_kafka_err2str(fault));
+    else if (c->failing)
+        log_info("offsets are committed again");
+    c->failing = fails;
+}
+
 void kafka_commits_now(struct kafka_commits *c) {
     c->due = false;
     rd_kafka_topic_partition_list_t *list = c->allowed ? commits_take_positions(c) : NULL;
@@ -125,7 +137,7 @@ void kafka_commits_now(struct kafka_commits *c) {
     if (err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         c->under_way++;
     } else {
-        log_warn("offsets not committed: %s", rd_kafka_err2str(err));
+        commits_note_fault(c, err);
         commits_repeat(c, list);
     }
     rd_kafka_topic_partition_list_destroy(list);
@@ -158,9 +170,9 @@ static void commits_take_answer(struct kafka_commits *c, rd_kafka_resp_err_t err
     rd_kafka_resp_err_t fault = commits_fault(err, list);
     c->under_way--;
     if (fault != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        log_warn("offsets not committed: %s", rd_kafka_err2str(fault));
         commits_repeat(c, list);
     }
+    commits_note_fault(c, fault);
     /* Its offset.metadata.max.bytes is smaller: more is repeated. */
     if (fault == RD_KAFKA_RESP_ERR_OFFSET_METADATA_TOO_LARGE && c->metadata != METADATA_NONE)
         c->metadata++;

@@ -127,7 +127,8 @@ static void group_take_message(struct kafka_group *g, rd_kafka_message_t *messag
     }
     /* Of a member that does not read: fetched between the assignment and the pause. */
     if (message->err != RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_warn("topic %s: %s", g->settings.topic, rd_kafka_message_errstr(message));
+        log_write(message->err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ? LOG_DEBUG : LOG_WARN,
+                  "topic %s: %s", g->settings.topic, rd_kafka_message_errstr(message));
     rd_kafka_message_destroy(message);
 }
 
@@ -174,6 +175,13 @@ void kafka_group_read_again(struct kafka_group *g, int32_t partition) {
         log_warn("partition %d cannot be read from its start: %s", (int)partition,
                  rd_kafka_error_string(error));
     rd_kafka_error_destroy(error);
+}
+
+int64_t kafka_group_low(const struct kafka_group *g, int32_t partition) {
+    int64_t low, high;
+    rd_kafka_resp_err_t err =
+        rd_kafka_get_watermark_offsets(g->rk, g->settings.topic, partition, &low, &high);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? low : -1;
 }
 
 int64_t kafka_group_unread(const struct kafka_group *g, const struct kafka_tracker *t) {

@@ -93,6 +93,8 @@ int64_t kafka_group_deleted(const struct kafka_group *g);
 bool kafka_group_pause(struct kafka_group *g, int32_t partition, bool paused);
 /* Reads the partition again from its start. What was fetched before is not received any more. */
 void kafka_group_read_again(struct kafka_group *g, int32_t partition);
+/* The partition's first offset, as of a second or so ago; negative: not known. */
+int64_t kafka_group_low(const struct kafka_group *g, int32_t partition);
 /* Records of the partition that were not received yet, as far as the last fetch has shown. */
 int64_t kafka_group_unread(const struct kafka_group *g, const struct kafka_tracker *t);
 

@@ -25,9 +25,12 @@ static enum log_level level_of(int syslog_level, const char *facility) {
         SYSLOG_WARNING = 4,
         SYSLOG_NOTICE = 5
     };
-    /* These come as errors, too, and kafka_on_error() logs them. */
-    if (strcmp(facility, "FAIL") == 0 || strcmp(facility, "SSLCERTVRFY") == 0)
-        return LOG_DEBUG;
+    /* The first two come as errors, too, see kafka_on_error(); the others come again and again in
+     * an outage, which common/kafka/topics.c logs once. */
+    static const char *const quiet[] = {"FAIL", "SSLCERTVRFY", "REQTMOUT", "GETPID"};
+    for (size_t i = 0; i < sizeof quiet / sizeof *quiet; i++)
+        if (strcmp(facility, quiet[i]) == 0)
+            return LOG_DEBUG;
     /* What librdkafka calls an error, it tries again: to us it is a warning. */
     return syslog_level <= SYSLOG_WARNING  ? LOG_WARN
            : syslog_level <= SYSLOG_NOTICE ? LOG_INFO
@@ -81,6 +84,31 @@ static void log_trouble(struct kafka_owner *owner, enum kafka_trouble_kind kind,
         kafka_iam_refused(iam);
 }
 
+/* Each handle meets it again and again; common/kafka/topics.c logs once that it is so. */
+static bool is_outage(int code) {
+    switch (code) {
+    case RD_KAFKA_RESP_ERR__TRANSPORT:
+    case RD_KAFKA_RESP_ERR__RESOLVE:
+    case RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN:
+    case RD_KAFKA_RESP_ERR__TIMED_OUT:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+    case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+    case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+        return true;
+    default:
+        return false;
+    }
+}
+
+static void log_other(struct kafka_owner *owner, int code, const char *reason) {
+    struct kafka_health *health = &owner->health;
+    bool unreached = code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE;
+    if (unreached && health->trouble[0] == '\0')
+        snprintf(health->trouble, sizeof health->trouble, "%s", reason);
+    log_write(is_outage(code) ? LOG_DEBUG : LOG_WARN, "kafka: %s: %s",
+              rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
+}
+
 static void kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *opaque) {
     (void)rk;
     struct kafka_owner *owner = opaque;
@@ -90,7 +118,7 @@ static void kafka_on_error(rd_kafka_t *rk, int code, const char *reason, void *o
     if (kind != KAFKA_TROUBLE_NONE)
         log_trouble(owner, kind, reason);
     else
-        log_warn("kafka: %s: %s", rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
+        log_other(owner, code, reason);
     if (code == RD_KAFKA_RESP_ERR__FATAL && owner->fatal != NULL)
         owner->fatal(owner);
 }

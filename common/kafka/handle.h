@@ -20,7 +20,8 @@
 struct kafka_health {
     bool up;     /* a broker is reached */
     int64_t lag; /* records behind the end, over the assigned partitions; -1: not known */
-    char trouble[KAFKA_TROUBLE_MAX]; /* why the sign-in to a broker fails; "": not known */
+    char trouble[KAFKA_TROUBLE_MAX]; /* why no broker is reached, or the sign-in fails; "": not
+                                        known */
 };
 
 /*

@@ -6,11 +6,19 @@ static const struct option rows[] = {
     {"KAFKA_BOOTSTRAP_SERVERS", OPTION_STRING, AT(bootstrap_servers), "localhost:9092",
      "The brokers to begin with, host:port, separated by commas.", 0, 0, NULL},
     {"CREATE_TOPICS", OPTION_BOOL, AT(create_topics), "true",
-     "Whether a missing topic is created at start.", 0, 0, NULL},
+     "Whether a missing topic is created, at start and later.", 0, 0, NULL},
     {"TOPIC_PARTITIONS", OPTION_INTEGER, AT(topic_partitions), "6",
      "Partitions of a topic that is created.", 1, 10000, NULL},
     {"TOPIC_REPLICATION_FACTOR", OPTION_INTEGER, AT(topic_replication_factor), "-1",
      "Replicas of a topic that is created; -1 takes the broker's default.", -1, 1000, NULL},
+    {"STATUS_RETENTION_MS", OPTION_INTEGER, AT(status_retention_ms), "2592000000",
+     "How long the status topic, where it is created, keeps a state that does not change; -1 = for "
+     "ever.",
+     -1, INT64_C(315360000000), NULL},
+    {"ALLOW_UNSAFE_TOPICS", OPTION_BOOL, AT(allow_unsafe_topics), "false",
+     "Whether queries are taken though the query, dead-letter or rejected topic is compacted and "
+     "loses some.",
+     0, 0, NULL},
 };
 
 static const struct option keep_done_rows[] = {

@@ -18,6 +18,8 @@ struct kafka_options {
     const char *bootstrap_servers;
     bool create_topics;
     int64_t topic_partitions, topic_replication_factor;
+    int64_t status_retention_ms; /* -1: for ever */
+    bool allow_unsafe_topics;
     int64_t keep_done_ms; /* -1: for ever; read by options_keep_done */
     struct kafka_properties properties;
     bool msk_iam;          /* KAFKA_SASL_MECHANISM=AWS_MSK_IAM */

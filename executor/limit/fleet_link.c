@@ -23,6 +23,7 @@ struct fleet_link {
     bool started; /* the topic is there */
     bool joined;  /* it has had partitions assigned once */
     bool left;
+    bool alone; /* the topic has more than one partition */
 };
 
 /* --- writing ---------------------------------------------------------------------------------- */
@@ -100,7 +101,7 @@ void fleet_link_step(struct fleet_link *l, const struct fleet_link_facts *facts)
     l->joined |= facts->joined;
     if (!l->started || !l->joined || l->left)
         return;
-    fleet_owns(f, facts->owns_first, facts->owns_all);
+    fleet_owns(f, facts->owns_first, facts->owns_all || l->alone);
     bool governed = f->member.governed, led = f->leader.leads;
     fleet_step(f, loop_now(l->parts.loop), l->parts.slots->admission, facts->work, &due);
     log_change(l, governed, led);
@@ -203,6 +204,9 @@ struct fleet_link *fleet_link_open(const struct fleet_link_parts *parts, char *e
 
 void fleet_link_start(struct fleet_link *l, int32_t partitions) {
     const char *topic = l->parts.kafka->names.topics[TOPIC_QUOTA];
+    l->alone = partitions > 1; /* records would be read in different orders */
+    if (l->started && !l->alone)
+        return; /* the reader follows a topic that goes away and comes back */
     if (partitions != 1) {
         log_warn("the quota is learned alone: topic %s %s", topic,
                  partitions == 0 ? "is not there" : "must have one partition");

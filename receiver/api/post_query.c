@@ -136,7 +136,7 @@ bool post_query_serve(struct post_query *p, struct server_request *r, bool stage
         return true;
     }
     if (p->topics == NULL || !topics_ready(p->topics)) {
-        response_not_accepted(response, in.query_id, "Kafka or its topics are not there yet",
+        response_not_accepted(response, in.query_id, "Kafka or its topics are not ready",
                               RETRY_AFTER_S);
         return true;
     }

@@ -81,6 +81,10 @@ def test_policies_are_narrow_and_spelled_as_aws_spells_them():
 ACLS = {
     "kafka-cluster:WriteDataIdempotently": (ResourceType.BROKER, AclOperation.IDEMPOTENT_WRITE),
     "kafka-cluster:DescribeTopic": (ResourceType.TOPIC, AclOperation.DESCRIBE),
+    "kafka-cluster:DescribeTopicDynamicConfiguration": (
+        ResourceType.TOPIC,
+        AclOperation.DESCRIBE_CONFIGS,
+    ),
     "kafka-cluster:CreateTopic": (ResourceType.TOPIC, AclOperation.CREATE),
     "kafka-cluster:ReadData": (ResourceType.TOPIC, AclOperation.READ),
     "kafka-cluster:WriteData": (ResourceType.TOPIC, AclOperation.WRITE),
