@@ -143,7 +143,8 @@ void topic_admin_create(struct topic_admin *a, const bool wanted[TOPICS],
     rd_kafka_NewTopic_destroy_array(topics, count);
 }
 
-void topic_admin_describe(struct topic_admin *a, const bool wanted[TOPICS]) {
+void topic_admin_describe(struct topic_admin *a, const bool wanted[TOPICS], int32_t broker) {
+    char error[256];
     rd_kafka_ConfigResource_t *resources[TOPICS];
     size_t count = 0;
     for (size_t t = 0; t < TOPICS; t++)
@@ -153,6 +154,7 @@ void topic_admin_describe(struct topic_admin *a, const bool wanted[TOPICS]) {
     if (count == 0)
         return;
     rd_kafka_AdminOptions_t *options = admin_begin(a, RD_KAFKA_ADMIN_OP_DESCRIBECONFIGS, wanted);
+    rd_kafka_AdminOptions_set_broker(options, broker, error, sizeof error);
     rd_kafka_DescribeConfigs(a->rk, resources, count, options, a->answers);
     rd_kafka_AdminOptions_destroy(options);
     rd_kafka_ConfigResource_destroy_array(resources, count);

@@ -40,6 +40,10 @@ bool topic_admin_busy(const struct topic_admin *a);
  */
 void topic_admin_create(struct topic_admin *a, const bool wanted[TOPICS],
                         const unsigned dropped[TOPICS]);
-void topic_admin_describe(struct topic_admin *a, const bool wanted[TOPICS]);
+/*
+ * `broker`: the id of the broker that is asked. Any knows the settings of topics; left to itself
+ * librdkafka waits for the controller, which the stand-in has not.
+ */
+void topic_admin_describe(struct topic_admin *a, const bool wanted[TOPICS], int32_t broker);
 
 #endif

@@ -47,6 +47,7 @@ struct topics {
     struct topic_admin *admin;
     struct loop_timer look_timer;
     int64_t failing_since_ms, described_ms, refused_ms; /* loop_now(); 0: never */
+    int32_t broker;                                     /* the id of the one that answered last */
     bool there;                                         /* all were, at the last look */
     bool was_ready;                                     /* `ready` was called */
     bool down; /* no broker is reached, and it was logged */
@@ -183,7 +184,7 @@ static void topics_describe_settings(struct topics *t) {
     for (size_t i = 0; i < TOPICS; i++)
         wanted[i] = t->watched[i].partitions > 0;
     t->described_ms = now_ms;
-    topic_admin_describe(t->admin, wanted);
+    topic_admin_describe(t->admin, wanted, t->broker);
 }
 
 static void topics_on_answered(void *arg) {
@@ -263,6 +264,7 @@ static bool topics_ask(struct topics *t, bool *changed) {
     for (size_t i = 0; i < TOPICS; i++)
         if (t->watched[i].name != NULL)
             *changed |= watched_take(t, &t->watched[i], metadata);
+    t->broker = metadata->orig_broker_id;
     rd_kafka_metadata_destroy(metadata);
     topics_name_missing(t);
     return true;

@@ -58,7 +58,7 @@ def test_a_broker_that_refuses_is_logged_once(programs, kafka, topics, stage):
     topics.delete(redrive.deadletter)
     wait_until(lambda: not topics.partitions(redrive.deadletter), what="the topic gone")
     topics.create(redrive.deadletter, 3, {"cleanup.policy": "compact"})
-    program = redrive.start({"KEEP_DONE_MS": 0}).wait_ready()
+    program = redrive.start({"KEEP_DONE_MS": 0, "ALLOW_UNSAFE_TOPICS": "true"}).wait_ready()
     redrive.letters(20)
     redrive.wait_lag(0)
     program.wait_log("cannot be deleted from .*-deadletter")
