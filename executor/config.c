@@ -34,9 +34,15 @@ static const struct option rows[] = {
     {"STATUS_CACHE_MAX", OPTION_INTEGER, AT(status_cache_max), "100000",
      "States of queries kept in memory; the oldest final ones leave first.", 1, 100000000, NULL},
     {"WINDOW_RECORDS", OPTION_INTEGER, AT(window_records), "2000",
-     "Records of a partition that wait here to be started; more stay in Kafka.", 1, 100000, NULL},
+     "Records of a partition that wait here and are held; others are known by user and offset, and "
+     "fetched again before their turn.",
+     1, 100000, NULL},
     {"WINDOW_BYTES", OPTION_INTEGER, AT(window_bytes), "4194304",
      "The same in bytes: of keys, headers and values, and 2 KB for each.", 1, 1073741824, NULL},
+    {"WINDOW_INDEX_BYTES", OPTION_INTEGER, AT(window_index_bytes), "167772160",
+     "Memory for the records that are not held, 150 bytes for each and 80 for each user; more stay "
+     "in Kafka, first come, first served.",
+     0, INT64_C(1099511627776), NULL},
     {"--whoami", OPTION_FLAG, AT(whoami), NULL,
      "Says who this is to AWS, with which credentials, and where AWS is; then ends.", 0, 0, NULL},
 };

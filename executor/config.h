@@ -23,7 +23,7 @@ struct executor_config {
     int64_t throttle_patience_ms;
     int64_t query_max_age_ms;
     int64_t status_cache_max;
-    int64_t window_records, window_bytes;
+    int64_t window_records, window_bytes, window_index_bytes;
     bool whoami;
 };
 

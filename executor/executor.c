@@ -55,6 +55,11 @@ static void executor_on_gone(void *arg, struct partition *p) {
     dispatch_gone(&x->dispatch, p);
 }
 
+static bool executor_is_full(void *arg, const struct partition *p, bool was_full) {
+    struct executor *x = arg;
+    return dispatch_is_full(&x->dispatch, p, was_full);
+}
+
 /* The next owner reads of what runs. */
 static bool executor_unsettled(void *arg) {
     const struct executor *x = arg;
@@ -118,6 +123,11 @@ static int64_t executor_unread(void *arg) {
     return partitions_unread(x->partitions);
 }
 
+static bool executor_caught_up(void *arg) {
+    struct executor *x = arg;
+    return partitions_caught_up(x->partitions);
+}
+
 static void executor_on_pass_begins(void *arg) {
     step_fleet(arg); /* what may be started now */
 }
@@ -179,6 +189,7 @@ static bool open_kafka(struct executor *x, char *error, size_t size) {
     const struct partitions_events events = {
         .taken = executor_on_taken,
         .record = executor_on_record,
+        .is_full = executor_is_full,
         .revoking = executor_on_revoking,
         .gone = executor_on_gone,
         .unsettled = executor_unsettled,
@@ -261,6 +272,27 @@ static void wire_query(struct executor *x) {
     repair_init(&x->repairs, x->loop, x->view, &x->settler);
 }
 
+/* At most as many are fetched again as a partition holds as they come. */
+static bool wire_recall(struct executor *x, char *error, size_t size) {
+    const struct kafka_options *kafka = &x->config->kafka;
+    const struct kafka_refetch_events events = {recall_on_record, recall_on_ended, &x->recall};
+    const struct recall_parts recall = {
+        .loop = x->loop,
+        .jobs = &x->jobs,
+        .index = &x->index,
+        .records_most = (size_t)(x->config->window_records + 1) / 2,
+        .bytes_most = (size_t)(x->config->window_bytes + 1) / 2,
+        .recalled = dispatch_recalled,
+        .gone = dispatch_record_gone,
+        .arg = &x->dispatch,
+    };
+    record_index_init(&x->index);
+    recall_init(&x->recall, &recall);
+    x->recall.refetch =
+        kafka_refetch_open(x->loop, kafka, kafka->names.topics[TOPIC_QUERY], &events, error, size);
+    return x->recall.refetch != NULL;
+}
+
 static void wire_turn(struct executor *x) {
     const struct notifier_parts notifier = {
         .loop = x->loop,
@@ -275,6 +307,8 @@ static void wire_turn(struct executor *x) {
         .config = x->config,
         .aws = x->aws,
         .jobs = &x->jobs,
+        .index = &x->index,
+        .recall = &x->recall,
         .slots = &x->slots,
         .pace = &x->pace,
         .gate = &x->gate,
@@ -286,6 +320,7 @@ static void wire_turn(struct executor *x) {
         .pass_begins = executor_on_pass_begins,
         .pass_ends = executor_on_pass_ends,
         .unread = executor_unread,
+        .caught_up = executor_caught_up,
         .arg = x,
     };
     notifier_init(&x->notifier, &notifier);
@@ -299,7 +334,7 @@ struct executor *executor_open(struct loop *loop, struct executor_config *config
     x->config = config;
     executor_metrics_init(x->metrics);
     if (!open_aws(x, error, error_size) || !open_kafka(x, error, error_size) ||
-        !wire_limit(x, error, error_size)) {
+        !wire_limit(x, error, error_size) || !wire_recall(x, error, error_size)) {
         executor_close(x);
         return NULL;
     }
@@ -342,8 +377,10 @@ void executor_close(struct executor *x) {
         return;
     dispatch_stop(&x->dispatch);
     notifier_stop(&x->notifier);
-    partitions_close(x->partitions); /* drops the jobs */
-    producer_close(x->producer);     /* reports all that is under way */
+    partitions_close(x->partitions); /* drops the jobs and the entries */
+    recall_close(&x->recall);
+    kafka_refetch_close(x->recall.refetch);
+    producer_close(x->producer); /* reports all that is under way */
     started_close(&x->settler);
     tracker_close(&x->tracker);
     repair_close(&x->repairs);

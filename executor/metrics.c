@@ -61,6 +61,8 @@ static const struct metric table[] = {
     [METRIC_ANSWERS + OUTCOME_MISMATCH] = ANSWERS("mismatch"),
     [METRIC_ANSWERS + OUTCOME_REJECTED] = ANSWERS("rejected"),
     [METRIC_RECEIVED] = COUNTER("athena_query_received_total", "Records taken from Kafka."),
+    [METRIC_GONE] = COUNTER("athena_query_gone_total",
+                            "Records that were deleted from the query topic while they waited."),
     [METRIC_DEADLETTERED] =
         COUNTER("athena_query_deadlettered_total", "Queries sent to the dead-letter topic."),
     [METRIC_REJECTED] =
@@ -78,6 +80,12 @@ static const struct metric table[] = {
     [METRIC_RUNNING] = GAUGE("athena_query_running", NULL, "Queries followed in Athena."),
     [METRIC_WAITING] =
         GAUGE("athena_query_waiting", NULL, "Records taken from Kafka that wait to be started."),
+    [METRIC_INDEXED] = GAUGE("athena_query_indexed", NULL,
+                             "Of these, records that are known by user and offset only; they are "
+                             "fetched again before their turn."),
+    [METRIC_UNREAD] = GAUGE("athena_query_unread", NULL,
+                            "Records of the owned partitions that were not received yet: beyond "
+                            "the index, where that is full, users have no turns."),
     [METRIC_CALLS] =
         GAUGE("athena_query_start_in_flight", NULL, "Calls to StartQueryExecution under way."),
     [METRIC_LIMIT + LANE_DML] =

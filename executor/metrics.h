@@ -15,6 +15,7 @@ enum executor_metric {
     METRIC_ANSWERS, /* + enum outcome: one row each */
     METRIC_ANSWERS_LAST = METRIC_ANSWERS + OUTCOMES - 1,
     METRIC_RECEIVED,
+    METRIC_GONE,
     METRIC_DEADLETTERED,
     METRIC_REJECTED,
     METRIC_SUCCEEDED,
@@ -26,6 +27,8 @@ enum executor_metric {
     METRIC_SCANNED_BYTES,
     METRIC_RUNNING,
     METRIC_WAITING,
+    METRIC_INDEXED,
+    METRIC_UNREAD,
     METRIC_CALLS,
     METRIC_LIMIT, /* + enum lane: one row each */
     METRIC_LIMIT_LAST = METRIC_LIMIT + LANES - 1,

@@ -10,6 +10,11 @@
 #include "common/kafka/handle.h"
 #include "common/kafka/incarnation.h"
 #include "executor/query/job.h"
+#include "executor/turn/record_index.h"
+
+enum {
+    CATCH_UP_MS = 3000 /* the longest that starts wait for what was there before */
+};
 
 enum {
     COUNT_LOST_EVERY_MS = 2000
@@ -27,6 +32,7 @@ struct partitions {
     struct partitions_events events;
     struct partition_list owned;
     size_t count;
+    int64_t catch_up_until_ms; /* loop time; 0: nobody has waited for it yet */
     bool joined;
     bool letting_go;       /* the last commit before that is under way */
     struct loop_task look; /* at what may be resumed or let go */
@@ -48,6 +54,8 @@ static void partitions_add(struct partitions *ps, const rd_kafka_topic_partition
     struct partition *p = mem_zero(sizeof *p);
     p->id = p->tracker.partition = tp->partition;
     TAILQ_INIT(&p->jobs);
+    TAILQ_INIT(&p->indexed);
+    p->first_end = -1;
     char *metadata = mem_bytes(tp->metadata, tp->metadata_size);
     kafka_tracker_init(&p->tracker, tp->offset, metadata);
     free(metadata);
@@ -75,13 +83,15 @@ static void partitions_drop_all(struct partitions *ps) {
 
 static bool is_full(const struct partitions *ps, const struct partition *p) {
     return p->jobs_waiting >= ps->limits.jobs_waiting ||
-           p->bytes_waiting >= ps->limits.bytes_waiting;
+           p->bytes_waiting >= ps->limits.bytes_waiting ||
+           ps->events.is_full(ps->events.arg, p, false);
 }
 
 /* Pausing throws away what was prefetched: resume only with room for a while. */
 static bool has_room(const struct partitions *ps, const struct partition *p) {
     return p->jobs_waiting <= ps->limits.jobs_waiting / 2 &&
-           p->bytes_waiting <= ps->limits.bytes_waiting / 2;
+           p->bytes_waiting <= ps->limits.bytes_waiting / 2 &&
+           !ps->events.is_full(ps->events.arg, p, true);
 }
 
 static void partitions_steer(struct partitions *ps, struct partition *p) {
@@ -156,6 +166,7 @@ static void partitions_on_assigned(void *arg, const rd_kafka_topic_partition_lis
     for (int i = 0; i < assigned->cnt; i++)
         partitions_add(ps, &assigned->elems[i]);
     ps->joined = true;
+    ps->catch_up_until_ms = 0;
     if (ps->incarnation != NULL)
         incarnation_look_soon(ps->incarnation);
     ps->events.taken(ps->events.arg);
@@ -260,8 +271,9 @@ void partitions_restart(struct partitions *ps, int32_t id) {
 static rd_kafka_conf_t *partitions_conf(const struct kafka_options *kafka) {
     rd_kafka_conf_t *conf = kafka_group_conf(kafka, kafka->names.groups[GROUP_EXECUTOR]);
     /* What is prefetched waits here instead of with another executor, and is lost at a pause. */
-    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "2048");
-    kafka_set_default(conf, kafka, "queued.min.messages", "500");
+    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "8192");
+    /* The last records of an empty partition's end come only after this, and starts wait for it. */
+    kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
     return conf;
 }
 
@@ -347,6 +359,28 @@ bool partitions_has(const struct partitions *ps, int32_t id) {
     return p != NULL && !p->revoking;
 }
 
+static bool is_caught_up(const struct partitions *ps, struct partition *p) {
+    if (p->first_end < 0)
+        p->first_end = kafka_group_end(ps->group, p->id);
+    const struct offsets *o = &p->tracker.offsets;
+    int64_t next = o->next >= 0 ? o->next : o->committed;
+    return (p->first_end >= 0 && next >= p->first_end) ||
+           (p->paused && ps->events.is_full(ps->events.arg, p, true));
+}
+
+bool partitions_caught_up(struct partitions *ps) {
+    int64_t now_ms = loop_now(ps->loop);
+    if (ps->catch_up_until_ms == 0)
+        ps->catch_up_until_ms = now_ms + CATCH_UP_MS;
+    struct partition *p = NULL; /* cppcheck does not know that the loop sets it */
+    TAILQ_FOREACH(p, &ps->owned, link) {
+        p->caught_up = p->caught_up || now_ms >= ps->catch_up_until_ms || is_caught_up(ps, p);
+        if (!p->caught_up)
+            return false;
+    }
+    return true;
+}
+
 bool partitions_joined(const struct partitions *ps) {
     return ps->joined;
 }
@@ -371,13 +405,24 @@ int64_t partitions_unread(const struct partitions *ps) {
     return sum;
 }
 
+static int64_t older_ms(int64_t a, int64_t b) {
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
+/* What was indexed and is held by now is not in order. */
+static int64_t partition_oldest_ms(const struct partition *p) {
+    const struct index_entry *entry = TAILQ_FIRST(&p->indexed);
+    int64_t oldest_ms = entry != NULL ? entry->received_ms : -1;
+    const struct job *job;
+    TAILQ_FOREACH(job, &p->jobs, in_partition)
+    oldest_ms = older_ms(oldest_ms, job->received_ms);
+    return oldest_ms;
+}
+
 int64_t partitions_oldest_ms(const struct partitions *ps) {
     int64_t oldest_ms = -1;
-    struct partition *p;
-    TAILQ_FOREACH(p, &ps->owned, link) {
-        const struct job *first = TAILQ_FIRST(&p->jobs);
-        if (first != NULL && (oldest_ms < 0 || first->received_ms < oldest_ms))
-            oldest_ms = first->received_ms;
-    }
+    const struct partition *p = NULL; /* cppcheck does not know that the loop sets it */
+    TAILQ_FOREACH(p, &ps->owned, link)
+    oldest_ms = older_ms(oldest_ms, partition_oldest_ms(p));
     return oldest_ms;
 }

@@ -28,6 +28,9 @@ struct partitions_events {
     void (*taken)(void *arg);
     /* A record to be processed; `message` becomes the callee's. */
     void (*record)(void *arg, struct partition *p, rd_kafka_message_t *message);
+    /* No more records of it can be kept; `was_full`: it was so before, and has room again only
+     * where this is false. */
+    bool (*is_full)(void *arg, const struct partition *p, bool was_full);
     /* It is revoked (`revoking` is set): drop all jobs that have nothing under way. */
     void (*revoking)(void *arg, struct partition *p);
     /* It is let go, or begins again at another offset: forget every job that is left. */
@@ -41,7 +44,7 @@ struct partitions_events {
 };
 
 struct partitions_limits {
-    size_t jobs_waiting;  /* a partition with so many waiting is paused, … */
+    size_t jobs_waiting;  /* a partition with so many held is paused, … */
     size_t bytes_waiting; /* … or so many bytes */
     int64_t revoke_ms;    /* the longest that a rebalance waits for this member */
 };
@@ -79,6 +82,11 @@ void partitions_settled(struct partitions *ps);
 void partitions_leave(struct partitions *ps);
 size_t partitions_count(const struct partitions *ps);
 bool partitions_has(const struct partitions *ps, int32_t id); /* it is owned and not revoked */
+/*
+ * Whether all is received that was in the partitions when they were assigned, as far as there is
+ * room for it; after some seconds it counts as received in any case.
+ */
+bool partitions_caught_up(struct partitions *ps);
 bool partitions_joined(const struct partitions *ps); /* there was an assignment, and no stop yet */
 bool partitions_up(const struct partitions *ps);     /* a broker is reached */
 /* For /readyz, where no broker is reached: appends one line with the reason. */

@@ -24,7 +24,9 @@ void executor_write_metrics(void *arg, struct buffer *out) {
     int64_t oldest_ms = partitions_oldest_ms(x->partitions);
     metric_set(&m[METRIC_RUNNING], (double)jobs_followed(&x->jobs));
     metric_set(&m[METRIC_WAITING],
-               (double)(x->jobs.count[JOB_RECEIVED] + x->jobs.count[JOB_WAITING]));
+               (double)(x->jobs.count[JOB_RECEIVED] + x->jobs.count[JOB_WAITING] + x->index.count));
+    metric_set(&m[METRIC_INDEXED], (double)x->index.count);
+    metric_set(&m[METRIC_UNREAD], (double)partitions_unread(x->partitions));
     metric_set(&m[METRIC_CALLS], (double)jobs_starting(&x->jobs));
     for (int lane = 0; lane < LANES; lane++) {
         const struct admission *a = &x->slots.admission[lane];

@@ -29,6 +29,8 @@
 #include "executor/query/tracker.h"
 #include "executor/turn/dispatch.h"
 #include "executor/turn/notifier.h"
+#include "executor/turn/recall.h"
+#include "executor/turn/record_index.h"
 
 struct executor {
     struct loop *loop;              /* borrowed */
@@ -59,6 +61,8 @@ struct executor {
     struct repairs repairs;
 
     /* Who is next. */
+    struct record_index index;
+    struct recall recall;
     struct notifier notifier;
     struct dispatch dispatch;
 

@@ -200,6 +200,13 @@ int64_t kafka_group_deleted(const struct kafka_group *g) {
     return kafka_trim_deleted(g->trim);
 }
 
+int64_t kafka_group_end(const struct kafka_group *g, int32_t partition) {
+    int64_t low, high;
+    rd_kafka_resp_err_t err =
+        rd_kafka_get_watermark_offsets(g->rk, g->settings.topic, partition, &low, &high);
+    return err == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
+}
+
 struct kafka_commits *kafka_group_commits(const struct kafka_group *g) {
     return g->commits;
 }

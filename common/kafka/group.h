@@ -98,6 +98,9 @@ int64_t kafka_group_low(const struct kafka_group *g, int32_t partition);
 /* Records of the partition that were not received yet, as far as the last fetch has shown. */
 int64_t kafka_group_unread(const struct kafka_group *g, const struct kafka_tracker *t);
 
+/* The end of the partition, as far as the last fetch has shown; -1: there was none. */
+int64_t kafka_group_end(const struct kafka_group *g, int32_t partition);
+
 bool kafka_group_up(const struct kafka_group *g);     /* a broker is reached */
 bool kafka_group_broken(const struct kafka_group *g); /* the handle will never work again */
 int64_t kafka_group_lag(const struct kafka_group *g); /* records; -1: not known */

@@ -7,9 +7,18 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 
-/* All that waiting takes. */
-static size_t held_bytes(const struct job *job) {
+size_t job_held_bytes(const struct job *job) {
     return sizeof *job + job->message->size;
+}
+
+/* It is held from now on, or no longer. */
+static void count_held(struct job *job, bool held) {
+    struct partition *p = job->partition;
+    if (p == NULL || job->is_recalled)
+        return;
+    size_t bytes = job_held_bytes(job);
+    p->jobs_waiting = held ? p->jobs_waiting + 1 : p->jobs_waiting - 1;
+    p->bytes_waiting = held ? p->bytes_waiting + bytes : p->bytes_waiting - bytes;
 }
 
 bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, char *why,
@@ -18,10 +27,7 @@ bool job_read(struct job *job, rd_kafka_message_t *message, const char *stage, c
     rd_kafka_timestamp_type_t type;
     job->message = held_record_new(message);
     job->offset = message->offset;
-    if (job->partition != NULL) {
-        job->partition->jobs_waiting++;
-        job->partition->bytes_waiting += held_bytes(job);
-    }
+    count_held(job, true);
     job->received_ms = rd_kafka_message_timestamp(message, &type);
     if (job->received_ms < 0)
         job->received_ms = loop_wall();
@@ -65,10 +71,7 @@ struct job *job_of_item(struct window_item *item) {
 void job_release_message(struct job *job) {
     if (job->message == NULL)
         return;
-    if (job->partition != NULL) {
-        job->partition->jobs_waiting--;
-        job->partition->bytes_waiting -= held_bytes(job);
-    }
+    count_held(job, false);
     free(job->message);
     job->message = NULL;
     query_free(&job->query);

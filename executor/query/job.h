@@ -1,11 +1,11 @@
 /*
  * One record of the query topic on its way to its end.
  *
- * How long a job lives: from job_new() until it is FINISHED or DROPPED, and from then on until the
- * end of that iteration of the loop (common/base/loop.h, loop_defer). So whoever holds a job may
- * call what finishes it and still read it afterwards; whoever keeps a pointer beyond its callback
- * must be in one of the lists of job_state.h, which the job leaves when it ends. Its `partition` is
- * NULL from the moment it has ended, for partitions do not outlive their last job.
+ * How long a job lives: from job_new() until it is FINISHED, INDEXED or DROPPED, and from then on
+ * until the end of that iteration of the loop (common/base/loop.h, loop_defer). So whoever holds a
+ * job may call what finishes it and still read it afterwards; whoever keeps a pointer beyond its
+ * callback must be in one of the lists of job_state.h, which the job leaves when it ends. Its
+ * `partition` is NULL from the moment it has ended, for partitions do not outlive their last job.
  */
 #ifndef EXECUTOR_QUERY_JOB_H
 #define EXECUTOR_QUERY_JOB_H
@@ -14,9 +14,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/queue.h>
-#include <uthash.h>
 
 #include "common/aws/client.h"
+#include "common/base/key_table.h"
 #include "common/base/loop.h"
 #include "common/kafka/held_record.h"
 #include "common/kafka/record.h"
@@ -40,6 +40,7 @@ enum job_state {
     JOB_RUNNING,           /* it has an execution id, the tracker follows it */
     JOB_SETTLING,          /* its last records are on their way */
     JOB_FINISHED,          /* its offset is finished; freed at the end of the iteration */
+    JOB_INDEXED,           /* an entry of record_index.h waits in its place; freed likewise */
     JOB_DROPPED,           /* it is the next owner's; freed at the end of the iteration */
     JOB_STATES,
 };
@@ -93,14 +94,16 @@ struct job {
 
     /* Its pair. */
     bool stands_for_pair;    /* pairs.h's */
-    UT_hash_handle by_token; /* pairs.h's */
+    struct key_node by_pair; /* pairs.h's */
     struct job_list behind;  /* BEHIND it */
     struct job *first;       /* it is BEHIND that one */
     bool pair_ended;         /* that one has ended, and its end, of this text, is in the topic */
 
     /* Waiting. */
     struct window_item in_window;
-    bool keeps_place; /* when it waits next: before those of its user that came after it */
+    struct window_item *place; /* of an entry, which it replaces when it waits; NULL: a new place */
+    bool is_recalled;          /* it was fetched again: it counts as such, not for its partition */
+    bool keeps_place;          /* when it waits next: before those of its user that came after it */
     struct notice notice;
 
     /* Starting. */
@@ -148,6 +151,8 @@ void job_parse_query(struct job *job);
 void job_forget_query(struct job *job);
 /* When it first came into the query topic, UTC ms: being moved back does not change it. */
 int64_t job_first_seen_ms(const struct job *job);
+/* What waiting takes, the record and the job itself; only while it has its record. */
+size_t job_held_bytes(const struct job *job);
 /* Whose place in the window that is; NULL for NULL. */
 struct job *job_of_item(struct window_item *item);
 /* The bytes of the record are no longer needed: they no longer count for the partition either. */

@@ -11,8 +11,8 @@
 #define TO(state) (1U << (JOB_##state))
 
 static const unsigned allowed[] = {
-    [JOB_RECEIVED] =
-        TO(BEHIND) | TO(WAITING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) | TO(DROPPED),
+    [JOB_RECEIVED] = TO(BEHIND) | TO(WAITING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) |
+                     TO(INDEXED) | TO(DROPPED),
     [JOB_BEHIND] = TO(RECEIVED) | TO(DROPPED),
     [JOB_WAITING] = TO(STARTING) | TO(RUNNING) | TO(SETTLING) | TO(FINISHED) | TO(DROPPED),
     [JOB_STARTING] = TO(RUNNING) | TO(SETTLING) | TO(AMBIGUOUS_BACKOFF) | TO(REFUSED_BACKOFF) |
@@ -23,6 +23,7 @@ static const unsigned allowed[] = {
     [JOB_RUNNING] = TO(RUNNING) | TO(SETTLING) | TO(DROPPED),
     [JOB_SETTLING] = TO(WAITING) | TO(FINISHED) | TO(DROPPED),
     [JOB_FINISHED] = 0,
+    [JOB_INDEXED] = 0,
     [JOB_DROPPED] = 0,
 };
 _Static_assert(sizeof allowed / sizeof *allowed == JOB_STATES, "a row for each state");
@@ -38,6 +39,7 @@ static const char *const names[] = {
     [JOB_RUNNING] = "running",
     [JOB_SETTLING] = "settling",
     [JOB_FINISHED] = "finished",
+    [JOB_INDEXED] = "indexed",
     [JOB_DROPPED] = "dropped",
 };
 _Static_assert(sizeof names / sizeof *names == JOB_STATES, "a name for each state");
@@ -59,7 +61,7 @@ static bool is_sound(const struct job *job, enum job_state to) {
 #ifdef DEBUG_CHECKS
     abort();
 #endif
-    return job->state != JOB_FINISHED && job->state != JOB_DROPPED;
+    return job->state != JOB_FINISHED && job->state != JOB_INDEXED && job->state != JOB_DROPPED;
 }
 
 /* --- lists ------------------------------------------------------------------------------------ */
@@ -70,8 +72,8 @@ static void leave_list(struct jobs *jobs, struct job *job, enum job_state to) {
         TAILQ_REMOVE(job->list, job, in_list);
         job->list = NULL;
     } else if (job->state == JOB_WAITING) {
-        if (to == JOB_STARTING && window_first(window) == &job->in_window)
-            window_take(window); /* it was its user's turn */
+        if (to == JOB_STARTING)
+            window_take(window, &job->in_window); /* it was its user's turn */
         else
             window_remove(window, &job->in_window);
     }
@@ -86,10 +88,13 @@ static void put_in(struct job_list *list, struct job *job) {
 
 static void put_in_window(struct jobs *jobs, struct job *job) {
     struct window *window = &jobs->window[job->lane];
-    if (job->keeps_place)
+    if (job->place != NULL)
+        window_replace(window, job->place, &job->in_window);
+    else if (job->keeps_place)
         window_put_back(window, &job->in_window, job->id.user_id);
     else
         window_add(window, &job->in_window, job->id.user_id);
+    job->place = NULL;
 }
 
 /* --- pairs ------------------------------------------------------------------------------------ */
@@ -153,6 +158,23 @@ void job_forget_sends(struct job *job) {
     forget_send(job->jobs->loop, &job->status);
 }
 
+static void count_recalled(struct jobs *jobs, const struct job *job, bool held) {
+    if (!job->is_recalled || job->message == NULL)
+        return;
+    size_t bytes = job_held_bytes(job);
+    jobs->recalled = held ? jobs->recalled + 1 : jobs->recalled - 1;
+    jobs->recalled_bytes = held ? jobs->recalled_bytes + bytes : jobs->recalled_bytes - bytes;
+}
+
+void job_recalled(struct job *job) {
+    count_recalled(job->jobs, job, true);
+}
+
+static void release_message(struct job *job) {
+    count_recalled(job->jobs, job, false);
+    job_release_message(job);
+}
+
 /* What would bring the job back is stopped, and what it holds is given back. */
 static void give_back(struct jobs *jobs, struct job *job, enum job_state to) {
     struct partition *p = job->partition;
@@ -163,7 +185,7 @@ static void give_back(struct jobs *jobs, struct job *job, enum job_state to) {
         aws_cancel(job->call);
     job->call = NULL;
     slot_release(jobs->slots, job->lane, &job->slot);
-    job_release_message(job);
+    release_message(job);
     if (p == NULL)
         return;
     TAILQ_REMOVE(&p->jobs, job, in_partition);
@@ -210,6 +232,7 @@ static void enter_list(struct jobs *jobs, struct job *job, enum job_state from) 
         put_in(&jobs->settling, job);
         break;
     case JOB_FINISHED:
+    case JOB_INDEXED:
     case JOB_DROPPED:
         put_in(&jobs->ended, job);
         loop_defer(jobs->loop, &jobs->free_ended, jobs_free_ended, jobs);
@@ -242,7 +265,7 @@ void job_drop(struct job *job) {
 }
 
 void job_message_done(struct job *job) {
-    job_release_message(job);
+    release_message(job);
     job->jobs->events.fewer(job->jobs->events.arg);
 }
 

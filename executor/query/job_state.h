@@ -11,6 +11,7 @@
  *   from RUNNING to RUNNING: asked for, so that it goes behind all others that run
  *   straight to SETTLING: what is no request (RECEIVED), what is throttled (STARTING) or rejected
  *   straight to RUNNING or FINISHED: what is known to have started or ended, before or after a call
+ *   RECEIVED to INDEXED: more wait than are held, an entry of record_index.h waits in its place
  *   to DROPPED: from all, when the partition is taken away
  *
  * The table in job_state.c is what counts. A build with DEBUG_CHECKS (a VARIANT with "san" or
@@ -51,8 +52,10 @@ struct jobs {
     struct job_list ask_again;   /* ASK_AGAIN, who has waited longest first */
     struct job_list running;     /* RUNNING, what was asked for longest ago first */
     struct job_list settling;    /* SETTLING, who has been longest first */
-    struct job_list ended;       /* FINISHED or DROPPED; freed at the end of the iteration */
+    struct job_list ended;       /* FINISHED, INDEXED or DROPPED; freed at the iteration's end */
     size_t count[JOB_STATES];    /* of those that are not freed yet */
+    size_t recalled;             /* jobs that hold a record that was fetched again, … */
+    size_t recalled_bytes;       /* … and their bytes */
     uint64_t runaways;           /* jobs that were dropped while they ran, since the start */
     struct loop_task free_ended;
 };
@@ -69,15 +72,17 @@ size_t jobs_starting(const struct jobs *jobs); /* calls of StartQueryExecution u
 
 /* RECEIVED, and the last in the list of its partition. */
 struct job *job_new(struct jobs *jobs, struct partition *p);
+/* A job that is_recalled has read its record: it counts as `recalled` until that is released. */
+void job_recalled(struct job *job);
 
 /* Pure: whether the table has it. */
 bool job_may_become(enum job_state from, enum job_state to);
 const char *job_state_name(enum job_state state);
 
 /*
- * Takes the job out of the list of its old state and puts it into that of the new one. FINISHED
- * and DROPPED give back all that it holds (slot, call, timers, message, partition) and report; then
- * it is read-only, and freed at the end of the iteration.
+ * Takes the job out of the list of its old state and puts it into that of the new one. FINISHED,
+ * INDEXED and DROPPED give back all that it holds (slot, call, timers, message, partition) and
+ * report; then it is read-only, and freed at the end of the iteration.
  */
 void job_transition(struct job *job, enum job_state to);
 /* DROPPED: its offset is not finished, the next owner begins anew. */

@@ -1,59 +1,55 @@
 #include "executor/query/pairs.h"
 
-#include <stdlib.h>
+#include <stddef.h>
 #include <string.h>
-#include <sys/random.h>
-
-#include "common/base/log.h"
-#include "common/base/memory.h"
-
-#define uthash_malloc(size)  mem_alloc(size)
-#define uthash_free(p, size) free(p)
-#include <uthash.h>
 
 #include "executor/query/job.h"
 
 enum {
-    TOKEN_LEN = 64
+    KEY_DIGITS = 16
 };
-_Static_assert(TOKEN_LEN == PAIRS_WORDS * sizeof(uint64_t), "a word of the seed for each");
 
-/* Multiply and shift, with odd factors: two tokens share a bucket by chance only. */
-static unsigned pairs_hash(const struct pairs *p, const char *token) {
-    uint64_t sum = 0, word;
-    for (size_t i = 0; i < PAIRS_WORDS; i++) {
-        memcpy(&word, token + i * sizeof word, sizeof word);
-        sum += word * p->seed[i];
+uint64_t pairs_key(const char *token) {
+    uint64_t key = 0;
+    for (int i = 0; i < KEY_DIGITS && token[i] != '\0'; i++) {
+        unsigned c = (unsigned char)token[i];
+        key = key << 4 | ((c & 15) + (c >> 6) * 9); /* a hexadecimal digit */
     }
-    return (unsigned)(sum >> 32);
+    return key;
 }
 
 void pairs_init(struct pairs *p) {
-    *p = (struct pairs){0};
-    if (getrandom(p->seed, sizeof p->seed, GRND_NONBLOCK) != (ssize_t)sizeof p->seed)
-        log_warn("no random numbers: pairs are hashed without a seed");
-    for (size_t i = 0; i < PAIRS_WORDS; i++)
-        p->seed[i] |= 1;
+    key_table_init(&p->by_key);
+}
+
+static struct job *job_of(struct key_node *node) {
+    return (struct job *)((char *)node - offsetof(struct job, by_pair));
 }
 
 struct job *pairs_find(const struct pairs *p, const char *token) {
-    struct job *found = NULL;
-    if (token[0] != '\0')
-        HASH_FIND_BYHASHVALUE(by_token, p->by_token, token, TOKEN_LEN, pairs_hash(p, token), found);
-    return found;
+    if (token[0] == '\0')
+        return NULL;
+    struct key_node *node = key_table_find(&p->by_key, pairs_key(token));
+    while (node != NULL && strcmp(job_of(node)->token, token) != 0)
+        node = key_table_next(node);
+    return node != NULL ? job_of(node) : NULL;
+}
+
+bool pairs_has_key(const struct pairs *p, uint64_t key) {
+    return key_table_find(&p->by_key, key) != NULL;
 }
 
 void pairs_add(struct pairs *p, struct job *job) {
     if (job->stands_for_pair || job->token[0] == '\0' || pairs_find(p, job->token) != NULL)
         return;
     job->stands_for_pair = true;
-    HASH_ADD_KEYPTR_BYHASHVALUE(by_token, p->by_token, job->token, TOKEN_LEN,
-                                pairs_hash(p, job->token), job);
+    job->by_pair.key = pairs_key(job->token);
+    key_table_add(&p->by_key, &job->by_pair);
 }
 
 void pairs_remove(struct pairs *p, struct job *job) {
     if (!job->stands_for_pair)
         return;
     job->stands_for_pair = false;
-    HASH_DELETE(by_token, p->by_token, job);
+    key_table_remove(&p->by_key, &job->by_pair);
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "common/base/log.h"
 #include "executor/metrics.h"
 #include "executor/query/known.h"
 
@@ -11,6 +12,7 @@ enum {
     OUTAGE_ANSWERS = 10, /* ambiguous ones in a row, over all queries: Athena is out of order, … */
     OUTAGE_START_MS = 2000, /* … and a new query is tried only so often */
     LOOK_AGAIN_MS = 50,     /* while something waits for its pace or a probe */
+    BEHIND_MOST = 1000,     /* repetitions that wait as jobs; the others are indexed */
     SETTLING_MAX = 10000,   /* while Kafka takes no states: bounds what is held for them */
     TURNS = LANES + 1,
     TURN_OF_ASK_AGAIN = LANES,
@@ -85,15 +87,53 @@ static bool needs_no_call(struct dispatch *d, struct job *job) {
     return true;
 }
 
+/*
+ * More wait than are held: of a partition half of the window is held as it comes, so that the other
+ * half is left for what cannot be indexed. Who comes behind an entry of its user or its pair is
+ * indexed, too: what is held are the first of each line.
+ */
+static bool is_indexed(const struct dispatch *d, const struct job *job) {
+    const struct executor_config *c = d->parts.config;
+    const struct partition *p = job->partition;
+    if (job->place != NULL)
+        return false;
+    return p->jobs_waiting > (size_t)(c->window_records + 1) / 2 ||
+           p->bytes_waiting > (size_t)(c->window_bytes + 1) / 2 ||
+           window_ends_with_entry(&d->parts.jobs->window[job->lane], job->id.user_id) ||
+           record_index_find(d->parts.index, pairs_key(job->token)) != NULL;
+}
+
+static void index_job(struct dispatch *d, struct job *job) {
+    const struct index_row row = {
+        .offset = job->offset,
+        .received_ms = job->received_ms,
+        .pair = pairs_key(job->token),
+        .bytes = job_held_bytes(job),
+        .lane = job->lane,
+    };
+    struct index_entry *entry = record_index_add(d->parts.index, job->partition, &row);
+    window_add(&d->parts.jobs->window[job->lane], &entry->item, job->id.user_id);
+    job_transition(job, JOB_INDEXED);
+}
+
+static void job_waits(struct dispatch *d, struct job *job) {
+    if (is_indexed(d, job))
+        index_job(d, job);
+    else
+        job_transition(job, JOB_WAITING);
+}
+
 /* RECEIVED, and all is read that was written of states before. */
 static void admit(struct dispatch *d, struct job *job) {
     struct job *first = pairs_find(&d->parts.jobs->pairs, job->token);
     bool has_id = first != NULL && first->execution_id != NULL && first->state != JOB_STARTING;
     if (first == NULL) {
         if (!needs_no_call(d, job))
-            job_transition(job, JOB_WAITING);
+            job_waits(d, job);
     } else if (has_id && memcmp(first->sha256, job->sha256, sizeof job->sha256) != 0) {
         reject_mismatch(d, job);
+    } else if (d->parts.jobs->count[JOB_BEHIND] >= BEHIND_MOST && job->place == NULL) {
+        index_job(d, job);
     } else {
         job_wait_behind(job, first);
     }
@@ -108,23 +148,52 @@ static void admit_received(struct dispatch *d) {
 
 /* --- a pass ----------------------------------------------------------------------------------- */
 
-/* Not before all that was written of states has been read: it says whose a pair is. */
+/*
+ * All that was written of states has been read, which says whose a pair is; and so has been what
+ * waited in the partitions, which says whose turn it is.
+ */
+static bool knows_turns(const struct dispatch *d) {
+    return status_reader_caught_up(d->parts.reader) && d->parts.caught_up(d->parts.arg);
+}
+
 static bool may_call(const struct dispatch *d) {
     size_t calls = jobs_starting(d->parts.jobs);
     if (d->stopping || d->parts.gate->closed || calls >= (size_t)d->parts.config->max_in_flight ||
-        d->parts.jobs->count[JOB_SETTLING] >= SETTLING_MAX ||
-        !status_reader_caught_up(d->parts.reader))
+        d->parts.jobs->count[JOB_SETTLING] >= SETTLING_MAX || !knows_turns(d))
         return false;
     if (d->parts.gate->suspect && calls > 0)
         return false;
     return pace_open(d->parts.pace, loop_now(d->parts.loop));
 }
 
+static bool find_held(void *arg, struct window_item *item, size_t before) {
+    struct window_item **held = arg;
+    (void)before;
+    *held = item->is_entry ? NULL : item;
+    return item->is_entry;
+}
+
+/*
+ * The first of the lane that is held, unless one before it is about to be. NULL: there is none near
+ * by.
+ */
+static struct job *first_held(const struct dispatch *d, enum lane lane) {
+    const struct window *window = &d->parts.jobs->window[lane];
+    struct window_item *first = window_first(window), *held = first;
+    if (first == NULL)
+        return NULL;
+    if (first->is_entry && recall_is_near(d->parts.recall, (struct index_entry *)(void *)first))
+        return NULL;
+    if (first->is_entry)
+        window_walk(window, RECALL_MOST, find_held, &held);
+    return held != NULL && !held->is_entry ? job_of_item(held) : NULL;
+}
+
 /* The one of the lane whose turn it is; what needs no call by now takes no turn. NULL: none. */
 static struct job *next_of_lane(struct dispatch *d, enum lane lane) {
     struct job *job;
     do
-        job = job_of_item(window_first(&d->parts.jobs->window[lane]));
+        job = first_held(d, lane);
     while (job != NULL && needs_no_call(d, job));
     return job;
 }
@@ -163,7 +232,8 @@ static bool start_again(struct dispatch *d) {
 
 static bool anything_waits(const struct dispatch *d) {
     const size_t *count = d->parts.jobs->count;
-    return count[JOB_RECEIVED] > 0 || count[JOB_WAITING] > 0 || count[JOB_ASK_AGAIN] > 0;
+    return count[JOB_RECEIVED] > 0 || count[JOB_WAITING] > 0 || count[JOB_ASK_AGAIN] > 0 ||
+           d->parts.index->count > 0;
 }
 
 static void dispatch_on_timer(void *arg) {
@@ -181,6 +251,8 @@ static void dispatch_pass(void *arg) {
             d->next == TURN_OF_ASK_AGAIN ? start_again(d) : start_one(d, (enum lane)d->next);
         idle = began ? 0 : idle + 1;
     }
+    if (!d->stopping && status_reader_caught_up(d->parts.reader))
+        recall_look(d->parts.recall);
     if (anything_waits(d) && !d->stopping && d->timer.place == 0)
         loop_timer_set(d->parts.loop, &d->timer, LOOK_AGAIN_MS, dispatch_on_timer, d);
     d->parts.pass_ends(d->parts.arg);
@@ -196,7 +268,7 @@ int64_t dispatch_backlog(const struct dispatch *d, enum lane lane) {
 }
 
 int dispatch_startable(const struct dispatch *d, enum lane lane) {
-    if (d->stopping || d->parts.gate->closed || !status_reader_caught_up(d->parts.reader))
+    if (d->stopping || d->parts.gate->closed || !knows_turns(d))
         return 0;
     int waiting = (int)jobs_waiting(d->parts.jobs, lane), room = slots_room(d->parts.slots);
     return waiting < room ? waiting : room;
@@ -209,22 +281,80 @@ bool dispatch_is_idle(const struct dispatch *d) {
 
 /* --- records ---------------------------------------------------------------------------------- */
 
-void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message) {
-    struct dispatch *d = arg;
-    struct job *job = job_new(d->parts.jobs, p);
+/* False: it is no request, and is rejected. */
+static bool read_record(struct dispatch *d, struct job *job, rd_kafka_message_t *message) {
     char why[512], not_allowed[512];
-    metric_add(&d->parts.metrics[METRIC_RECEIVED], 1);
     bool is_sound = job_read(job, message, d->parts.config->kafka.names.stage, why, sizeof why);
+    job_recalled(job);
     job->is_allowed =
         is_sound && start_allowed(&d->defaults, &job->query, not_allowed, sizeof not_allowed);
     job_forget_query(job);
-    if (!is_sound) {
+    if (!is_sound)
         settle_rejected(d->parts.settler, job, "InvalidRequest", why);
-        return;
-    }
     job->notice.since_ms = loop_now(d->parts.loop);
+    return is_sound;
+}
+
+void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message) {
+    struct dispatch *d = arg;
+    struct job *job = job_new(d->parts.jobs, p);
+    metric_add(&d->parts.metrics[METRIC_RECEIVED], 1);
+    if (!read_record(d, job, message))
+        return;
     admit_received(d);
     dispatch_soon(d);
+}
+
+/* Hysteresis, since a pause throws away what was prefetched. Each partition has some room. */
+bool dispatch_is_full(void *arg, const struct partition *p, bool was_full) {
+    const struct dispatch *d = arg;
+    const struct executor_config *c = d->parts.config;
+    size_t bytes = record_index_bytes(d->parts.index);
+    for (int lane = 0; lane < LANES; lane++)
+        bytes += window_bytes(&d->parts.jobs->window[lane]);
+    size_t bytes_most = (size_t)c->window_index_bytes, own_most = (size_t)c->window_records;
+    return was_full ? bytes > bytes_most - bytes_most / 8 && p->indexed_count > own_most / 2
+                    : bytes >= bytes_most && p->indexed_count >= own_most;
+}
+
+static void forget_entry(struct dispatch *d, struct index_entry *entry) {
+    const struct jobs_events *events = &d->parts.jobs->events;
+    if (entry->item.user != NULL)
+        window_remove(&d->parts.jobs->window[entry->lane], &entry->item);
+    record_index_remove(d->parts.index, entry);
+    events->fewer(events->arg);
+    dispatch_soon(d);
+}
+
+void dispatch_recalled(void *arg, struct index_entry *entry, rd_kafka_message_t *message) {
+    struct dispatch *d = arg;
+    if (!status_reader_caught_up(d->parts.reader)) { /* it is fetched once more */
+        rd_kafka_message_destroy(message);
+        return;
+    }
+    struct job *job = job_new(d->parts.jobs, entry->partition);
+    job->is_recalled = true;
+    if (read_record(d, job, message)) {
+        job->place = job->lane == (enum lane)entry->lane ? &entry->item : NULL;
+        admit(d, job);
+        job->place = NULL;
+    }
+    forget_entry(d, entry);
+}
+
+void dispatch_record_gone(void *arg, struct index_entry *entry) {
+    struct dispatch *d = arg;
+    const struct jobs_events *events = &d->parts.jobs->events;
+    log_error("a record that waited is no longer in its topic: partition=%d offset=%lld",
+              (int)entry->partition->id, (long long)entry->offset);
+    metric_add(&d->parts.metrics[METRIC_GONE], 1);
+    events->finished(events->arg, entry->partition, entry->offset);
+    forget_entry(d, entry);
+}
+
+static void drop_entries(struct dispatch *d, struct partition *p) {
+    recall_forget(d->parts.recall, p);
+    record_index_drop(d->parts.index, p, d->parts.jobs->window);
 }
 
 static bool ends_soon(const struct job *job) {
@@ -232,7 +362,7 @@ static bool ends_soon(const struct job *job) {
 }
 
 void dispatch_revoking(void *arg, struct partition *p) {
-    (void)arg;
+    drop_entries(arg, p);
     struct job *job, *next;
     for (job = TAILQ_FIRST(&p->jobs); job != NULL; job = next) {
         next = TAILQ_NEXT(job, in_partition);
@@ -242,7 +372,7 @@ void dispatch_revoking(void *arg, struct partition *p) {
 }
 
 void dispatch_gone(void *arg, struct partition *p) {
-    (void)arg;
+    drop_entries(arg, p);
     struct job *job;
     while ((job = TAILQ_FIRST(&p->jobs)) != NULL)
         job_drop(job);

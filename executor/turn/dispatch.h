@@ -20,6 +20,8 @@
 #include "executor/query/job_state.h"
 #include "executor/query/settle.h"
 #include "executor/query/start_request.h"
+#include "executor/turn/recall.h"
+#include "executor/turn/record_index.h"
 
 /* All borrowed. */
 struct dispatch_parts {
@@ -27,6 +29,8 @@ struct dispatch_parts {
     const struct executor_config *config;
     struct aws_client *aws;
     struct jobs *jobs;
+    struct record_index *index;
+    struct recall *recall;
     struct slots *slots;
     struct pace *pace;
     struct gate *gate;
@@ -40,6 +44,9 @@ struct dispatch_parts {
     void (*pass_ends)(void *arg);
     /* How many records wait in Kafka, as far as it is known; asked once a pass. */
     int64_t (*unread)(void *arg);
+    /* Whether all is received that waited in the partitions when they were assigned, or as much of
+     * it as a start may wait for: nothing starts before, since turns are not known yet. */
+    bool (*caught_up)(void *arg);
     void *arg;
 };
 
@@ -71,9 +78,13 @@ int dispatch_startable(const struct dispatch *d, enum lane lane);
 /* Nothing waits, is being asked for, or runs. */
 bool dispatch_is_idle(const struct dispatch *d);
 
-/* The three events of executor/partitions.h; `arg` is the struct dispatch. */
+/* The events of executor/partitions.h; `arg` is the struct dispatch. */
 void dispatch_record(void *arg, struct partition *p, rd_kafka_message_t *message);
+bool dispatch_is_full(void *arg, const struct partition *p, bool was_full);
 void dispatch_revoking(void *arg, struct partition *p);
 void dispatch_gone(void *arg, struct partition *p);
+/* Those of executor/turn/recall.h. */
+void dispatch_recalled(void *arg, struct index_entry *entry, rd_kafka_message_t *message);
+void dispatch_record_gone(void *arg, struct index_entry *entry);
 
 #endif

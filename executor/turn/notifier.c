@@ -8,6 +8,7 @@ enum {
      */
     FIRST_A_LOOK = 100,
     AGAIN_A_LOOK = 50,
+    PLACES_A_LOOK = 20000, /* of the front: whoever waits further behind has no place to speak of */
 };
 
 struct notifier_look {
@@ -25,20 +26,23 @@ static void write_reason(const struct notifier_look *look, size_t before, char *
         snprintf(out, size, "%s", gate_reason((enum gate_cause)(look->reason - NOTICE_GATE)));
 }
 
-static void notifier_visit(void *arg, struct window_item *item, size_t before) {
+static bool notifier_visit(void *arg, struct window_item *item, size_t before) {
     struct notifier_look *look = arg;
     const struct notifier_parts *parts = &look->notifier->parts;
     int64_t now_ms = loop_now(parts->loop);
+    if (item->is_entry) /* its record is not here */
+        return true;
     struct job *job = job_of_item(item);
     struct notice *n = &job->notice;
     int *left = n->published ? &look->again_left : &look->first_left;
     if (*left == 0 || !notice_is_due(n, now_ms, look->reason, before))
-        return;
+        return look->first_left + look->again_left > 0;
     --*left;
     *n = (struct notice){n->since_ms, true, now_ms, before, look->reason};
     char reason[128];
     write_reason(look, before, reason, sizeof reason);
     settle_waiting(parts->settler, job, reason);
+    return true;
 }
 
 /* Not for the pace, or for calls under way: those are no quota, and wait for moments only. */
@@ -49,7 +53,7 @@ static void look_at_lane(struct notifier_look *look, enum lane lane) {
     bool is_shared = slots->most > 0;
     look->running = is_shared ? slots_taken(slots) : admission_held(admission);
     if (look->reason != NOTICE_QUOTA || slots_room(slots) == 0 || admission_is_full(admission))
-        window_walk(&parts->jobs->window[lane], notifier_visit, look);
+        window_walk(&parts->jobs->window[lane], PLACES_A_LOOK, notifier_visit, look);
 }
 
 static void notifier_on_timer(void *arg) {

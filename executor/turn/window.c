@@ -1,28 +1,29 @@
 #include "executor/turn/window.h"
 
+#include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/memory.h"
 
-#define uthash_malloc(size)  mem_alloc(size)
-#define uthash_free(p, size) free(p)
-#include <uthash.h>
+#define ARRIVAL_MAX (UINT64_MAX >> 1)
 
 TAILQ_HEAD(window_items, window_item);
 
 struct window_user {
-    UT_hash_handle hh;
+    struct key_node by_key; /* first: it is what the table finds */
     TAILQ_ENTRY(window_user) in_turns;
     struct window_items items; /* never empty, ascending `arrival` */
     uint64_t turn;             /* ascending in the window's `turns` */
-    TAILQ_ENTRY(window_user) in_walk;
-    struct window_item *visited_next; /* during window_walk() */
-    char name[];
+};
+
+enum {
+    MALLOC_BYTES = 16 /* of an allocation, beside what was asked for */
 };
 
 void window_init(struct window *w) {
     *w = (struct window){0};
+    key_table_init(&w->users);
     TAILQ_INIT(&w->turns);
 }
 
@@ -44,38 +45,44 @@ static void give_last_turn(struct window *w, struct window_user *user) {
     TAILQ_INSERT_TAIL(&w->turns, user, in_turns);
 }
 
-static struct window_user *find_user(const struct window *w, const char *name) {
-    struct window_user *user;
-    HASH_FIND_STR(w->by_name, name, user);
-    return user;
+static uint64_t key_of(const char *user_id) {
+    uint8_t digest[SHA256_DIGEST_LENGTH];
+    uint64_t key = 0;
+    if (SHA256((const unsigned char *)user_id, strlen(user_id), digest) != NULL)
+        memcpy(&key, digest, sizeof key);
+    return key;
+}
+
+static struct window_user *find_user(const struct window *w, uint64_t key) {
+    return (struct window_user *)(void *)key_table_find(&w->users, key);
 }
 
 /* The caller inserts the user among the turns. */
-static struct window_user *add_user(struct window *w, const char *name) {
-    size_t size = strlen(name) + 1;
-    struct window_user *user = mem_zero(sizeof *user + size);
-    memcpy(user->name, name, size);
+static struct window_user *add_user(struct window *w, uint64_t key) {
+    struct window_user *user = mem_zero(sizeof *user);
     TAILQ_INIT(&user->items);
-    HASH_ADD_KEYPTR(hh, w->by_name, user->name, size - 1, user);
+    user->by_key.key = key;
+    key_table_add(&w->users, &user->by_key);
     return user;
 }
 
 static void drop_user(struct window *w, struct window_user *user) {
     TAILQ_REMOVE(&w->turns, user, in_turns);
-    HASH_DELETE(hh, w->by_name, user);
+    key_table_remove(&w->users, &user->by_key);
     free(user);
 }
 
 /* --- items ------------------------------------------------------------------------------------ */
 
 void window_add(struct window *w, struct window_item *item, const char *user_id) {
-    struct window_user *user = find_user(w, user_id);
+    uint64_t key = key_of(user_id);
+    struct window_user *user = find_user(w, key);
     if (user == NULL) {
-        user = add_user(w, user_id);
+        user = add_user(w, key);
         give_last_turn(w, user);
     }
     item->user = user;
-    item->arrival = ++w->arrivals;
+    item->arrival = ++w->arrivals & ARRIVAL_MAX;
     TAILQ_INSERT_TAIL(&user->items, item, link);
     w->count++;
 }
@@ -94,9 +101,22 @@ void window_remove(struct window *w, struct window_item *item) {
         drop_user(w, user);
 }
 
-void window_take(struct window *w) {
-    struct window_user *user = TAILQ_FIRST(&w->turns);
-    struct window_item *item = TAILQ_FIRST(&user->items);
+void window_replace(struct window *w, struct window_item *old, struct window_item *item) {
+    (void)w;
+    item->user = old->user;
+    item->arrival = old->arrival;
+    TAILQ_INSERT_BEFORE(old, item, link);
+    TAILQ_REMOVE(&old->user->items, old, link);
+    old->user = NULL;
+}
+
+bool window_ends_with_entry(const struct window *w, const char *user_id) {
+    const struct window_user *user = find_user(w, key_of(user_id));
+    return user != NULL && TAILQ_LAST(&user->items, window_items)->is_entry;
+}
+
+void window_take(struct window *w, struct window_item *item) {
+    struct window_user *user = item->user;
     item->turn = user->turn;
     TAILQ_REMOVE(&w->turns, user, in_turns);
     give_last_turn(w, user);
@@ -114,9 +134,10 @@ static void insert_by_arrival(struct window_user *user, struct window_item *item
 }
 
 void window_put_back(struct window *w, struct window_item *item, const char *user_id) {
-    struct window_user *user = find_user(w, user_id);
+    uint64_t key = key_of(user_id);
+    struct window_user *user = find_user(w, key);
     if (user == NULL) {
-        user = add_user(w, user_id);
+        user = add_user(w, key);
         user->turn = item->turn;
         insert_by_turn(w, user);
     } else if (item->turn < user->turn) {
@@ -135,18 +156,36 @@ size_t window_count(const struct window *w) {
     return w->count;
 }
 
-void window_walk(struct window *w, window_visit_fn *visit, void *arg) {
-    struct window_users round = TAILQ_HEAD_INITIALIZER(round);
-    struct window_user *user;
-    TAILQ_FOREACH(user, &w->turns, in_turns) {
-        user->visited_next = TAILQ_FIRST(&user->items);
-        TAILQ_INSERT_TAIL(&round, user, in_walk);
+size_t window_bytes(const struct window *w) {
+    return w->users.count * (sizeof(struct window_user) + MALLOC_BYTES) +
+           key_table_bytes(&w->users);
+}
+
+/* The next item of each user that has one left, in the order of turns; returns how many. */
+static size_t first_items(const struct window *w, struct window_item **next, size_t most) {
+    size_t count = 0;
+    struct window_user *user = TAILQ_FIRST(&w->turns);
+    for (; user != NULL && count < most; user = TAILQ_NEXT(user, in_turns))
+        next[count++] = TAILQ_FIRST(&user->items);
+    return count;
+}
+
+void window_walk(const struct window *w, size_t most, window_visit_fn *visit, void *arg) {
+    size_t room = w->users.count < most ? w->users.count : most;
+    if (room == 0)
+        return;
+    struct window_item **next = mem_resize(NULL, room, sizeof *next);
+    size_t count = first_items(w, next, room), before = 0;
+    bool goes_on = true;
+    while (goes_on && count > 0) { /* a round: each user's turn */
+        size_t left = 0;
+        for (size_t i = 0; i < count && goes_on; i++) {
+            struct window_item *behind = TAILQ_NEXT(next[i], link);
+            goes_on = visit(arg, next[i], before++) && before < most;
+            if (behind != NULL)
+                next[left++] = behind;
+        }
+        count = left;
     }
-    for (size_t before = 0; (user = TAILQ_FIRST(&round)) != NULL; before++) {
-        visit(arg, user->visited_next, before);
-        TAILQ_REMOVE(&round, user, in_walk);
-        user->visited_next = TAILQ_NEXT(user->visited_next, link);
-        if (user->visited_next != NULL)
-            TAILQ_INSERT_TAIL(&round, user, in_walk);
-    }
+    free(next);
 }

@@ -35,8 +35,11 @@ static struct parts {
     struct settler settler;
     struct tracker tracker;
     struct answers answers;
+    struct record_index index;
+    struct recall recall;
     struct notifier notifier;
     struct dispatch dispatch;
+    bool is_behind; /* not all is received yet that was there before */
     struct status_view *view;
     struct metric metrics[EXECUTOR_METRICS];
     struct partition partition;
@@ -96,6 +99,11 @@ static int64_t parts_unread(void *arg) {
     return t.unread;
 }
 
+static bool parts_caught_up(void *arg) {
+    (void)arg;
+    return !t.is_behind;
+}
+
 /* --- wiring ----------------------------------------------------------------------------------- */
 
 static inline struct executor_config parts_config(void) {
@@ -104,6 +112,9 @@ static inline struct executor_config parts_config(void) {
         .poll_interval_ms = 1000,
         .track_queries = true,
         .throttle_patience_ms = 60000,
+        .window_records = 2000,
+        .window_bytes = 4 << 20,
+        .window_index_bytes = 1 << 20,
         .aws = {.database = "db", .work_group = "primary"},
     };
     c.kafka.names.stage = "";
@@ -153,6 +164,16 @@ static void parts_wire_query(void) {
 }
 
 static void parts_wire_turn(void) {
+    const struct recall_parts recall = {
+        .loop = t.loop,
+        .jobs = &t.jobs,
+        .index = &t.index,
+        .records_most = (size_t)(t.config.window_records + 1) / 2,
+        .bytes_most = (size_t)(t.config.window_bytes + 1) / 2,
+        .recalled = dispatch_recalled,
+        .gone = dispatch_record_gone,
+        .arg = &t.dispatch,
+    };
     const struct notifier_parts notifier = {
         .loop = t.loop,
         .jobs = &t.jobs,
@@ -164,6 +185,8 @@ static void parts_wire_turn(void) {
         .loop = t.loop,
         .config = &t.config,
         .jobs = &t.jobs,
+        .index = &t.index,
+        .recall = &t.recall,
         .slots = &t.slots,
         .pace = &t.pace,
         .gate = &t.gate,
@@ -174,7 +197,10 @@ static void parts_wire_turn(void) {
         .pass_begins = parts_on_pass_begins,
         .pass_ends = parts_on_pass_ends,
         .unread = parts_unread,
+        .caught_up = parts_caught_up,
     };
+    record_index_init(&t.index);
+    recall_init(&t.recall, &recall);
     notifier_init(&t.notifier, &notifier);
     dispatch_init(&t.dispatch, &dispatch);
 }
@@ -189,6 +215,7 @@ static inline void parts_open(const struct executor_config *config) {
     t.config = *config;
     t.view = status_view_open(1000);
     TAILQ_INIT(&t.partition.jobs);
+    TAILQ_INIT(&t.partition.indexed);
     executor_metrics_init(t.metrics);
     slots_init(&t.slots, (int)t.config.max_running, t.config.track_queries);
     pace_init(&t.pace);
@@ -207,6 +234,9 @@ static void parts_assert_empty(void) {
         if (t.jobs.count[state] != 0)
             fail_msg("%zu left that are %s", t.jobs.count[state], job_state_name(state));
     assert_true(TAILQ_EMPTY(&t.partition.jobs));
+    assert_int_equal(record_index_bytes(&t.index), 0);
+    assert_int_equal(t.jobs.recalled, 0);
+    assert_int_equal(t.jobs.recalled_bytes, 0);
     assert_int_equal(t.partition.jobs_waiting, 0);
     assert_int_equal(t.partition.bytes_waiting, 0);
     assert_int_equal(stub_messages_alive, 0);
@@ -221,6 +251,7 @@ static inline void parts_close(void) {
         if (stub_producer.sends[i].open)
             stub_producer_report(&stub_producer.sends[i], RD_KAFKA_RESP_ERR__PURGE_QUEUE);
     started_close(&t.settler);
+    recall_close(&t.recall);
     tracker_close(&t.tracker);
     gate_close(&t.gate);
     jobs_close(&t.jobs);

@@ -24,6 +24,7 @@
 #include "common/base/loop.h"
 #include "common/base/memory.h"
 #include "common/kafka/producer.h"
+#include "common/kafka/refetch.h"
 #include "common/kafka/status_reader.h"
 
 /* --- time ------------------------------------------------------------------------------------- */
@@ -121,6 +122,32 @@ rd_kafka_resp_err_t rd_kafka_message_headers(const rd_kafka_message_t *message,
 const char *rd_kafka_topic_name(const rd_kafka_topic_t *topic) {
     (void)topic;
     return "athena-query";
+}
+
+/* --- what is fetched again -------------------------------------------------------------------- */
+
+static struct {
+    bool runs;
+    bool refuses; /* the partition cannot be read */
+    int32_t partition;
+    int64_t from, to;
+    int started;
+} stub_refetch;
+
+bool kafka_refetch_start(struct kafka_refetch *f, int32_t partition, int64_t from, int64_t to) {
+    (void)f;
+    assert_false(stub_refetch.runs);
+    stub_refetch.started++;
+    stub_refetch.runs = !stub_refetch.refuses;
+    stub_refetch.partition = partition;
+    stub_refetch.from = from;
+    stub_refetch.to = to;
+    return stub_refetch.runs;
+}
+
+void kafka_refetch_stop(struct kafka_refetch *f) {
+    (void)f;
+    stub_refetch.runs = false;
 }
 
 /* --- the AWS client --------------------------------------------------------------------------- */
@@ -311,6 +338,7 @@ static inline void stubs_reset(void) {
     memset(&stub_producer, 0, sizeof stub_producer);
     memset(&stub_credentials, 0, sizeof stub_credentials);
     stub_messages_alive = 0;
+    memset(&stub_refetch, 0, sizeof stub_refetch);
     memset(&stub_reader, 0, sizeof stub_reader);
 }
 

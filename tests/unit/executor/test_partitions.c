@@ -30,6 +30,7 @@ struct executor_part {
     int taken, records, revoking, gone;
     int64_t last_offset;
     bool is_unsettled;
+    bool is_full;            /* the index takes no more */
     bool drop_all_at_revoke; /* nothing has a call under way */
     bool settled_when_gone;
 };
@@ -72,6 +73,12 @@ static void on_record(void *arg, struct partition *p, rd_kafka_message_t *messag
     TAILQ_INSERT_TAIL(&p->jobs, job, in_partition);
     p->jobs_waiting++;
     p->bytes_waiting += RECORD_BYTES;
+}
+
+static bool is_full(void *arg, const struct partition *p, bool was_full) {
+    const struct executor_part *e = arg;
+    (void)p, (void)was_full;
+    return e->is_full;
 }
 
 static void on_revoking(void *arg, struct partition *p) {
@@ -131,7 +138,7 @@ static void open_with(struct executor_part *e, int64_t first, int records) {
     fake_reset();
     *e = (struct executor_part){.loop = loop_open(), .kafka = fake_options()};
     const struct partitions_limits limits = {WINDOW, WINDOW_BYTES, REVOKE_MS};
-    const struct partitions_events events = {on_taken, on_only_record, on_revoking,
+    const struct partitions_events events = {on_taken, on_only_record, is_full, on_revoking,
                                              on_gone,  is_unsettled,   e};
     e->ps = partitions_open(e->loop, &e->kafka, &limits, &events, error, sizeof error);
     assert_non_null(e->ps);
@@ -719,8 +726,9 @@ static void test_no_order_of_events_forgets_a_record(void **state) {
         walk.e.loop = loop_open();
         walk.e.kafka = fake_options();
         const struct partitions_limits limits = {WINDOW, WINDOW_BYTES, REVOKE_MS};
-        const struct partitions_events events = {on_taken,     on_walk_record, on_walk_revoking,
-                                                 on_walk_gone, is_unsettled,   &walk.e};
+        const struct partitions_events events = {on_taken,         on_walk_record, is_full,
+                                                 on_walk_revoking, on_walk_gone,   is_unsettled,
+                                                 &walk.e};
         walk.e.ps =
             partitions_open(walk.e.loop, &walk.e.kafka, &limits, &events, error, sizeof error);
         assert_non_null(walk.e.ps);

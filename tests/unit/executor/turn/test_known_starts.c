@@ -209,6 +209,7 @@ static void test_the_first_is_gone(void **state) {
     (void)state;
     struct partition other = {.id = 1};
     TAILQ_INIT(&other.jobs);
+    TAILQ_INIT(&other.indexed);
     parts_grant(5);
     parts_query("u", "q", "SELECT 1");
     parts_iterate();

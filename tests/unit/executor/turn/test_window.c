@@ -81,7 +81,7 @@ static void start_next(struct scene *s) {
     struct named *n = named_of(window_first(&s->window));
     snprintf(s->started + strlen(s->started), sizeof s->started - strlen(s->started), "%s%s",
              s->started[0] != '\0' ? " " : "", n->name);
-    window_take(&s->window);
+    window_take(&s->window, window_first(&s->window));
 }
 
 static void step(struct scene *s, const char *word) {
@@ -115,10 +115,65 @@ static void test_cases(void **state) {
         if (strcmp(s->started, cases[i].want) != 0)
             fail_msg("%s: %s, not %s", cases[i].what, s->started, cases[i].want);
         assert_int_equal(window_count(&s->window), 0);
-        assert_null(s->window.by_name);
+        assert_int_equal(window_bytes(&s->window), 0);
         free(steps);
         free(s);
     }
+}
+
+/* What is held takes the place of its entry, and the other way round. */
+static void test_replaced(void **state) {
+    (void)state;
+    struct window w;
+    struct window_item a[3] = {0}, b = {0}, instead = {0};
+    window_init(&w);
+    a[2].is_entry = 1;
+    window_add(&w, &a[0], "a");
+    window_add(&w, &b, "b");
+    window_add(&w, &a[1], "a");
+    assert_false(window_ends_with_entry(&w, "a"));
+    window_add(&w, &a[2], "a");
+    assert_true(window_ends_with_entry(&w, "a"));
+    assert_false(window_ends_with_entry(&w, "b"));
+    assert_false(window_ends_with_entry(&w, "c"));
+    window_replace(&w, &a[0], &instead);
+    assert_ptr_equal(window_first(&w), &instead);
+    assert_int_equal(window_count(&w), 4);
+    window_take(&w, window_first(&w));
+    assert_ptr_equal(window_first(&w), &b);
+    window_put_back(&w, &instead, "a"); /* it has the arrival of what it replaced */
+    assert_ptr_equal(window_first(&w), &instead);
+    window_take(&w, window_first(&w));
+    window_take(&w, window_first(&w));
+    assert_ptr_equal(window_first(&w), &a[1]);
+    window_replace(&w, &a[2], &instead);
+    assert_false(window_ends_with_entry(&w, "a"));
+    window_take(&w, window_first(&w));
+    assert_ptr_equal(window_first(&w), &instead);
+    window_take(&w, window_first(&w));
+    assert_int_equal(window_bytes(&w), 0);
+}
+
+static bool visit_once(void *arg, struct window_item *item, size_t before) {
+    (void)item;
+    *(size_t *)arg = before + 1;
+    return false;
+}
+
+static void test_a_walk_ends_when_its_visitor_says_so(void **state) {
+    (void)state;
+    struct window w;
+    struct window_item items[2] = {0};
+    size_t visited = 0;
+    window_init(&w);
+    window_walk(&w, SIZE_MAX, visit_once, &visited);
+    assert_int_equal(visited, 0);
+    window_add(&w, &items[0], "a");
+    window_add(&w, &items[1], "a");
+    window_walk(&w, SIZE_MAX, visit_once, &visited);
+    assert_int_equal(visited, 1);
+    window_take(&w, window_first(&w));
+    window_take(&w, window_first(&w));
 }
 
 /* Names as they may come: the longest, and those that begin alike. */
@@ -142,7 +197,7 @@ static void test_names(void **state) {
     for (size_t j = 0; j < 2; j++)
         for (size_t i = 0; i < COUNT(names); i++) {
             assert_ptr_equal(window_first(&w), &items[i][j]);
-            window_take(&w);
+            window_take(&w, window_first(&w));
         }
     assert_null(window_first(&w));
 }
@@ -220,7 +275,7 @@ static void model_take(struct model *m, int i) {
     q->is_out = true;
     q->turn = m->turn_of[q->user];
     m->turn_of[q->user] = ++m->turns;
-    window_take(&m->window);
+    window_take(&m->window, window_first(&m->window));
 }
 
 static void model_put_back(struct model *m, int i) {
@@ -266,16 +321,24 @@ struct walk {
     size_t count;
 };
 
-static void note_visit(void *arg, struct window_item *item, size_t before) {
+static bool note_visit(void *arg, struct window_item *item, size_t before) {
     struct walk *walk = arg;
     assert_int_equal(before, walk->count);
     assert_true(walk->count < QUERIES);
     walk->order[walk->count++] = (struct query *)(void *)item;
+    return true;
 }
 
 static void drain(struct model *m) {
     struct walk walk = {.count = 0};
-    window_walk(&m->window, note_visit, &walk);
+    /* The first of them are the same however many are asked for. */
+    size_t few = window_count(&m->window) / 3;
+    window_walk(&m->window, few, note_visit, &walk);
+    assert_int_equal(walk.count, few);
+    struct walk all = {.count = 0};
+    window_walk(&m->window, SIZE_MAX, note_visit, &all);
+    assert_memory_equal(walk.order, all.order, few * sizeof *walk.order);
+    walk = all;
     assert_int_equal(walk.count, window_count(&m->window));
     for (size_t n = 0; n < walk.count; n++) {
         check_same(m);
@@ -283,7 +346,7 @@ static void drain(struct model *m) {
         model_take(m, model_first(m));
     }
     check_same(m);
-    assert_null(m->window.by_name);
+    assert_int_equal(window_bytes(&m->window), 0);
 }
 
 static void test_random_beside_the_model(void **state) {
@@ -369,7 +432,7 @@ static void test_all_put_back_is_as_never_taken(void **state) {
         window_init(&m->window);
         for (int i = 0; i < 60; i++)
             model_add(m, i, (int)(next_random(&seed) % USERS));
-        window_walk(&m->window, note_visit, &before);
+        window_walk(&m->window, SIZE_MAX, note_visit, &before);
         for (; count < 20; count++) {
             taken[count] = model_first(m);
             model_take(m, taken[count]);
@@ -379,7 +442,7 @@ static void test_all_put_back_is_as_never_taken(void **state) {
             model_put_back(m, taken[n]);
             taken[n] = taken[--count];
         }
-        window_walk(&m->window, note_visit, &after);
+        window_walk(&m->window, SIZE_MAX, note_visit, &after);
         assert_int_equal(after.count, before.count);
         for (size_t i = 0; i < after.count; i++)
             if (after.order[i] != before.order[i])
@@ -392,6 +455,8 @@ static void test_all_put_back_is_as_never_taken(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_cases),
+        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_a_walk_ends_when_its_visitor_says_so),
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_random_beside_the_model),
         cmocka_unit_test(test_fair_to_all_that_wait),
