@@ -45,8 +45,11 @@ def test_deep_queue_users_behind_many_start_soon(pipeline):
     assert waiting.sum("athena_query_indexed") > DEEP * 0.9
     assert waiting.sum("athena_query_unread") == 0
     assert executor.memory_kib() < 100 * 1024
-    first = [place for place in places(p, list(deep.values())[:300]) if place is not None]
-    assert len(first) > 10
+    wait_until(lambda: len(p.sim.ledger()) > 100, 60, "a hundred to start", interval=0.5)
+    started = [i for i in places(p, list(deep.values())[:200]) if i is not None]
+    # What was throttled is a dead letter; calls that are under way at once may overtake each other.
+    assert len(started) > 80
+    assert all(abs(a - b) <= 10 for a, b in zip(started, sorted(started), strict=True))
 
 
 @pytest.mark.timeout(400)
@@ -59,6 +62,7 @@ def test_deep_queue_killed_in_the_middle(pipeline):
     n = 6000
     deep, few = fill(p, n)
     executor = p.add_executor({"MAX_IN_FLIGHT": 50, "WINDOW_RECORDS": 400})
+    p.add_redriver()
     wait_until(lambda: p.sim.stats()["start_calls"] > n / 2, 120, lambda: p.sim.stats(), interval=0.1)
     executor.kill()
     started = len(p.sim.ledger())
@@ -67,8 +71,13 @@ def test_deep_queue_killed_in_the_middle(pipeline):
         lambda: p.topics.lag(p.executor_group, p.query_topic) == 0, 200,
         lambda: f"no lag: {executor.metrics().samples}", interval=0.5,
     )  # fmt: skip
+    wait_until(
+        lambda: len(p.sim.ledger()) == n + len(few), 60,
+        lambda: f"all to start: {len(p.sim.ledger())}", interval=0.5,
+    )  # fmt: skip
     check_started_once(p, [*deep.values(), *few.values()])
-    again = p.sim.stats()["start_calls"] - (n + len(few))
+    throttled = p.topics.watermarks(p.deadletter_topic)[0][1]
+    again = p.sim.stats()["start_calls"] - (n + len(few)) - throttled
     received = executor.metrics().sum("athena_query_received_total")
     print(f"started before the kill: {started}, received after it: {received}, calls again: {again}")
     assert again <= 60  # calls whose answers or STARTED were under way
