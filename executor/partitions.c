@@ -13,7 +13,8 @@
 #include "executor/turn/record_index.h"
 
 enum {
-    CATCH_UP_MS = 3000 /* the longest that starts wait for what was there before */
+    CATCH_UP_MS = 10000,    /* the longest that starts wait for what was there before, … */
+    CATCH_UP_REST_MS = 2000 /* … and the longest without a record of it */
 };
 
 enum {
@@ -32,7 +33,8 @@ struct partitions {
     struct partitions_events events;
     struct partition_list owned;
     size_t count;
-    int64_t catch_up_until_ms; /* loop time; 0: nobody has waited for it yet */
+    int64_t catch_up_ms;    /* loop time when somebody waited for it first; 0: nobody has yet */
+    int64_t last_record_ms; /* loop time */
     bool joined;
     bool letting_go;       /* the last commit before that is under way */
     struct loop_task look; /* at what may be resumed or let go */
@@ -166,7 +168,7 @@ static void partitions_on_assigned(void *arg, const rd_kafka_topic_partition_lis
     for (int i = 0; i < assigned->cnt; i++)
         partitions_add(ps, &assigned->elems[i]);
     ps->joined = true;
-    ps->catch_up_until_ms = 0;
+    ps->catch_up_ms = 0;
     if (ps->incarnation != NULL)
         incarnation_look_soon(ps->incarnation);
     ps->events.taken(ps->events.arg);
@@ -236,6 +238,7 @@ static void partitions_on_record(void *arg, rd_kafka_message_t *message) {
         p->lost = (struct lost){0};
         /* fallthrough */
     case OFFSETS_NEW:
+        ps->last_record_ms = loop_now(ps->loop);
         kafka_tracker_saw(&p->tracker, message);
         ps->events.record(ps->events.arg, p, message);
         partitions_steer(ps, p);
@@ -271,7 +274,7 @@ void partitions_restart(struct partitions *ps, int32_t id) {
 static rd_kafka_conf_t *partitions_conf(const struct kafka_options *kafka) {
     rd_kafka_conf_t *conf = kafka_group_conf(kafka, kafka->names.groups[GROUP_EXECUTOR]);
     /* What is prefetched waits here instead of with another executor, and is lost at a pause. */
-    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "8192");
+    kafka_set_default(conf, kafka, "queued.max.messages.kbytes", "4096");
     /* The last records of an empty partition's end come only after this, and starts wait for it. */
     kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
     return conf;
@@ -370,11 +373,14 @@ static bool is_caught_up(const struct partitions *ps, struct partition *p) {
 
 bool partitions_caught_up(struct partitions *ps) {
     int64_t now_ms = loop_now(ps->loop);
-    if (ps->catch_up_until_ms == 0)
-        ps->catch_up_until_ms = now_ms + CATCH_UP_MS;
+    if (ps->catch_up_ms == 0)
+        ps->catch_up_ms = now_ms;
+    bool is_overdue = now_ms - ps->catch_up_ms >= CATCH_UP_REST_MS &&
+                      (now_ms - ps->last_record_ms >= CATCH_UP_REST_MS ||
+                       now_ms - ps->catch_up_ms >= CATCH_UP_MS);
     struct partition *p = NULL; /* cppcheck does not know that the loop sets it */
     TAILQ_FOREACH(p, &ps->owned, link) {
-        p->caught_up = p->caught_up || now_ms >= ps->catch_up_until_ms || is_caught_up(ps, p);
+        p->caught_up = p->caught_up || is_overdue || is_caught_up(ps, p);
         if (!p->caught_up)
             return false;
     }

@@ -84,7 +84,7 @@ size_t partitions_count(const struct partitions *ps);
 bool partitions_has(const struct partitions *ps, int32_t id); /* it is owned and not revoked */
 /*
  * Whether all is received that was in the partitions when they were assigned, as far as there is
- * room for it; after some seconds it counts as received in any case.
+ * room for it. Counts as received in any case after 10 s, or where nothing has come for 2 s.
  */
 bool partitions_caught_up(struct partitions *ps);
 bool partitions_joined(const struct partitions *ps); /* there was an assignment, and no stop yet */

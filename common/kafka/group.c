@@ -12,6 +12,9 @@
 
 enum {
     RECORDS_AN_ITERATION = 200,
+    RECORDS_IN_A_ROW = 2000, /* without a pause: more was fetched than could be taken at once */
+    WAKE_TIMEOUT_MS = 100,
+    VERSION_WITH_BACKOFF = 0x02020000, /* librdkafka 2.2 has fetch.queue.backoff.ms */
     POLL_EVERY_MS = 500, /* a floor: a member that does not poll within max.poll.interval.ms is
                             expelled */
     COMMITTED_TIMEOUT_MS = 5000,
@@ -33,6 +36,7 @@ struct kafka_group {
     bool owns;        /* partitions are assigned and not lost */
     bool release_due; /* the rebalance waits for kafka_group_release() */
     bool stopped, closing, broken;
+    int in_a_row; /* records that were taken since there was none to take */
     struct loop_timer poll_timer, revoke_timer;
 };
 
@@ -132,6 +136,38 @@ static void group_take_message(struct kafka_group *g, rd_kafka_message_t *messag
     rd_kafka_message_destroy(message);
 }
 
+static void group_list_assigned(const struct kafka_group *g,
+                                rd_kafka_topic_partition_list_t *list) {
+    rd_kafka_topic_partition_list_t *assigned = NULL;
+    if (rd_kafka_assignment(g->rk, &assigned) != RD_KAFKA_RESP_ERR_NO_ERROR || assigned == NULL)
+        return;
+    for (int i = 0; i < assigned->cnt; i++)
+        rd_kafka_topic_partition_list_add(list, g->settings.topic, assigned->elems[i].partition)
+            ->offset = RD_KAFKA_OFFSET_END;
+    rd_kafka_topic_partition_list_destroy(assigned);
+}
+
+/*
+ * librdkafka before 2.2 stops to fetch when its queue is full, and looks at it again only when the
+ * thread of the broker has anything to do, or after a second: longer than the queue takes to be
+ * read. So behind many records that came at once the brokers are asked for the ends of the
+ * partitions, whatever these are. The connections are at rest then: the answers come at once.
+ */
+static void group_keep_fetching(struct kafka_group *g, int taken) {
+    g->in_a_row += taken;
+    if (taken == RECORDS_AN_ITERATION)
+        return;
+    bool was_full = g->in_a_row >= RECORDS_IN_A_ROW;
+    g->in_a_row = 0;
+    if (!was_full || rd_kafka_version() >= VERSION_WITH_BACKOFF)
+        return;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
+    group_list_assigned(g, list);
+    if (list->cnt > 0)
+        rd_kafka_offsets_for_times(g->rk, list, WAKE_TIMEOUT_MS);
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 static void group_on_records(void *arg) {
     struct kafka_group *g = arg;
     rd_kafka_message_t *message;
@@ -142,6 +178,7 @@ static void group_on_records(void *arg) {
     }
     if (taken == RECORDS_AN_ITERATION)
         kafka_wakeup_again(g->wakeup);
+    group_keep_fetching(g, taken);
 }
 
 static void group_on_poll_timer(void *arg) {
@@ -227,6 +264,7 @@ rd_kafka_conf_t *kafka_group_conf(const struct kafka_options *kafka, const char 
     kafka_set(conf, "partition.assignment.strategy", "range,roundrobin");
     /* How long the partitions of a killed member wait for another one. */
     kafka_set_default(conf, kafka, "session.timeout.ms", "10000");
+    (void)kafka_set_where_known(conf, "fetch.queue.backoff.ms", "5");
     rd_kafka_conf_set_rebalance_cb(conf, group_on_rebalance);
     return conf;
 }

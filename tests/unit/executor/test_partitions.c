@@ -742,8 +742,82 @@ static void test_no_order_of_events_forgets_a_record(void **state) {
     assert_true(repeated > 0); /* the walks do meet refused commits and lost partitions */
 }
 
+/* --- what was there before -------------------------------------------------------------------- */
+
+static void test_caught_up_once_all_is_received_that_was_there(void **state) {
+    (void)state;
+    struct executor_part e;
+    open_with(&e, 0, 1);
+    fake.high[0] = -1; /* no fetch was answered yet */
+    assert_false(partitions_caught_up(e.ps));
+    fake.high[0] = 3;
+    assert_false(partitions_caught_up(e.ps));
+    fake_record(0, 1);
+    fake_run(e.loop, 0);
+    assert_false(partitions_caught_up(e.ps));
+    fake.high[0] = 9; /* what comes later is not waited for */
+    fake_record(0, 2);
+    fake_run(e.loop, 0);
+    assert_true(partitions_caught_up(e.ps));
+    close_part(&e);
+}
+
+static void test_caught_up_where_nothing_comes(void **state) {
+    (void)state;
+    struct executor_part e;
+    open_with(&e, 0, 1);
+    fake.high[0] = 100;
+    assert_false(partitions_caught_up(e.ps));
+    fake_run(e.loop, 1500);
+    assert_false(partitions_caught_up(e.ps));
+    fake_run(e.loop, 600);
+    assert_true(partitions_caught_up(e.ps));
+    close_part(&e);
+}
+
+static void test_caught_up_after_a_while_in_any_case(void **state) {
+    (void)state;
+    struct executor_part e;
+    open_with(&e, 0, 1);
+    fake.high[0] = 1000;
+    for (int i = 1; i < 10; i++) {
+        assert_false(partitions_caught_up(e.ps));
+        while (find_job(only, i - 1) != NULL) /* so that it is not paused */
+            free_job(only, find_job(only, i - 1));
+        fake_record(0, i);
+        fake_run(e.loop, 1100);
+    }
+    assert_false(partitions_caught_up(e.ps));
+    fake_run(e.loop, 1000);
+    assert_true(partitions_caught_up(e.ps));
+    close_part(&e);
+}
+
+static void test_a_full_index_is_not_waited_for(void **state) {
+    (void)state;
+    struct executor_part e;
+    open_with(&e, 0, 1);
+    fake.high[0] = 1000;
+    assert_false(partitions_caught_up(e.ps));
+    assert_false(fake.paused[0]);
+    e.is_full = true;
+    fake_record(0, 1);
+    fake_run(e.loop, 0);
+    assert_true(fake.paused[0]);
+    assert_true(partitions_caught_up(e.ps));
+    e.is_full = false;
+    partitions_settled(e.ps);
+    fake_run(e.loop, 0);
+    assert_false(fake.paused[0]);
+    close_part(&e);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_caught_up_once_all_is_received_that_was_there),
+        cmocka_unit_test(test_caught_up_where_nothing_comes),
+        cmocka_unit_test(test_caught_up_after_a_while_in_any_case),
+        cmocka_unit_test(test_a_full_index_is_not_waited_for),
         cmocka_unit_test(test_a_late_acknowledgement_is_waited_for_and_committed),
         cmocka_unit_test(test_what_is_not_acknowledged_in_time_is_the_next_owners),
         cmocka_unit_test(test_nothing_in_flight_lets_go_after_the_commit),
