@@ -77,8 +77,10 @@ static void report_sweep(struct executor *x, uint64_t sweep) {
     for (int i = 0; i < LANES; i++) {
         enum lane lane = (enum lane)i;
         double at = fleet_link_count_at(x->fleet, sweep, lane);
-        fleet_link_swept(x->fleet, sweep, lane, tracker_last_submitted(&x->tracker, lane),
-                         tracker_active_at(&x->tracker, lane, at));
+        fleet_link_swept(
+            x->fleet, sweep, lane,
+            tracker_last_submitted(&x->tracker, lane, fleet_link_counts_before(x->fleet, lane)),
+            tracker_active_at(&x->tracker, lane, at));
     }
 }
 
@@ -92,8 +94,7 @@ static void executor_on_sweep_ends(void *arg, const struct sweep *s) {
     report_sweep(x, s->number);
 }
 
-/* Nothing runs, so the tracker sweeps nothing: to the fleet that is a sweep which is over at once.
- */
+/* Nothing runs, so the tracker sweeps nothing: to the fleet that is a sweep that is over. */
 static void sweep_nothing(struct executor *x) {
     fleet_link_sweep_begins(x->fleet, 0);
     report_sweep(x, 0);

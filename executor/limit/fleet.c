@@ -47,6 +47,11 @@ double fleet_count_at(const struct fleet *f, uint64_t sweep, enum lane lane) {
     return fleet_member_count_at(&f->member, &f->view, sweep, lane);
 }
 
+int64_t fleet_counts_before(const struct fleet *f, enum lane lane) {
+    int64_t version = f->member.check_version[lane];
+    return version > 0 ? version : INT64_MAX;
+}
+
 void fleet_swept(struct fleet *f, uint64_t sweep, enum lane lane, double submitted, int counted) {
     fleet_member_swept(&f->member, &f->view, sweep, lane, submitted, counted);
 }

@@ -52,8 +52,14 @@ void fleet_sweep_begins(struct fleet *f, uint64_t sweep);
  */
 double fleet_count_at(const struct fleet *f, uint64_t sweep, enum lane lane);
 /*
- * The sweep has looked at them all. `submitted`: the latest SubmissionDateTime it saw, 0: none;
- * `counted`: how many were active at fleet_count_at().
+ * Of which queries the latest submission is reported: of those whose permit is of an earlier grant
+ * than this, the one that began the check under way. What has started since found slots whose
+ * queries had ended, while shares could not grow. INT64_MAX: no check is under way.
+ */
+int64_t fleet_counts_before(const struct fleet *f, enum lane lane);
+/*
+ * The sweep has looked at them all. `submitted`: the latest SubmissionDateTime it saw of such
+ * queries, 0: none; `counted`: how many were active at fleet_count_at().
  */
 void fleet_swept(struct fleet *f, uint64_t sweep, enum lane lane, double submitted, int counted);
 

@@ -209,9 +209,11 @@ void fleet_leader_step(struct fleet_leader *l, const struct fleet_view *v, int64
     if (!l->leads)
         begin_to_lead(l, v, a, now_ms);
     forget_one(l, now_ms, due);
-    for (int lane = 0; lane < LANES; lane++)
+    for (int lane = 0; lane < LANES; lane++) {
+        l->quota[lane].latency_ms = a[lane].latency_ms;
         l->grant_due |=
             quota_allot(&l->quota[lane], l->members[lane], l->count, l->grant.version + 1, now_ms);
+    }
     due->grant = l->grant_due || now_ms - l->grant_ms >= FLEET_GRANT_MS;
     if (due->grant)
         grant_shares(l, v, now_ms);

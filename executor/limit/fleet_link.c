@@ -126,6 +126,10 @@ double fleet_link_count_at(const struct fleet_link *l, uint64_t sweep, enum lane
     return fleet_count_at(&l->fleet, sweep, lane);
 }
 
+int64_t fleet_link_counts_before(const struct fleet_link *l, enum lane lane) {
+    return fleet_counts_before(&l->fleet, lane);
+}
+
 void fleet_link_swept(struct fleet_link *l, uint64_t sweep, enum lane lane, double submitted,
                       int counted) {
     fleet_swept(&l->fleet, sweep, lane, submitted, counted);

@@ -48,9 +48,10 @@ void fleet_link_close(struct fleet_link *l); /* takes NULL */
 
 /* Something that counts has changed: shares are looked at, and what is due is written. */
 void fleet_link_step(struct fleet_link *l, const struct fleet_link_facts *facts);
-/* As fleet_sweep_begins(), fleet_count_at() and fleet_swept() of fleet.h. */
+/* As fleet_sweep_begins(), fleet_count_at(), fleet_counts_before() and fleet_swept() of fleet.h. */
 void fleet_link_sweep_begins(struct fleet_link *l, uint64_t sweep);
 double fleet_link_count_at(const struct fleet_link *l, uint64_t sweep, enum lane lane);
+int64_t fleet_link_counts_before(const struct fleet_link *l, enum lane lane);
 void fleet_link_swept(struct fleet_link *l, uint64_t sweep, enum lane lane, double submitted,
                       int counted);
 

@@ -73,9 +73,20 @@ static void give_up_share(struct fleet_member *m, struct admission a[LANES]) {
     m->report_ms = 0; /* reports at once, so that the leader knows that it is there */
 }
 
+static void note_checks(struct fleet_member *m, const struct fleet_view *v) {
+    for (int lane = 0; lane < LANES; lane++) {
+        int64_t *version = &m->check_version[lane];
+        if (v->grant.lanes[lane].check == QUOTA_CHECK_NONE)
+            *version = 0;
+        else if (*version == 0)
+            *version = v->grant.version;
+    }
+}
+
 void fleet_member_follow(struct fleet_member *m, const struct fleet_view *v, int64_t now_ms,
                          struct admission a[LANES]) {
     const struct fleet_share *mine = fleet_view_own_share(v);
+    note_checks(m, v);
     bool govern = v->caught_up && !v->owns_all && now_ms - m->share_ms < FLEET_SILENT_MS;
     if (govern && !m->governed)
         begin_governed(m, a);

@@ -27,6 +27,7 @@ struct fleet_member {
     bool governed;      /* else it learns alone */
     bool was_forgotten; /* it has read its own tombstone: others have its share */
     int64_t share_ms;   /* when a grant with a share for it was read last, or it had caught up */
+    int64_t check_version[LANES];      /* of the grant that began the check; 0: none is under way */
     struct fleet_report report;        /* the last one written */
     int64_t report_ms, report_epoch;   /* when, and the epoch of then */
     struct quota_fill fill[LANES];     /* what it has made of its share, and … */

@@ -283,7 +283,8 @@ static int raised_unanswered(const struct quota *q, const struct quota_member *m
     if (!q->cold || since_ms < RAISE_AGAIN_MS)
         return q->limit;
     int window = probing_window(true, burst(q, members, count), q->probing.starts_since);
-    int more = min(window, since_ms * window / WINDOW_FULL_MS);
+    int64_t widest = probing_widest_window(burst(q, members, count), q->probing.starts_since);
+    int more = min(window, max(since_ms, q->latency_ms) * widest / WINDOW_FULL_MS);
     int running = quota_held_all(members, count) - quota_calls_all(members, count);
     return max(q->limit, running + more);
 }

@@ -33,8 +33,9 @@ enum quota_check {
 
 struct quota {
     int limit;
-    bool cold;    /* no start was throttled yet */
-    bool growing; /* the limit is being raised until a start is throttled */
+    int64_t latency_ms; /* of calls, as the leader's own executor sees it; 0: not known */
+    bool cold;          /* no start was throttled yet */
+    bool growing;       /* the limit is being raised until a start is throttled */
     struct probing probing;
     /* While it grows. */
     bool started_since; /* a query has started since the limit was raised last */

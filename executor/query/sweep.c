@@ -36,11 +36,11 @@ int sweeps_ended_active_at(const struct sweeps *s, enum lane lane, double at) {
     return active;
 }
 
-double sweeps_ended_submitted(const struct sweeps *s, enum lane lane) {
+double sweeps_ended_submitted(const struct sweeps *s, enum lane lane, int64_t version) {
     double last = 0;
     for (size_t i = 0; i < SWEEP_ENDED; i++) {
         const struct sweep_ended *e = &s->ended[i];
-        if (e->lane == lane && e->submitted > last)
+        if (e->lane == lane && e->version < version && e->submitted > last)
             last = e->submitted;
     }
     return last;

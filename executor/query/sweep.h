@@ -32,6 +32,7 @@ struct sweep_ended {
     enum lane lane;
     uint32_t generation; /* of its permit (admission.h) */
     double submitted, completed;
+    int64_t version; /* of the grant that its permit was given under */
 };
 
 /* Zeroed: none. */
@@ -59,8 +60,8 @@ struct sweep_change {
 void sweeps_add_ended(struct sweeps *s, struct sweep_ended ended);
 /* Of those that ended lately: how many were active at the moment `at`. */
 int sweeps_ended_active_at(const struct sweeps *s, enum lane lane, double at);
-/* … when the last one was submitted; 0: none was. */
-double sweeps_ended_submitted(const struct sweeps *s, enum lane lane);
+/* … when the last one whose permit is of an earlier grant than this was submitted; 0: none was. */
+double sweeps_ended_submitted(const struct sweeps *s, enum lane lane, int64_t version);
 /*
  * … their changes, at most 2 x SWEEP_ENDED. Submissions of queries whose permit is of this
  * generation count. Returns how many there are.

@@ -25,11 +25,11 @@ static void tracker_on_timer(void *arg);
 
 /* --- what was seen ---------------------------------------------------------------------------- */
 
-double tracker_last_submitted(const struct tracker *t, enum lane lane) {
-    double last = sweeps_ended_submitted(&t->sweeps, lane);
+double tracker_last_submitted(const struct tracker *t, enum lane lane, int64_t version) {
+    double last = sweeps_ended_submitted(&t->sweeps, lane, version);
     const struct job *job;
     TAILQ_FOREACH(job, &t->parts.jobs->running, in_list)
-    if (job->lane == lane && job->submitted > last)
+    if (job->lane == lane && job->slot.permit.version < version && job->submitted > last)
         last = job->submitted;
     return last;
 }
@@ -66,7 +66,7 @@ int tracker_peak(const struct tracker *t, const struct sweep *s, enum lane lane,
                   job->slot.state == SLOT_HELD;
     if (generation != ADMISSION_ANY_GENERATION)
         return most_active(t, lane, generation) + unreported;
-    return tracker_active_at(t, lane, tracker_last_submitted(t, lane)) + unreported;
+    return tracker_active_at(t, lane, tracker_last_submitted(t, lane, INT64_MAX)) + unreported;
 }
 
 /* --- sweeps ----------------------------------------------------------------------------------- */
@@ -124,8 +124,9 @@ static void end_query(struct tracker *t, struct job *job, const struct poll_exec
                          ? e->completed - e->submitted
                          : (double)(loop_now(t->parts.loop) - job->started_ms) / 1000;
     poll_pace_ended(&t->pace, seconds);
-    sweeps_add_ended(&t->sweeps, (struct sweep_ended){job->lane, job->slot.permit.generation,
-                                                      e->submitted, e->completed});
+    sweeps_add_ended(&t->sweeps,
+                     (struct sweep_ended){job->lane, job->slot.permit.generation, e->submitted,
+                                          e->completed, job->slot.permit.version});
     metric_observe(&metrics[METRIC_RUN_SECONDS], seconds);
     metric_add(&metrics[METRIC_SCANNED_BYTES], e->scanned_bytes);
     metric_add(&metrics[e->state == STATUS_SUCCEEDED ? METRIC_SUCCEEDED

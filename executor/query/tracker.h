@@ -76,10 +76,10 @@ void tracker_add(struct tracker *t, struct job *job);
 void tracker_close(struct tracker *t); /* zeroed is fine */
 
 /*
- * When the last query was submitted, of those that were looked at: seconds by Athena's clock,
- * 0: none.
+ * When the last query was submitted whose permit was given under an earlier grant than this, of
+ * those that were looked at: seconds by Athena's clock, 0: none. INT64_MAX: under any.
  */
-double tracker_last_submitted(const struct tracker *t, enum lane lane);
+double tracker_last_submitted(const struct tracker *t, enum lane lane, int64_t version);
 /* How many of those that were looked at since were active at the moment `at`. */
 int tracker_active_at(const struct tracker *t, enum lane lane, double at);
 /*

@@ -196,7 +196,8 @@ static void end_sweep(struct model *m, struct model_executor *e, uint64_t number
         if (q->calling || q->submitted_ms > at_ms)
             continue;
         q->seen = true;
-        last_ms = q->submitted_ms > last_ms ? q->submitted_ms : last_ms;
+        if (q->permit.version < fleet_counts_before(&e->fleet, LANE_DML))
+            last_ms = q->submitted_ms > last_ms ? q->submitted_ms : last_ms;
         if (q->ends_ms > at_ms)
             continue;
         e->ended[e->ended_next % 256][0] = q->submitted_ms;

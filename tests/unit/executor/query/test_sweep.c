@@ -48,11 +48,15 @@ static void test_sweeps_overlap(void **state) {
 static void test_last_submission(void **state) {
     (void)state;
     struct sweeps s = {.last = 0};
-    assert_true(sweeps_ended_submitted(&s, LANE_DML) <= 0);
-    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 100, 200});
-    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 99, 200});
-    sweeps_add_ended(&s, (struct sweep_ended){LANE_DDL, 1, 150, 200});
-    assert_int_equal(sweeps_ended_submitted(&s, LANE_DML), 100);
+    assert_true(sweeps_ended_submitted(&s, LANE_DML, INT64_MAX) <= 0);
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 100, 200, 0});
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 1, 99, 200, 0});
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DDL, 1, 150, 200, 0});
+    sweeps_add_ended(&s, (struct sweep_ended){LANE_DML, 2, 110, 200, 7});
+    assert_int_equal(sweeps_ended_submitted(&s, LANE_DML, INT64_MAX), 110);
+    assert_int_equal(sweeps_ended_submitted(&s, LANE_DML, 8), 110);
+    assert_int_equal(sweeps_ended_submitted(&s, LANE_DML, 7), 100);
+    assert_int_equal(sweeps_ended_submitted(&s, LANE_DML, 0), 0);
 }
 
 /* The most that were active when a query of a generation of permits was submitted. */
@@ -61,11 +65,16 @@ static void test_most_active(void **state) {
     struct sweeps s = {.last = 0};
     static struct sweep_change changes[2 * SWEEP_ENDED];
     static const struct sweep_ended ended[] = {
-        {LANE_DML, 1, 10, 20},  {LANE_DML, 1, 11, 21}, {LANE_DML, 1, 12, 22}, /* three at 12 */
-        {LANE_DML, 2, 20, 30},  {LANE_DML, 2, 22, 30}, /* each takes the slot of one that ends */
-        {LANE_DML, 3, 23, 40},  {LANE_DML, 3, 24, 40}, /* four at 24 */
-        {LANE_DML, 4, 35, 40},                         /* two have ended */
-        {LANE_DDL, 1, 12, 200}, {LANE_DML, 5, 0, 0},   /* no time stamps */
+        {LANE_DML, 1, 10, 20, 0},
+        {LANE_DML, 1, 11, 21, 0},
+        {LANE_DML, 1, 12, 22, 0}, /* three at 12 */
+        {LANE_DML, 2, 20, 30, 0},
+        {LANE_DML, 2, 22, 30, 0}, /* each takes the slot of one that ends */
+        {LANE_DML, 3, 23, 40, 0},
+        {LANE_DML, 3, 24, 40, 0}, /* four at 24 */
+        {LANE_DML, 4, 35, 40, 0}, /* two have ended */
+        {LANE_DDL, 1, 12, 200, 0},
+        {LANE_DML, 5, 0, 0, 0}, /* no time stamps */
     };
     static const struct {
         uint32_t generation;
@@ -97,8 +106,8 @@ static void test_active_at(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
         struct sweeps s = {.last = 0};
-        sweeps_add_ended(&s,
-                         (struct sweep_ended){LANE_DML, 0, cases[i].submitted, cases[i].completed});
+        sweeps_add_ended(
+            &s, (struct sweep_ended){LANE_DML, 0, cases[i].submitted, cases[i].completed, 0});
         if (sweeps_ended_active_at(&s, LANE_DML, cases[i].at) != cases[i].active)
             fail_msg("%s", cases[i].what);
         assert_int_equal(sweeps_ended_active_at(&s, LANE_DDL, cases[i].at), 0);
@@ -111,7 +120,7 @@ static void test_those_that_have_ended(void **state) {
     struct sweeps s = {.last = 0};
     assert_int_equal(sweeps_ended_active_at(&s, LANE_DML, 10), 0);
     for (int i = 0; i < SWEEP_ENDED + 10; i++)
-        sweeps_add_ended(&s, (struct sweep_ended){i % 2 ? LANE_DDL : LANE_DML, 0, i, i + 20});
+        sweeps_add_ended(&s, (struct sweep_ended){i % 2 ? LANE_DDL : LANE_DML, 0, i, i + 20, 0});
     assert_int_equal(sweeps_ended_active_at(&s, LANE_DML, 100), 10);
     assert_int_equal(sweeps_ended_active_at(&s, LANE_DDL, 100), 10);
     assert_int_equal(sweeps_ended_active_at(&s, LANE_DML, 5), 0); /* pushed out by later ones */
