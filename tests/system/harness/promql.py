@@ -10,6 +10,8 @@ PROMTOOL = next(
 )
 # Labels that the scrape adds, beside those of the programs.
 OF_THE_SCRAPE = {"namespace", "stage", "job", "instance", "pod", "le"}
+# Exported once the settings of a topic are known, so not without a broker: {name: (type, labels)}.
+WITH_A_BROKER = {"athena_query_topic_unsafe": ("gauge", {"topic"})}
 NAME = re.compile(r"\b((?:athena_query|process)_\w+)(?:\{([^}]*)\})?")
 MATCHER = re.compile(r'(\w+)\s*(=|!=|=~|!~)\s*"([^"]*)"')
 
@@ -18,7 +20,10 @@ class Exported:
     """Types and labels of the metrics of some programs: harness.metrics.Metrics of each."""
 
     def __init__(self, scrapes):
-        self.types, self.labels = {}, {}
+        sources = "".join(p.read_text() for p in sorted((TOP / "common/kafka").glob("*.c")))
+        known = {name: of for name, of in WITH_A_BROKER.items() if f'"{name}"' in sources}
+        self.types = {name: kind for name, (kind, _) in known.items()}
+        self.labels = {name: {key: set() for key in keys} for name, (_, keys) in known.items()}
         for metrics in scrapes:
             self.types |= metrics.types
             for name, pairs in metrics.samples:

@@ -111,6 +111,11 @@ CASES = {
         },
     ),
     "AthenaQueryRecordsStandStill": only("athena_query_stuck_records", "1x99", "0x87 1x12"),
+    "AthenaQueryTopicUnsafe": (
+        {'athena_query_topic_unsafe{topic="t"}': "1x99", 'athena_query_topic_unsafe{topic="u"}': "0x99"},
+        {'athena_query_topic_unsafe{topic="t"}': "0x88 1x11"},
+    ),
+    "AthenaQueryQueriesLost": only("athena_query_lost_total", "0x70 3x29", "3x99"),
     "AthenaQueryNoPartitions": (
         {"athena_query_partitions": "0x99", 'athena_query_partitions{instance="2"}': "0x99"},
         {"athena_query_partitions": "0x99", 'athena_query_partitions{instance="2"}': "6x99"},
@@ -138,6 +143,7 @@ CASES = {
 # Their expressions take the labels of a deployment away, or leave those of a target.
 NO_DEPLOYMENT = {"AthenaQueryReceiverMissing", "AthenaQueryExecutorMissing", "AthenaQueryRedriverMissing"}
 OF_A_TARGET = {"AthenaQueryRestartsOften", "AthenaQueryDescriptorsRunOut"}
+OF_A_TOPIC = {"AthenaQueryTopicUnsafe"}
 
 
 def series(name, values):
@@ -156,6 +162,8 @@ def expected(alert, rule):
         labels |= {"program": "athena-query-" + alert[len("AthenaQuery"):-len("Missing")].lower()}
     if alert in OF_A_TARGET:
         labels |= {"job": "j", "instance": "1"}
+    if alert in OF_A_TOPIC:
+        labels["topic"] = "t"
     return {"exp_labels": labels, "exp_annotations": rule["annotations"]}
 
 
