@@ -1,6 +1,6 @@
 /*
  * Which of many is to leave first: by rank, then by time, then in the order in which they were
- * added (pure; one thread). A binary heap of small numbers that its owner gives to what it keeps.
+ * added (pure; one thread). A heap of small numbers that its owner gives to what it keeps.
  * Adding and removing take O(log n); adding the newest one, as is the rule, O(1).
  *
  * It holds the numbers apart from what they stand for: a step of the heap touches its own two small

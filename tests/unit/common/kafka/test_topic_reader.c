@@ -106,6 +106,32 @@ static void test_start(void **state) {
     assert_true(t.batches > 0);
 }
 
+/* Several times what librdkafka holds of it at once. */
+static void test_more_than_is_held(void **state) {
+    (void)state;
+    enum {
+        ROUNDS = 8,
+        RECORDS = 20000
+    };
+    for (int round = 0; round < ROUNDS; round++)
+        write_acknowledged(RECORDS);
+    start();
+    assert_int_equal(t.read, ROUNDS * RECORDS);
+    write_acknowledged(5);
+    topic_reader_renew(t.reader);
+    mock_broker_wait_until(&t.broker, has_caught_up, NULL, "the barrier");
+    assert_int_equal(t.read, ROUNDS * RECORDS + 5);
+}
+
+/* A program may know of fewer partitions than there are: all are read. */
+static void test_partitions_nobody_knew_of(void **state) {
+    (void)state;
+    write_acknowledged(30);
+    assert_true(topic_reader_start(t.reader, 1));
+    mock_broker_wait_until(&t.broker, has_caught_up, NULL, "the end of the topic");
+    assert_int_equal(t.read, 30);
+}
+
 /* Whatever was acknowledged before the barrier is read behind it. */
 static void test_barrier(void **state) {
     (void)state;
@@ -169,6 +195,8 @@ static void test_barrier_without_a_broker(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_BROKER(test_start),
+        WITH_BROKER(test_more_than_is_held),
+        WITH_BROKER(test_partitions_nobody_knew_of),
         WITH_BROKER(test_barrier),
         WITH_BROKER(test_barrier_at_rest),
         WITH_BROKER(test_barrier_before_the_start),
