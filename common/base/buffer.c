@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/hex.h"
 #include "common/base/memory.h"
 
 void buffer_init(struct buffer *b, size_t max) {
@@ -113,15 +114,10 @@ void buffer_json_string(struct buffer *b, const char *s, size_t n) {
     buffer_putc(b, '"');
 }
 
-static bool is_unreserved(char c) {
-    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
-           c == '.' || c == '_' || c == '~';
-}
-
 void buffer_percent_encode(struct buffer *b, const char *s, size_t n) {
     size_t plain = 0; /* where the bytes that stay as they are began */
     for (size_t i = 0; i < n; i++) {
-        if (is_unreserved(s[i]))
+        if (hex_is_unreserved((unsigned char)s[i]))
             continue;
         buffer_add(b, s + plain, i - plain);
         plain = i + 1;

@@ -22,4 +22,10 @@ MUST_CHECK bool hex_read(const char *text, size_t text_len, uint8_t *out, size_t
  */
 MUST_CHECK int hex_percent_decode(const char *s, size_t n, char *out, size_t max);
 
+/* Whether a URI may carry it as it is (RFC 3986: unreserved); all else is percent-encoded. */
+static inline bool hex_is_unreserved(unsigned char c) {
+    return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+           c == '.' || c == '_' || c == '~';
+}
+
 #endif

@@ -6,6 +6,11 @@
 #include "common/base/memory.h"
 #include "common/kafka/topic_reader.h"
 
+enum {
+    /* Before compaction a query has three records: QUEUED, STARTED and its end. */
+    RECENT_AN_ENTRY = 4
+};
+
 struct status_reader {
     struct topic_reader *topic;
     struct status_view *view;
@@ -23,6 +28,16 @@ static void status_take_tombstone(struct status_reader *r, const rd_kafka_messag
         status_view_forget(r->view, user_id, query_id);
 }
 
+/* Nearly all of a long past: the query has ended long ago, and nothing would be kept of it. */
+static bool is_past(const struct status_reader *r, const rd_kafka_message_t *message) {
+    char user_id[QUERY_ID_MAX + 1], query_id[QUERY_ID_MAX + 1];
+    int64_t updated_at_ms;
+    return status_peek_ended(message->payload, message->len, &updated_at_ms) &&
+           status_view_has_no_room_for_ended(r->view, updated_at_ms) &&
+           status_key_read(message->key, message->key_len, user_id, query_id) &&
+           !status_view_knows(r->view, user_id, query_id);
+}
+
 static void status_take_record(void *arg, const rd_kafka_message_t *message) {
     struct status_reader *r = arg;
     struct status s;
@@ -30,6 +45,8 @@ static void status_take_record(void *arg, const rd_kafka_message_t *message) {
         status_take_tombstone(r, message);
         return;
     }
+    if (is_past(r, message))
+        return;
     if (!status_read(message->payload, message->len, &r->room, &s)) {
         log_debug("not a status: partition=%d offset=%lld", (int)message->partition,
                   (long long)message->offset);
@@ -64,6 +81,8 @@ struct status_reader *status_reader_open(struct loop *loop, const struct kafka_o
         free(r);
         return NULL;
     }
+    topic_reader_read_recent_first(r->topic,
+                                   RECENT_AN_ENTRY * (int64_t)status_view_entries_max(view));
     return r;
 }
 

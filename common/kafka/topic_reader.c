@@ -56,6 +56,8 @@ struct topic_reader {
     int64_t ends_again_ms;
     struct loop_timer look_timer;
     int64_t took_ms;    /* when records were taken last, loop_now() */
+    int64_t recent;     /* records that are read first, over all partitions; 0: none */
+    bool previewing;    /* these are being read */
     bool wakes_fetcher; /* see keep_fetching() */
     bool was_full;      /* the queue, since the fetcher was last woken */
 };
@@ -118,13 +120,18 @@ static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *
     }
 }
 
-/* Of all partitions, from their brokers; in the loop, for `timeout_ms` at most. */
-static rd_kafka_resp_err_t topic_reader_list_ends(struct topic_reader *r,
-                                                  rd_kafka_topic_partition_list_t *list,
-                                                  int timeout_ms) {
-    for (int32_t p = 0; p < r->partitions; p++)
+/*
+ * The ends of the first partitions, in their order, from their brokers; in the loop, for
+ * `timeout_ms` at most. False: not all are known.
+ */
+static bool topic_reader_list_ends(struct topic_reader *r, int32_t partitions,
+                                   rd_kafka_topic_partition_list_t *list, int timeout_ms) {
+    for (int32_t p = 0; p < partitions; p++)
         rd_kafka_topic_partition_list_add(list, r->name, p)->offset = RD_KAFKA_OFFSET_END;
-    return rd_kafka_offsets_for_times(r->rk, list, timeout_ms);
+    bool known = rd_kafka_offsets_for_times(r->rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
+    for (int i = 0; i < list->cnt; i++)
+        known &= list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset >= 0;
+    return known;
 }
 
 /*
@@ -142,8 +149,29 @@ static void topic_reader_keep_fetching(struct topic_reader *r, size_t taken, siz
                queued_bytes < QUEUED_KIB * (size_t)1024 / 2) {
         r->was_full = false;
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
-        topic_reader_list_ends(r, list, WAKE_TIMEOUT_MS);
+        (void)topic_reader_list_ends(r, r->partitions, list, WAKE_TIMEOUT_MS);
         rd_kafka_topic_partition_list_destroy(list);
+    }
+}
+
+/* It waits, so that what was fetched before is dropped from the queue when this returns. */
+static void topic_reader_seek_beginning(struct topic_reader *r, int32_t partition) {
+    if (rd_kafka_seek(r->topic, partition, RD_KAFKA_OFFSET_BEGINNING, SEEK_TIMEOUT_MS) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR)
+        log_warn("topic %s: partition %d is not read from its beginning", r->name, (int)partition);
+}
+
+/* All that is recent has been read: now all from the beginning. Not while records are taken. */
+static void topic_reader_end_preview(struct topic_reader *r) {
+    if (!r->previewing || r->behind > 0 || r->renewing)
+        return;
+    r->previewing = false;
+    for (int32_t p = 0; p < r->partitions; p++) {
+        int64_t end = r->each[p].end;
+        read_position_restart(&r->each[p]);
+        r->each[p].end = end;
+        r->behind += read_position_is_behind(&r->each[p]);
+        topic_reader_seek_beginning(r, p);
     }
 }
 
@@ -177,6 +205,7 @@ static void topic_reader_on_records(void *arg) {
         kafka_wakeup_again(r->records_wakeup);
     if (r->wakes_fetcher)
         topic_reader_keep_fetching(r, (size_t)taken, bytes);
+    topic_reader_end_preview(r);
     r->events.batch(r->events.arg);
 }
 
@@ -229,12 +258,15 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
 
 /* --- the topic's partitions ------------------------------------------------------------------- */
 
-static bool topic_reader_add_partitions(struct topic_reader *r, int32_t count) {
+/* `from`: the offset to begin with of each; NULL: the beginning. */
+static bool topic_reader_add_partitions(struct topic_reader *r, int32_t count,
+                                        const rd_kafka_topic_partition_list_t *from) {
     r->each = mem_resize(r->each, (size_t)count, sizeof *r->each);
     for (; r->partitions < count; r->partitions++) {
         r->each[r->partitions] = (struct read_position){0};
-        if (rd_kafka_consume_start_queue(r->topic, r->partitions, RD_KAFKA_OFFSET_BEGINNING,
-                                         r->records) != 0) {
+        int64_t offset =
+            from != NULL ? from->elems[r->partitions].offset : RD_KAFKA_OFFSET_BEGINNING;
+        if (rd_kafka_consume_start_queue(r->topic, r->partitions, offset, r->records) != 0) {
             log_error("topic %s: partition %d cannot be read: %s", r->name, (int)r->partitions,
                       rd_kafka_err2str(rd_kafka_last_error()));
             return false;
@@ -250,13 +282,6 @@ static void topic_reader_drop_partitions(struct topic_reader *r, int32_t count) 
         rd_kafka_consume_stop(r->topic, r->partitions);
         r->behind -= read_position_is_behind(&r->each[r->partitions]);
     }
-}
-
-/* It waits, so that what was fetched before is dropped from the queue when this returns. */
-static void topic_reader_seek_beginning(struct topic_reader *r, int32_t partition) {
-    if (rd_kafka_seek(r->topic, partition, RD_KAFKA_OFFSET_BEGINNING, SEEK_TIMEOUT_MS) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_warn("topic %s: partition %d is not read from its beginning", r->name, (int)partition);
 }
 
 /*
@@ -319,7 +344,7 @@ static bool topic_reader_look(struct topic_reader *r, int timeout_ms) {
     }
     r->gone = false;
     r->renewing |= changed;
-    return topic_reader_add_partitions(r, count);
+    return topic_reader_add_partitions(r, count, NULL);
 }
 
 static void topic_reader_on_look_timer(void *arg) {
@@ -333,10 +358,32 @@ static void topic_reader_on_look_timer(void *arg) {
     loop_timer_set(r->loop, &r->look_timer, LOOK_EVERY_MS, topic_reader_on_look_timer, r);
 }
 
+/* Fills `from`, empty, with where the recent records of each partition begin. False: no preview. */
+static bool topic_reader_find_recent(struct topic_reader *r, int32_t partitions,
+                                     rd_kafka_topic_partition_list_t *from) {
+    int64_t total = 0, each = r->recent / partitions;
+    if (r->recent == 0 || !topic_reader_list_ends(r, partitions, from, ENDS_TIMEOUT_MS))
+        return false;
+    for (int32_t p = 0; p < partitions; p++) {
+        int64_t end = from->elems[p].offset;
+        total += end;
+        from->elems[p].offset = end > each ? end - each : 0;
+    }
+    return total > 2 * r->recent; /* else it would cost more than it spares */
+}
+
+void topic_reader_read_recent_first(struct topic_reader *r, int64_t records) {
+    r->recent = records;
+}
+
 bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
     topic_reader_count(r,
                        METADATA_TIMEOUT_MS); /* without an answer the reader starts all the same */
-    if (!topic_reader_add_partitions(r, partitions))
+    rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(partitions);
+    r->previewing = topic_reader_find_recent(r, partitions, from);
+    bool ok = topic_reader_add_partitions(r, partitions, r->previewing ? from : NULL);
+    rd_kafka_topic_partition_list_destroy(from);
+    if (!ok)
         return false;
     topic_reader_renew(r);
     loop_timer_set(r->loop, &r->look_timer, LOOK_EVERY_MS, topic_reader_on_look_timer, r);
@@ -344,15 +391,6 @@ bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
 }
 
 /* --- barriers --------------------------------------------------------------------------------- */
-
-static bool topic_reader_ask_ends(struct topic_reader *r, rd_kafka_topic_partition_list_t *list) {
-    if (!topic_reader_look(r, METADATA_TIMEOUT_MS))
-        return false;
-    rd_kafka_resp_err_t err = topic_reader_list_ends(r, list, ENDS_TIMEOUT_MS);
-    for (int i = 0; i < list->cnt && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
-        err = list->elems[i].offset >= 0 ? list->elems[i].err : RD_KAFKA_RESP_ERR__NO_OFFSET;
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR;
-}
 
 static void topic_reader_take_ends(struct topic_reader *r,
                                    const rd_kafka_topic_partition_list_t *list) {
@@ -369,6 +407,7 @@ static void topic_reader_take_ends(struct topic_reader *r,
         r->behind += read_position_is_behind(p);
     }
     r->renewing = false;
+    topic_reader_end_preview(r);
     if (topic_reader_caught_up(r))
         r->events.batch(r->events.arg);
 }
@@ -376,7 +415,8 @@ static void topic_reader_take_ends(struct topic_reader *r,
 static void topic_reader_on_ends_timer(void *arg) {
     struct topic_reader *r = arg;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
-    if (topic_reader_ask_ends(r, list)) {
+    if (topic_reader_look(r, METADATA_TIMEOUT_MS) &&
+        topic_reader_list_ends(r, r->partitions, list, ENDS_TIMEOUT_MS)) {
         if (r->ends_again_ms > ENDS_AGAIN_LEAST_MS)
             log_info("topic %s: its ends are known again", r->name);
         topic_reader_take_ends(r, list);
@@ -399,7 +439,7 @@ void topic_reader_renew(struct topic_reader *r) {
 }
 
 bool topic_reader_caught_up(const struct topic_reader *r) {
-    return r->partitions > 0 && r->behind == 0 && !r->renewing;
+    return r->partitions > 0 && r->behind == 0 && !r->renewing && !r->previewing;
 }
 
 /* --- the end ---------------------------------------------------------------------------------- */

@@ -26,6 +26,12 @@ struct topic_reader_events {
 struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_options *kafka,
                                        const char *topic, const struct topic_reader_events *events,
                                        char *error, size_t error_size);
+/*
+ * Before the start: in a topic that holds over twice as many, these last `records` of all
+ * partitions are read first, and then all from the beginning, these once more. Who keeps the newest
+ * of a long past then knows early what it need not keep.
+ */
+void topic_reader_read_recent_first(struct topic_reader *r, int64_t records);
 /* Starts to read; `partitions`: how many the topic has. False, logged, where one cannot be read. */
 bool topic_reader_start(struct topic_reader *r, int32_t partitions);
 /*

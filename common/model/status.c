@@ -85,10 +85,27 @@ static bool decode_part(const char *s, size_t n, char out[QUERY_ID_MAX + 1]) {
     return len == 0 || (len > 0 && query_id_valid(out, (size_t)len));
 }
 
+/* Most keys: nothing in them is percent-encoded. */
+static bool read_plain_key(const char *s, size_t n, const char *slash, char user_id[],
+                           char query_id[]) {
+    size_t user_len = (size_t)(slash - s), query_len = n - user_len - 1;
+    if (user_len > QUERY_ID_MAX || query_len > QUERY_ID_MAX || query_len == 0)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (s + i != slash && !hex_is_unreserved((unsigned char)s[i]))
+            return false;
+    memcpy(user_id, s, user_len);
+    memcpy(query_id, slash + 1, query_len);
+    user_id[user_len] = query_id[query_len] = '\0';
+    return true;
+}
+
 bool status_key_read(const void *key, size_t n, char user_id[QUERY_ID_MAX + 1],
                      char query_id[QUERY_ID_MAX + 1]) {
     const char *s = key, *slash = n > 0 ? memchr(s, '/', n) : NULL;
     char again[STATUS_KEY_MAX];
+    if (slash != NULL && read_plain_key(s, n, slash, user_id, query_id))
+        return true;
     if (slash == NULL || !decode_part(s, (size_t)(slash - s), user_id) ||
         !decode_part(slash + 1, n - (size_t)(slash - s) - 1, query_id) || query_id[0] == '\0')
         return false;
@@ -387,4 +404,25 @@ bool status_read(const void *value, size_t n, struct status_room *room, struct s
     else if (out->user_id == NULL)
         out->user_id = none;
     return ok;
+}
+
+bool status_peek_ended(const void *value, size_t n, int64_t *updated_at_ms) {
+    static const char state_is[] = "\"state\":\"", updated_at_is[] = "\"updatedAt\":\"";
+    static const char *const ended[] = {"SUCCEEDED\"", "FAILED\"", "CANCELLED\"", "REJECTED\""};
+    const char *end = (const char *)value + n;
+    const char *at = value != NULL ? memmem(value, n, state_is, sizeof state_is - 1) : NULL;
+    if (at == NULL)
+        return false;
+    at += sizeof state_is - 1;
+    bool is_ended = false;
+    for (size_t i = 0; i < sizeof ended / sizeof *ended && !is_ended; i++) {
+        size_t len = strlen(ended[i]);
+        is_ended = (size_t)(end - at) > len && memcmp(at, ended[i], len) == 0;
+    }
+    if (!is_ended)
+        return false;
+    at = memmem(at, (size_t)(end - at), updated_at_is, sizeof updated_at_is - 1);
+    if (at == NULL || end - at < (ptrdiff_t)sizeof updated_at_is - 1 + MOMENT_LEN)
+        return false;
+    return read_moment(at + sizeof updated_at_is - 1, MOMENT_LEN, updated_at_ms);
 }

@@ -239,11 +239,24 @@ void status_view_close(struct status_view *v) {
 }
 
 /* Whether a pair that is not known yet would be the first to leave a full view. */
-static bool view_has_no_room_for(const struct status_view *v, const struct status *s) {
+static bool view_has_no_room_for(const struct status_view *v, enum rank rank,
+                                 int64_t updated_at_ms) {
     if (status_view_count(v) < v->entries_max)
         return false;
     const struct age *first = age_heap_first(&v->leaving);
-    return first->rank == rank_of(s->state) && s->updated_at_ms < first->at_ms;
+    return first->rank == rank && updated_at_ms < first->at_ms;
+}
+
+bool status_view_has_no_room_for_ended(const struct status_view *v, int64_t updated_at_ms) {
+    return view_has_no_room_for(v, RANK_ENDED, updated_at_ms);
+}
+
+bool status_view_knows(const struct status_view *v, const char *user_id, const char *query_id) {
+    return view_find(v, user_id, query_id) != NULL;
+}
+
+size_t status_view_entries_max(const struct status_view *v) {
+    return v->entries_max;
 }
 
 /* Nothing would change, as where a receiver reads a QUEUED of its own. */
@@ -266,9 +279,11 @@ bool status_view_apply(struct status_view *v, const struct status *s) {
             known->covered = true;
         return false;
     }
-    if (known != NULL && is_same_state(&was, s))
+    if (known != NULL && is_same_state(&was, s)) {
+        known->covered = false; /* the pair's last record, again */
         return true;
-    if (known == NULL && view_has_no_room_for(v, s))
+    }
+    if (known == NULL && view_has_no_room_for(v, rank_of(s->state), s->updated_at_ms))
         return true;
     struct entry *e = entry_pack(s, &key); /* before `known` is freed: `s` may borrow from it */
     if (known != NULL) {

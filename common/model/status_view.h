@@ -24,6 +24,12 @@ void status_view_close(struct status_view *v);            /* takes NULL */
  * ignored. `s` is copied, unless it would be the first to leave a full view.
  */
 bool status_view_apply(struct status_view *v, const struct status *s);
+/*
+ * Whether a pair that is not known, and has ended at this time, would be the first to leave:
+ * nothing would be kept of it.
+ */
+bool status_view_has_no_room_for_ended(const struct status_view *v, int64_t updated_at_ms);
+bool status_view_knows(const struct status_view *v, const char *user_id, const char *query_id);
 /* Applies a tombstone: forgets the pair. */
 void status_view_forget(struct status_view *v, const char *user_id, const char *query_id);
 
@@ -43,5 +49,6 @@ bool status_view_find_covered(const struct status_view *v, const char *user_id,
 /* Whether the pair's last record was ignored, so that the topic's last record is another state. */
 bool status_view_is_covered(const struct status_view *v, const char *user_id, const char *query_id);
 size_t status_view_count(const struct status_view *v);
+size_t status_view_entries_max(const struct status_view *v);
 
 #endif

@@ -59,7 +59,7 @@ def check_not_started(p, query_ids):
 
 def test_newest_are_known_after_a_restart(pipeline):
     """By their own time: the partitions hold them in another order, and one after the other."""
-    p = pipeline(redrivers=0, env={"STATUS_CACHE_MAX": 300})
+    p = pipeline(redrivers=0, env={"STATUS_CACHE_MAX": 100})
     n, partitions = 900, p.topics.partitions(p.status_topic)
     for partition in range(partitions):
         seconds = range(partition, n, partitions)
@@ -68,12 +68,12 @@ def test_newest_are_known_after_a_restart(pipeline):
     for program in (*p.receivers, *p.executors):
         program.stop()
         program.start()
-    p.receivers[0].wait_log("status view has caught up entries=300")
-    p.executors[0].wait_log("status view has caught up entries=300")
+    p.receivers[0].wait_log("status view has caught up entries=100")
+    p.executors[0].wait_log("status view has caught up entries=100")
     p.wait_ready()
-    newest = [f"q{s}" for s in range(n - 299, n)]
+    newest = [f"q{s}" for s in range(n - 99, n)]
     assert known(p, newest) == set(newest)
-    check_not_started(p, newest[::30])
+    check_not_started(p, newest[::10])
 
 
 def test_past_that_was_deleted(pipeline):

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "common/kafka/producer.h"
@@ -13,6 +14,7 @@
 
 enum {
     PARTITIONS = 3,
+    ENTRIES = 20,
     TIMEOUT_MS = 20000
 };
 
@@ -46,7 +48,7 @@ static int begin(void **state) {
     t.broker.kafka.names.topics[TOPIC_STATUS] = (char *)(uintptr_t)topic;
     assert_int_equal(rd_kafka_mock_topic_create(t.broker.cluster, topic, PARTITIONS, 1), 0);
     t.producer = producer_open(t.broker.loop, &t.broker.kafka, TIMEOUT_MS, error, sizeof error);
-    t.view = status_view_open(100);
+    t.view = status_view_open(ENTRIES);
     t.reader = status_reader_open(t.broker.loop, &t.broker.kafka, t.view, on_changed, NULL, error,
                                   sizeof error);
     assert_non_null(t.producer);
@@ -90,13 +92,20 @@ static void write_value(const char *query_id, const void *value, size_t n) {
     mock_broker_wait_until(&t.broker, none_in_flight, NULL, "the acknowledgement");
 }
 
-static void write_state(const char *query_id, enum status_state state) {
+static void write_state_at(const char *query_id, enum status_state state, int64_t at_ms) {
     struct buffer value;
     buffer_init(&value, STATUS_VALUE_MAX);
-    struct status s = {.user_id = "u", .query_id = (char *)(uintptr_t)query_id, .state = state};
+    struct status s = {.user_id = "u",
+                       .query_id = (char *)(uintptr_t)query_id,
+                       .state = state,
+                       .updated_at_ms = at_ms};
     status_write(&s, true, &value);
     write_value(query_id, value.data, value.len);
     buffer_free(&value);
+}
+
+static void write_state(const char *query_id, enum status_state state) {
+    write_state_at(query_id, state, 0);
 }
 
 static enum status_state state_of(const char *query_id) {
@@ -125,6 +134,33 @@ static void test_past(void **state) {
     assert_int_equal(status_view_count(t.view), 1);
     assert_int_equal(t.covered, 0);
     assert_true(t.changes > 0);
+}
+
+/* Most of it is skipped: the newest stay, what has not ended does, and the end of what is known. */
+static void test_long_past(void **state) {
+    (void)state;
+    enum {
+        ENDED = 300
+    };
+    char id[16];
+    write_state_at("runs", STATUS_STARTED, 1);
+    write_state_at("waits", STATUS_QUEUED, 2);
+    write_state_at("came again", STATUS_SUCCEEDED, ENDED + 1);
+    for (int i = 1; i <= ENDED; i++) {
+        snprintf(id, sizeof id, "q%d", i);
+        write_state_at(id, i % 2 ? STATUS_SUCCEEDED : STATUS_REJECTED, i);
+    }
+    write_state_at("came again", STATUS_QUEUED, ENDED + 2);
+    start();
+    assert_int_equal(status_view_count(t.view), ENTRIES);
+    assert_int_equal(state_of("runs"), STATUS_STARTED);
+    assert_int_equal(state_of("waits"), STATUS_QUEUED);
+    assert_int_equal(state_of("came again"), STATUS_SUCCEEDED);
+    for (int i = 1; i <= ENDED; i++) {
+        snprintf(id, sizeof id, "q%d", i);
+        assert_int_equal(state_of(id) != STATUS_NONE, i > ENDED - (ENTRIES - 3));
+    }
+    assert_int_equal(t.covered, 0);
 }
 
 static bool was_covered(void *arg) {
@@ -159,6 +195,7 @@ static void test_renewed(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_BROKER(test_past),
+        WITH_BROKER(test_long_past),
         WITH_BROKER(test_late_record),
         WITH_BROKER(test_renewed),
     };

@@ -123,6 +123,27 @@ static void test_more_than_is_held(void **state) {
     assert_int_equal(t.read, ROUNDS * RECORDS + 5);
 }
 
+/* The last ones, some of each partition, and then all; caught up only behind both. */
+static void test_recent_first(void **state) {
+    (void)state;
+    write_acknowledged(300);
+    topic_reader_read_recent_first(t.reader, 60);
+    start();
+    assert_int_equal(t.read, 60 + 300);
+    write_acknowledged(5);
+    topic_reader_renew(t.reader);
+    mock_broker_wait_until(&t.broker, has_caught_up, NULL, "the barrier");
+    assert_int_equal(t.read, 60 + 300 + 5);
+}
+
+static void test_too_few_for_recent_first(void **state) {
+    (void)state;
+    write_acknowledged(30);
+    topic_reader_read_recent_first(t.reader, 15);
+    start();
+    assert_int_equal(t.read, 30);
+}
+
 /* A program may know of fewer partitions than there are: all are read. */
 static void test_partitions_nobody_knew_of(void **state) {
     (void)state;
@@ -196,6 +217,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_BROKER(test_start),
         WITH_BROKER(test_more_than_is_held),
+        WITH_BROKER(test_recent_first),
+        WITH_BROKER(test_too_few_for_recent_first),
         WITH_BROKER(test_partitions_nobody_knew_of),
         WITH_BROKER(test_barrier),
         WITH_BROKER(test_barrier_at_rest),

@@ -402,6 +402,66 @@ static void test_moments(void **state) {
     }
 }
 
+#define ENDED(state, more)                                                                         \
+    "{\"queryId\":\"q\",\"state\":\"" state "\"," more                                             \
+    "\"updatedAt\":\"2026-01-02T03:04:05.678Z\",\"sha256\":null}"
+
+static const struct {
+    const char *json;
+    bool ended;
+} peeks[] = {
+    {ENDED("SUCCEEDED", ""), true},
+    {ENDED("FAILED", "\"reason\":\"\\\"updatedAt\\\":\\\"2020-01-02T03:04:05.678Z\\\"\","), true},
+    {ENDED("CANCELLED", "\"later\":1,"), true},
+    {ENDED("REJECTED", ""), true},
+    {ENDED("QUEUED", "\"reason\":\"\\\"state\\\":\\\"FAILED\\\"\","), false},
+    {ENDED("THROTTLED", ""), false},
+    {ENDED("STARTED", ""), false},
+    {ENDED("SUCCEEDED_NOT", ""), false},
+    {ENDED("", ""), false},
+    {"", false},
+    {"{\"state\":\"", false},
+    {"{\"state\":\"FAILED", false},
+    {"{\"state\":\"FAILED\"}", false},
+    {"{\"state\":\"FAILED\",\"updatedAt\":\"2026-01-02T03:04:05.67", false},
+    {"{\"state\":\"FAILED\",\"updatedAt\":\"2026-01-02T03:04:61.678Z\"}", false},
+};
+
+static void test_peeks(void **state) {
+    (void)state;
+    int64_t at;
+    for (size_t i = 0; i < COUNT(peeks); i++) {
+        size_t n = strlen(peeks[i].json);
+        char *exact =
+            mem_bytes(peeks[i].json, n); /* so that a sanitizer sees what is read behind */
+        at = 0;
+        if (status_peek_ended(exact, n, &at) != peeks[i].ended)
+            fail_msg("%s: not %d", peeks[i].json, peeks[i].ended);
+        if (peeks[i].ended)
+            assert_int_equal(at, MOMENT_MS);
+        free(exact);
+    }
+    assert_false(status_peek_ended(NULL, 0, &at));
+}
+
+/* It agrees with the whole reading on all that is written. */
+static void test_peeks_of_what_is_written(void **state) {
+    (void)state;
+    for (int i = STATUS_QUEUED; i <= STATUS_CANCELLED; i++) {
+        struct status s = {.user_id = "\"state\":\"QUEUED\"",
+                           .query_id = "\"updatedAt\":\"",
+                           .state = (enum status_state)i,
+                           .reason = "\"state\":\"FAILED\",\"updatedAt\":\"",
+                           .updated_at_ms = MOMENT_MS + i};
+        char *text = write(&s, true);
+        int64_t at = -1;
+        bool ended = status_is_final(s.state) || s.state == STATUS_REJECTED;
+        assert_int_equal(status_peek_ended(text, strlen(text), &at), ended);
+        assert_int_equal(at, ended ? s.updated_at_ms : -1);
+        free(text);
+    }
+}
+
 static void test_too_long_values(void **state) {
     (void)state;
     static const struct {
@@ -464,6 +524,8 @@ int main(void) {
         cmocka_unit_test(test_round_trip),
         cmocka_unit_test(test_values),
         cmocka_unit_test(test_moments),
+        cmocka_unit_test(test_peeks),
+        cmocka_unit_test(test_peeks_of_what_is_written),
         cmocka_unit_test(test_too_long_values),
         cmocka_unit_test(test_moments_beside_the_c_library),
     };

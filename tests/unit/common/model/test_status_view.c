@@ -238,6 +238,27 @@ static void test_leavings(void **state) {
     }
 }
 
+static void test_no_room_for_ended(void **state) {
+    (void)state;
+    static const struct {
+        const char *steps;
+        bool at_4; /* no room for what has ended at 4 */
+    } rows[] = {{"", false},        {"af5", false},     {"af5 bf6", true},  {"af5 br6", true},
+                {"af4 bf6", false}, {"af3 bf6", false}, {"aq5 bs6", false}, /* the oldest that waits
+                                                                               would leave */
+                {"aq1 bf6", true},  {"aq5 bf3", false}};
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct status_view *v = status_view_open(2);
+        take_steps(v, rows[i].steps);
+        if (status_view_has_no_room_for_ended(v, 4) != rows[i].at_4)
+            fail_msg("\"%s\"", rows[i].steps);
+        assert_int_equal(status_view_knows(v, "u", "a"), rows[i].steps[0] != '\0');
+        assert_false(status_view_knows(v, "u", "z"));
+        assert_int_equal(status_view_entries_max(v), 2);
+        status_view_close(v);
+    }
+}
+
 /* 300,000 ended queries of six partitions that are read one after the other: the newest stay. */
 static void test_newest_stay_however_they_are_read(void **state) {
     (void)state;
@@ -360,6 +381,7 @@ int main(void) {
         cmocka_unit_test(test_leavings),
         cmocka_unit_test(test_like_a_model),
         cmocka_unit_test(test_covered_once),
+        cmocka_unit_test(test_no_room_for_ended),
         cmocka_unit_test(test_newest_stay_however_they_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
