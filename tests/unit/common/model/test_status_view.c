@@ -157,6 +157,20 @@ static void test_covered_once(void **state) {
     status_view_close(v);
 }
 
+/* The pair's last record is the state itself, once more: nothing is to be repaired. */
+static void test_same_again_is_not_covered(void **state) {
+    (void)state;
+    struct status_view *v = status_view_open(10);
+    struct status other = {
+        .user_id = "u", .query_id = "q", .state = STATUS_QUEUED, .has_sha256 = true};
+    assert_true(apply(v, "q", STATUS_QUEUED));
+    assert_false(status_view_apply(v, &other));
+    assert_true(status_view_is_covered(v, "u", "q"));
+    assert_true(apply(v, "q", STATUS_QUEUED));
+    assert_false(status_view_is_covered(v, "u", "q"));
+    status_view_close(v);
+}
+
 /* --- who leaves ------------------------------------------------------------------------------- */
 
 /*
@@ -381,6 +395,7 @@ int main(void) {
         cmocka_unit_test(test_leavings),
         cmocka_unit_test(test_like_a_model),
         cmocka_unit_test(test_covered_once),
+        cmocka_unit_test(test_same_again_is_not_covered),
         cmocka_unit_test(test_no_room_for_ended),
         cmocka_unit_test(test_newest_stay_however_they_are_read),
     };
