@@ -10,6 +10,7 @@
 #include "common/base/memory.h"
 #include "common/kafka/handle.h"
 #include "common/kafka/read_position.h"
+#include "common/kafka/topic_query.h"
 #include "common/kafka/wakeup.h"
 
 enum {
@@ -121,20 +122,6 @@ static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *
 }
 
 /*
- * The ends of the first partitions, in their order, from their brokers; in the loop, for
- * `timeout_ms` at most. False: not all are known.
- */
-static bool topic_reader_list_ends(struct topic_reader *r, int32_t partitions,
-                                   rd_kafka_topic_partition_list_t *list, int timeout_ms) {
-    for (int32_t p = 0; p < partitions; p++)
-        rd_kafka_topic_partition_list_add(list, r->name, p)->offset = RD_KAFKA_OFFSET_END;
-    bool known = rd_kafka_offsets_for_times(r->rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR;
-    for (int i = 0; i < list->cnt; i++)
-        known &= list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset >= 0;
-    return known;
-}
-
-/*
  * librdkafka before 2.2 stops to fetch when the queue is full, and looks at it again only when its
  * broker's thread has anything to do, or after a second: longer than the queue takes to be read. A
  * request to the broker is something to do. The broker's connection is at rest then, so the answer
@@ -147,9 +134,8 @@ static void topic_reader_keep_fetching(struct topic_reader *r, size_t taken, siz
         r->was_full = true;
     } else if (r->was_full && queued < QUEUED_RECORDS / 2 &&
                queued_bytes < QUEUED_KIB * (size_t)1024 / 2) {
-        r->was_full = false;
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
-        (void)topic_reader_list_ends(r, r->partitions, list, WAKE_TIMEOUT_MS);
+        r->was_full = !topic_list_ends(r->rk, r->name, r->partitions, list, WAKE_TIMEOUT_MS);
         rd_kafka_topic_partition_list_destroy(list);
     }
 }
@@ -285,25 +271,6 @@ static void topic_reader_drop_partitions(struct topic_reader *r, int32_t count) 
 }
 
 /*
- * How many partitions the topic has now; 0: it is gone; -1: no broker answered in time. In the
- * loop. Asked for by this handle, so that what it knows of the topic is new, too: one that has seen
- * a topic missing would look again a second later only.
- */
-static int32_t topic_reader_count(struct topic_reader *r, int timeout_ms) {
-    const struct rd_kafka_metadata *metadata;
-    int32_t count = -1;
-    if (rd_kafka_metadata(r->rk, 0, r->topic, &metadata, timeout_ms) != RD_KAFKA_RESP_ERR_NO_ERROR)
-        return count;
-    if (metadata->topic_cnt == 1 && metadata->topics[0].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-        count = metadata->topics[0].partition_cnt;
-    else if (metadata->topic_cnt == 1 &&
-             metadata->topics[0].err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART)
-        count = 0;
-    rd_kafka_metadata_destroy(metadata);
-    return count;
-}
-
-/*
  * Whether another topic has taken the name meanwhile. librdkafka 2.0 reports nothing of that, and
  * goes on at the offset that it had. Without an answer: no.
  */
@@ -323,7 +290,7 @@ static bool topic_reader_is_another(struct topic_reader *r, int timeout_ms) {
 
 /* True where the topic is as it was, so that its ends can be asked for. */
 static bool topic_reader_look(struct topic_reader *r, int timeout_ms) {
-    int32_t count = topic_reader_count(r, timeout_ms);
+    int32_t count = topic_count_partitions(r->rk, r->topic, timeout_ms);
     if (count <= 0) {
         r->gone |= count == 0;
         r->renewing |= r->gone;
@@ -362,7 +329,7 @@ static void topic_reader_on_look_timer(void *arg) {
 static bool topic_reader_find_recent(struct topic_reader *r, int32_t partitions,
                                      rd_kafka_topic_partition_list_t *from) {
     int64_t total = 0, each = r->recent / partitions;
-    if (r->recent == 0 || !topic_reader_list_ends(r, partitions, from, ENDS_TIMEOUT_MS))
+    if (r->recent == 0 || !topic_list_ends(r->rk, r->name, partitions, from, ENDS_TIMEOUT_MS))
         return false;
     for (int32_t p = 0; p < partitions; p++) {
         int64_t end = from->elems[p].offset;
@@ -377,8 +344,8 @@ void topic_reader_read_recent_first(struct topic_reader *r, int64_t records) {
 }
 
 bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
-    topic_reader_count(r,
-                       METADATA_TIMEOUT_MS); /* without an answer the reader starts all the same */
+    if (topic_count_partitions(r->rk, r->topic, METADATA_TIMEOUT_MS) < 0)
+        log_debug("topic %s: read before a broker has answered", r->name);
     rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(partitions);
     r->previewing = topic_reader_find_recent(r, partitions, from);
     bool ok = topic_reader_add_partitions(r, partitions, r->previewing ? from : NULL);
@@ -416,7 +383,7 @@ static void topic_reader_on_ends_timer(void *arg) {
     struct topic_reader *r = arg;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
     if (topic_reader_look(r, METADATA_TIMEOUT_MS) &&
-        topic_reader_list_ends(r, r->partitions, list, ENDS_TIMEOUT_MS)) {
+        topic_list_ends(r->rk, r->name, r->partitions, list, ENDS_TIMEOUT_MS)) {
         if (r->ends_again_ms > ENDS_AGAIN_LEAST_MS)
             log_info("topic %s: its ends are known again", r->name);
         topic_reader_take_ends(r, list);
