@@ -22,7 +22,6 @@ enum {
     QUEUED_RECORDS = 50000,
     QUEUED_KIB = 32768,
     METADATA_TIMEOUT_MS = 500,
-    SEEK_TIMEOUT_MS = 1000,
     ENDS_TIMEOUT_MS = 1000,
     WAKE_TIMEOUT_MS = 100,
     /*
@@ -140,11 +139,19 @@ static void topic_reader_keep_fetching(struct topic_reader *r, size_t taken, siz
     }
 }
 
-/* It waits, so that what was fetched before is dropped from the queue when this returns. */
-static void topic_reader_seek_beginning(struct topic_reader *r, int32_t partition) {
-    if (rd_kafka_seek(r->topic, partition, RD_KAFKA_OFFSET_BEGINNING, SEEK_TIMEOUT_MS) !=
-        RD_KAFKA_RESP_ERR_NO_ERROR)
-        log_warn("topic %s: partition %d is not read from its beginning", r->name, (int)partition);
+/*
+ * What was fetched before is dropped from the queue when this returns. Not by rd_kafka_seek():
+ * where that is late, what comes from the old position would count as read from the beginning.
+ */
+static void topic_reader_begin_again(struct topic_reader *r, int32_t partition) {
+    rd_kafka_consume_stop(r->topic, partition);
+    if (rd_kafka_consume_start_queue(r->topic, partition, RD_KAFKA_OFFSET_BEGINNING, r->records) ==
+        0)
+        return;
+    log_error("topic %s: partition %d cannot be read: %s", r->name, (int)partition,
+              rd_kafka_err2str(rd_kafka_last_error()));
+    r->gone = true; /* and so tried again */
+    topic_reader_renew(r);
 }
 
 /* All that is recent has been read: now all from the beginning. Not while records are taken. */
@@ -157,7 +164,7 @@ static void topic_reader_end_preview(struct topic_reader *r) {
         read_position_restart(&r->each[p]);
         r->each[p].end = end;
         r->behind += read_position_is_behind(&r->each[p]);
-        topic_reader_seek_beginning(r, p);
+        topic_reader_begin_again(r, p);
     }
 }
 
@@ -288,6 +295,14 @@ static bool topic_reader_is_another(struct topic_reader *r, int timeout_ms) {
     return is_another;
 }
 
+static void topic_reader_begin_all_again(struct topic_reader *r) {
+    for (int32_t p = 0; p < r->partitions; p++) {
+        r->behind -= read_position_is_behind(&r->each[p]);
+        read_position_restart(&r->each[p]);
+        topic_reader_begin_again(r, p);
+    }
+}
+
 /* True where the topic is as it was, so that its ends can be asked for. */
 static bool topic_reader_look(struct topic_reader *r, int timeout_ms) {
     int32_t count = topic_count_partitions(r->rk, r->topic, timeout_ms);
@@ -304,14 +319,12 @@ static bool topic_reader_look(struct topic_reader *r, int timeout_ms) {
     bool changed = r->gone || count != r->partitions;
     if (count < r->partitions)
         topic_reader_drop_partitions(r, count);
-    for (int32_t p = 0; r->gone && p < r->partitions; p++) {
-        r->behind -= read_position_is_behind(&r->each[p]);
-        read_position_restart(&r->each[p]);
-        topic_reader_seek_beginning(r, p);
-    }
-    r->gone = false;
     r->renewing |= changed;
-    return topic_reader_add_partitions(r, count, NULL);
+    if (r->gone) {
+        r->gone = false;
+        topic_reader_begin_all_again(r);
+    }
+    return topic_reader_add_partitions(r, count, NULL) && !r->gone;
 }
 
 static void topic_reader_on_look_timer(void *arg) {
@@ -369,11 +382,11 @@ static void topic_reader_take_ends(struct topic_reader *r,
         if (!read_position_take_end(p, end)) {
             log_warn("topic %s: partition %d ends at offset %lld, below what was read", r->name,
                      (int)partition, (long long)end);
-            topic_reader_seek_beginning(r, partition);
+            topic_reader_begin_again(r, partition);
         }
         r->behind += read_position_is_behind(p);
     }
-    r->renewing = false;
+    r->renewing = r->gone;
     topic_reader_end_preview(r);
     if (topic_reader_caught_up(r))
         r->events.batch(r->events.arg);
