@@ -247,8 +247,6 @@ static void settle_on_report(void *arg, rd_kafka_resp_err_t err, int32_t partiti
         settle_on_refusal(job->settler, job, flight.send, err);
         return;
     }
-    if (flight.send == &job->copy && job->final_state == STATUS_THROTTLED)
-        metric_add(&job->settler->metrics[METRIC_DEADLETTERED], 1);
     settle_finish_if_acknowledged(job);
 }
 
@@ -355,6 +353,7 @@ void settle_known(struct settler *s, struct job *job, const struct status *known
 }
 
 void settle_throttled(struct settler *s, struct job *job, const char *code, const char *reason) {
+    metric_add(&s->metrics[METRIC_DEADLETTERED], 1);
     settle_begin(s, job, STATUS_THROTTLED, s->kafka->names.topics[TOPIC_DEADLETTER], code, reason);
     settle_send_what_is_left(job);
 }
