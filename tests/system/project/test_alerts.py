@@ -115,7 +115,10 @@ CASES = {
         {'athena_query_topic_unsafe{topic="t"}': "1x99", 'athena_query_topic_unsafe{topic="u"}': "0x99"},
         {'athena_query_topic_unsafe{topic="t"}': "0x88 1x11"},
     ),
-    "AthenaQueryQueriesLost": only("athena_query_lost_total", "0x70 3x29", "3x99"),
+    "AthenaQueryQueriesLost": (
+        {"athena_query_lost_total": "0x99", "athena_query_gone_total": "0x70 3x29"},
+        {"athena_query_lost_total": "3x99", "athena_query_gone_total": "1x99"},
+    ),
     "AthenaQueryNoPartitions": (
         {"athena_query_partitions": "0x99", 'athena_query_partitions{instance="2"}': "0x99"},
         {"athena_query_partitions": "0x99", 'athena_query_partitions{instance="2"}': "6x99"},
