@@ -28,6 +28,7 @@ struct http_connection {
     enum connection_phase phase; /* set by http_connection_enter() only */
     int64_t since_ms;            /* the phase */
     uint64_t received_bytes;     /* by the kernel when the last request was whole */
+    bool count_holds;            /* the last one had as many bytes as its head said */
     bool ended;                  /* at the last sweep the client had sent its end */
     bool shut;                   /* libmicrohttpd will close it */
     bool linger;                 /* it was refused with bytes unread: see linger.h */
@@ -62,8 +63,8 @@ struct http_connection *http_connection_open(struct http_connections *all,
 void http_connection_close(struct http_connection *c);
 
 void http_connection_enter(struct http_connection *c, enum connection_phase phase);
-/* The request is whole: CONNECTION_RESPONDING. */
-void http_connection_received(struct http_connection *c);
+/* The request is whole: CONNECTION_RESPONDING. `bytes`: of it, head and body; 0: not known. */
+void http_connection_received(struct http_connection *c, uint64_t bytes);
 /* The client showed a certificate of the client CA in `tls`, or none is asked for. */
 bool http_connection_trusted(struct http_connection *c, const struct http_tls *tls);
 

@@ -30,6 +30,7 @@ struct http_exchange {
     struct http_response response;
     int64_t begun_ms;
     size_t body_counted; /* in all->bodies */
+    uint64_t bytes;      /* of the request, head and body; 0: not known */
     char *long_target;   /* owned; NULL: it is in `target` */
     char target[TARGET_ROOM];
     _Alignas(max_align_t) unsigned char state[]; /* the handler's */
@@ -123,6 +124,15 @@ static size_t exchange_line_bytes(const struct http_exchange *x, const char *ver
     return strlen(x->request.method) + 1 + strlen(x->request.target) + 1 + strlen(version);
 }
 
+/* 0: not known, as the client's chunks and TLS records have bytes of their own. */
+static uint64_t exchange_bytes(const struct http_exchange *x, const struct framing *f) {
+    const union MHD_ConnectionInfo *info =
+        MHD_get_connection_info(x->connection->mhd, MHD_CONNECTION_INFO_REQUEST_HEADER_SIZE);
+    if (info == NULL || x->all->tls != NULL || f->encodings > 0)
+        return 0;
+    return info->header_size + f->length;
+}
+
 static enum MHD_Result exchange_on_head(struct http_exchange *x, const char *method,
                                         const char *version) {
     const struct http_handler *handler = &x->all->handler;
@@ -135,6 +145,7 @@ static enum MHD_Result exchange_on_head(struct http_exchange *x, const char *met
     if (!http_head_fits(&h.head))
         return exchange_refuse_head(x);
     r->client_trusted = http_connection_trusted(x->connection, x->all->tls);
+    x->bytes = exchange_bytes(x, &h.head.framing);
     x->stage = EXCHANGE_BODY;
     const char *fault = framing_fault(&h.head.framing, strcmp(version, "HTTP/1.0") == 0);
     if (fault != NULL) {
@@ -173,7 +184,7 @@ static enum MHD_Result exchange_on_piece(struct http_exchange *x, const char *by
 
 static enum MHD_Result exchange_on_whole(struct http_exchange *x) {
     const struct http_handler *handler = &x->all->handler;
-    http_connection_received(x->connection);
+    http_connection_received(x->connection, x->bytes);
     if (x->stage == EXCHANGE_DISCARD || handler->whole(handler->arg, &x->request, &x->response))
         return exchange_send(x);
     x->stage = EXCHANGE_WAITING;

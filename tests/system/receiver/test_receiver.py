@@ -10,6 +10,7 @@ import ssl
 import struct
 import subprocess
 import threading
+import time
 import uuid
 
 import pytest
@@ -487,6 +488,23 @@ def test_408_for_a_request_that_is_not_whole_in_time(receivers):
     with Raw(receiver) as raw:  # also the second one of a connection
         assert raw.send("GET /openapi.json HTTP/1.1\r\nHost: x\r\n\r\n").answer()[0] == 200
         assert statuses(raw.send("GET /").closed()) == [408]
+
+
+def test_408_only_for_what_has_begun_behind_earlier_requests(receivers):
+    receiver = receivers(REQUEST_TIMEOUT_MS=1000, IDLE_TIMEOUT_MS=30000)
+    body = json.dumps(QUERY)
+    whole = post_head(len(body)) + body
+    began = time.monotonic()
+    with Raw(receiver) as idle, Raw(receiver) as late, Raw(receiver) as pipelined:
+        for raw in (idle, late, pipelined):
+            for _ in range(3):
+                assert raw.send(whole).answer()[0] == 202
+        late.send("POST /")
+        pipelined.send(whole + "POST /")
+        assert statuses(late.closed()) == [408]
+        assert statuses(pipelined.closed()) == [202, 408]
+        wait_until(lambda: time.monotonic() > began + 2.5, what="it to be idle for long")
+        assert idle.send(whole).answer()[0] == 202
 
 
 @pytest.mark.parametrize("part", ["head", "body"])
