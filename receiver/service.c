@@ -217,10 +217,15 @@ struct service *service_open(const struct service_parts *parts) {
     return s;
 }
 
+static bool service_is_own(void *arg, const void *value, size_t n) {
+    return queued_is_own(arg, value, n);
+}
+
 void service_set_kafka(struct service *s, struct topics *topics, struct status_reader *reader) {
     s->topics = topics;
     s->reader = reader;
     post_query_set_topics(s->post_query, topics);
+    status_reader_skip_own(reader, service_is_own, s->queued);
 }
 
 void service_close(struct service *s) {

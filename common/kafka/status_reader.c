@@ -18,6 +18,8 @@ struct status_reader {
     void *arg;
     status_covered_fn *covered;
     void *covered_arg;
+    status_is_own_fn *is_own;
+    void *is_own_arg;
     bool logged; /* that it has caught up */
     struct status_room room;
 };
@@ -46,6 +48,8 @@ static void status_take_record(void *arg, const rd_kafka_message_t *message) {
         return;
     }
     if (is_past(r, message))
+        return;
+    if (r->is_own != NULL && r->is_own(r->is_own_arg, message->payload, message->len))
         return;
     if (!status_read(message->payload, message->len, &r->room, &s)) {
         log_debug("not a status: partition=%d offset=%lld", (int)message->partition,
@@ -89,6 +93,11 @@ struct status_reader *status_reader_open(struct loop *loop, const struct kafka_o
 void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg) {
     r->covered = covered;
     r->covered_arg = arg;
+}
+
+void status_reader_skip_own(struct status_reader *r, status_is_own_fn *is_own, void *arg) {
+    r->is_own = is_own;
+    r->is_own_arg = arg;
 }
 
 bool status_reader_start(struct status_reader *r, int32_t partitions) {

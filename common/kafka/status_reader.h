@@ -5,6 +5,7 @@
 #define COMMON_KAFKA_STATUS_READER_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "common/base/loop.h"
@@ -27,6 +28,9 @@ struct status_reader *status_reader_open(struct loop *loop, const struct kafka_o
  */
 typedef void status_covered_fn(void *arg, const struct status *late);
 void status_reader_watch(struct status_reader *r, status_covered_fn *covered, void *arg);
+/* Records whose value `is_own` answers with true are not read: the view knows what they say. */
+typedef bool status_is_own_fn(void *arg, const void *value, size_t n);
+void status_reader_skip_own(struct status_reader *r, status_is_own_fn *is_own, void *arg);
 /* Begins, once the topic is known to have `partitions`. */
 bool status_reader_start(struct status_reader *r, int32_t partitions);
 /*

@@ -2,13 +2,16 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
+#include "common/base/log.h"
 #include "common/base/memory.h"
 
 enum {
     WAITING_MAX = 20000,
     VALUE_MAX = 16384,
-    HOLD_MS = 5
+    HOLD_MS = 5,
+    OWN_SLOTS = 16384 /* a power of two */
 };
 
 struct queued_entry {
@@ -27,7 +30,40 @@ struct queued {
     size_t waiting_count, waiting_room;
     struct loop_timer timer;
     uint64_t written;
+    uint64_t seed;
+    uint64_t own[OWN_SLOTS]; /* hashes of records that were written and not yet read; 0: none */
 };
+
+/* --- own records ------------------------------------------------------------------------------ */
+
+static uint64_t hash_value(uint64_t seed, const void *value, size_t n) {
+    const char *at = value;
+    uint64_t hash = seed, word;
+    for (; n > 0; at += sizeof word) {
+        size_t take = n < sizeof word ? n : sizeof word;
+        word = 0;
+        memcpy(&word, at, take);
+        hash = (hash ^ word) * UINT64_C(0x9E3779B97F4A7C15);
+        hash ^= hash >> 32;
+        n -= take;
+    }
+    return hash;
+}
+
+static void own_add(struct queued *q, const struct buffer *value) {
+    uint64_t hash = hash_value(q->seed, value->data, value->len);
+    q->own[hash % OWN_SLOTS] = hash;
+}
+
+bool queued_is_own(struct queued *q, const void *value, size_t n) {
+    uint64_t hash = hash_value(q->seed, value, n), *slot = &q->own[hash % OWN_SLOTS];
+    if (*slot != hash || hash == 0)
+        return false;
+    *slot = 0;
+    return true;
+}
+
+/* --- records ---------------------------------------------------------------------------------- */
 
 static struct status queued_status(const struct queued_entry *e) {
     struct status s = {.user_id = (char *)e->intake.user_id,
@@ -56,8 +92,10 @@ static void queued_write(struct queued *q, const struct queued_entry *e) {
                                      .key_len = strlen(key),
                                      .value = value->data,
                                      .value_len = value->len};
-    if (producer_send(q->producer, &record, NULL, NULL) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        q->written++;
+    if (producer_send(q->producer, &record, NULL, NULL) != RD_KAFKA_RESP_ERR_NO_ERROR)
+        return;
+    q->written++;
+    own_add(q, value);
 }
 
 static void queued_write_all(void *arg) {
@@ -120,6 +158,8 @@ struct queued *queued_open(struct loop *loop, struct producer *producer, const c
     q->topic = status_topic;
     q->view = view;
     buffer_init(&q->value, VALUE_MAX);
+    if (getrandom(&q->seed, sizeof q->seed, GRND_NONBLOCK) != (ssize_t)sizeof q->seed)
+        log_warn("no random numbers: own records are recognised without a seed");
     return q;
 }
 

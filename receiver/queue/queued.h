@@ -33,6 +33,12 @@ void queued_close(struct queued *q); /* takes NULL; drops what it holds */
 void queued_announce(struct queued *q, const struct intake *intake, int64_t at_ms);
 /* The view has caught up: publishes what has waited for it. */
 void queued_begin(struct queued *q);
+/*
+ * Whether this value of a record of the status topic was written here, so that the view knows it.
+ * True once for each record, and not for all of them: of very many that are under way some are
+ * forgotten. By a hash of 64 bits that is seeded at random.
+ */
+bool queued_is_own(struct queued *q, const void *value, size_t n);
 bool queued_holds(const struct queued *q);       /* records that go to the producer soon */
 uint64_t queued_written(const struct queued *q); /* records handed to the producer */
 

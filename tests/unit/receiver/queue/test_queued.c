@@ -132,6 +132,28 @@ static void test_refused_by_the_producer(void **state) {
     close_fixture(&f);
 }
 
+/* What it wrote is recognised once, whatever has been written since; nothing else is. */
+static void test_own_records(void **state) {
+    (void)state;
+    struct fixture f;
+    open_fixture(&f);
+    queued_begin(f.queued);
+    announce(&f, "a");
+    announce(&f, "b");
+    send_held(&f);
+    const char *a = stub.records[0].value, *b = stub.records[1].value;
+    assert_false(queued_is_own(f.queued, "", 0));
+    assert_false(queued_is_own(f.queued, a, strlen(a) - 1));
+    assert_true(queued_is_own(f.queued, b, strlen(b)));
+    assert_true(queued_is_own(f.queued, a, strlen(a)));
+    assert_false(queued_is_own(f.queued, a, strlen(a)));
+    stub.refuse = RD_KAFKA_RESP_ERR__QUEUE_FULL;
+    announce(&f, "c");
+    send_held(&f);
+    assert_false(queued_is_own(f.queued, b, strlen(b)));
+    close_fixture(&f);
+}
+
 static void test_closed_with_some_waiting(void **state) {
     (void)state;
     struct fixture f;
@@ -153,6 +175,7 @@ int main(void) {
         cmocka_unit_test(test_an_executor_was_faster),
         cmocka_unit_test(test_only_where_nothing_is_known),
         cmocka_unit_test(test_refused_by_the_producer),
+        cmocka_unit_test(test_own_records),
         cmocka_unit_test(test_closed_with_some_waiting),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
