@@ -74,6 +74,7 @@ static void log_trouble(struct kafka_owner *owner, enum kafka_trouble_kind kind,
     bool refused = strstr(reason, "certificate verify failed") != NULL;
     int fault = refused ? atomic_load(&owner->certificate_fault) : 0;
     int64_t now_ms = loop_wall();
+    owner->health.trouble_is_outage = false;
     kafka_trouble_text(owner->kafka, kind, reason, fault,
                        iam != NULL ? kafka_iam_principal(iam) : NULL, owner->health.trouble);
     bool logged = now_ms - owner->logged_ms[kind] < TROUBLE_EVERY_MS;
@@ -103,8 +104,10 @@ static bool is_outage(int code) {
 static void log_other(struct kafka_owner *owner, int code, const char *reason) {
     struct kafka_health *health = &owner->health;
     bool unreached = code == RD_KAFKA_RESP_ERR__TRANSPORT || code == RD_KAFKA_RESP_ERR__RESOLVE;
-    if (unreached && health->trouble[0] == '\0')
+    if (unreached && (health->trouble[0] == '\0' || health->trouble_is_outage)) {
         snprintf(health->trouble, sizeof health->trouble, "%s", reason);
+        health->trouble_is_outage = true;
+    }
     log_write(is_outage(code) ? LOG_DEBUG : LOG_WARN, "kafka: %s: %s",
               rd_kafka_err2name((rd_kafka_resp_err_t)code), reason);
 }

@@ -22,6 +22,7 @@ struct kafka_health {
     int64_t lag; /* records behind the end, over the assigned partitions; -1: not known */
     char trouble[KAFKA_TROUBLE_MAX]; /* why no broker is reached, or the sign-in fails; "": not
                                         known */
+    bool trouble_is_outage;          /* the first of the two */
 };
 
 /*

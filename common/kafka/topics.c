@@ -294,7 +294,9 @@ static void topics_note_broker(struct topics *t, bool answered) {
         t->failing_since_ms = now_ms;
     if (t->there && !t->down && now_ms - t->failing_since_ms >= DOWN_AFTER_MS) {
         t->down = true;
-        log_warn("kafka: no broker reached at %s", t->kafka->bootstrap_servers);
+        const char *trouble = t->owner.health.trouble;
+        log_warn("kafka: no broker reached at %s%s%s", t->kafka->bootstrap_servers,
+                 *trouble != '\0' ? ": " : "", trouble);
     }
 }
 

@@ -37,7 +37,6 @@ def test_a_take_over_after_athena_has_forgotten_the_tokens(pipeline):
     check_started_once(p, queries.values())
 
 
-@pytest.mark.xfail(strict=False, reason="partitions added to the status topic are never read")
 def test_partitions_added_to_the_status_topic(pipeline):
     """Seed 21, depth 2, round 3."""
     p = pipeline(receivers=2, redrivers=0, env=SOON)
