@@ -39,7 +39,7 @@ def test_a_take_over_after_athena_has_forgotten_the_tokens(pipeline):
 
 def test_partitions_added_to_the_status_topic(pipeline):
     """Seed 21, depth 2, round 3."""
-    p = pipeline(receivers=2, redrivers=0, env=SOON)
+    p = pipeline(receivers=2, redrivers=0, env=SOON, sim_env={"SIM_ACTIVE_DML": 100})
     done = p.topics.admin.create_partitions([NewPartitions(p.status_topic, 8)])
     done[p.status_topic].result(10)
     wait_until(lambda: p.topics.partitions(p.status_topic) == 8)
