@@ -1,18 +1,11 @@
 #include "common/kafka/positions.h"
 
-#include <errno.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <sys/epoll.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
-#include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/side_call.h"
 
 enum {
     /* What ListOffsets calls the newest and the oldest offset. */
@@ -22,14 +15,12 @@ enum {
 };
 
 struct kafka_positions {
-    struct loop *loop;
+    struct side_call *call;
     rd_kafka_t *rk;
     const char *topic;
     kafka_positions_fn *fn;
     void *arg;
-    int fd; /* an eventfd: the thread has ended */
-    bool busy, forgotten;
-    pthread_t thread;
+    bool forgotten;
     atomic_bool cancelled;
     /* The question under way: the thread's alone until it has ended. */
     struct kafka_position *positions; /* owned */
@@ -167,8 +158,7 @@ static void position_check_since(struct kafka_position *position) {
         position_fail(position, "offsets by time", RD_KAFKA_RESP_ERR__TIMED_OUT);
 }
 
-static void *positions_run(void *arg) {
-    static const uint64_t one = 1;
+static void positions_run(void *arg) {
     struct kafka_positions *p = arg;
     if (p->committed)
         positions_ask_committed(p);
@@ -179,57 +169,39 @@ static void *positions_run(void *arg) {
             positions_ask_broker(p, p->leaders[i]);
     for (size_t i = 0; i < p->count && p->since_ms >= 0; i++)
         position_check_since(&p->positions[i]);
-    ssize_t written = write(p->fd, &one, sizeof one);
-    (void)written;
-    return NULL;
 }
 
 /* --- on the loop ------------------------------------------------------------------------------ */
 
 static void positions_free(struct kafka_position *positions, size_t count) {
+    if (positions == NULL)
+        return;
     for (size_t i = 0; i < count; i++)
         free(positions[i].metadata);
     free(positions);
 }
 
-/* The thread has ended, or ends now. */
-static void positions_join(struct kafka_positions *p) {
-    pthread_join(p->thread, NULL);
-    p->busy = false;
+static void positions_drop_question(struct kafka_positions *p) {
+    positions_free(p->positions, p->count);
     free(p->leaders);
+    p->positions = NULL;
     p->leaders = NULL;
 }
 
-static void positions_on_answer(void *arg, uint32_t events) {
-    (void)events;
+static void positions_on_answer(void *arg) {
     struct kafka_positions *p = arg;
-    uint64_t ended;
-    if (read(p->fd, &ended, sizeof ended) != sizeof ended || !p->busy)
-        return;
-    positions_join(p);
     struct kafka_position *positions = p->positions;
     size_t count = p->count;
     p->positions = NULL;
+    positions_drop_question(p);
     if (!p->forgotten)
         p->fn(p->arg, positions, count);
     positions_free(positions, count);
 }
 
-/* No signal is handled on the thread: the loop's thread waits for them. */
-static bool positions_start(struct kafka_positions *p) {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int err = pthread_create(&p->thread, NULL, positions_run, p);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (err != 0)
-        log_warn("kafka: no thread to ask for offsets: %s", strerror(err));
-    return err == 0;
-}
-
 bool kafka_positions_ask(struct kafka_positions *p,
                          const struct kafka_positions_question *question) {
-    if (p->busy)
+    if (side_call_busy(p->call))
         return false;
     p->count = question->count;
     p->committed = question->committed;
@@ -245,14 +217,10 @@ bool kafka_positions_ask(struct kafka_positions *p,
         p->leaders[i] = NO_LEADER;
     }
     p->forgotten = false;
-    p->busy = positions_start(p);
-    if (!p->busy) {
-        positions_free(p->positions, p->count);
-        free(p->leaders);
-        p->positions = NULL;
-        p->leaders = NULL;
-    }
-    return p->busy;
+    bool begun = side_call_begin(p->call);
+    if (!begun)
+        positions_drop_question(p);
+    return begun;
 }
 
 void kafka_positions_forget(struct kafka_positions *p) {
@@ -260,21 +228,15 @@ void kafka_positions_forget(struct kafka_positions *p) {
 }
 
 bool kafka_positions_busy(const struct kafka_positions *p) {
-    return p->busy;
+    return side_call_busy(p->call);
 }
 
 struct kafka_positions *kafka_positions_open(struct loop *loop, rd_kafka_t *rk, const char *topic,
                                              kafka_positions_fn *fn, void *arg) {
     struct kafka_positions *p = mem_zero(sizeof *p);
-    *p = (struct kafka_positions){.loop = loop,
-                                  .rk = rk,
-                                  .topic = topic,
-                                  .fn = fn,
-                                  .arg = arg,
-                                  .fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
-    if (p->fd < 0 || !loop_watch(loop, p->fd, EPOLLIN, positions_on_answer, p)) {
-        if (p->fd >= 0)
-            close(p->fd);
+    *p = (struct kafka_positions){.rk = rk, .topic = topic, .fn = fn, .arg = arg};
+    p->call = side_call_open(loop, positions_run, positions_on_answer, p);
+    if (p->call == NULL) {
         free(p);
         return NULL;
     }
@@ -285,11 +247,7 @@ void kafka_positions_close(struct kafka_positions *p) {
     if (p == NULL)
         return;
     atomic_store(&p->cancelled, true);
-    if (p->busy) {
-        positions_join(p);
-        positions_free(p->positions, p->count);
-    }
-    loop_unwatch(p->loop, p->fd);
-    close(p->fd);
+    side_call_close(p->call);
+    positions_drop_question(p);
     free(p);
 }

@@ -3,8 +3,8 @@
  * of them.
  *
  * librdkafka has no call for this that does not wait for the brokers (the asynchronous ListOffsets
- * came in 2.3). So the waiting calls are made on a thread that lives for one question and touches
- * nothing but the question; the loop goes on meanwhile, and the answer comes on the loop's thread.
+ * came in 2.3). So the waiting calls are made on a thread that lives for one question
+ * (common/base/side_call.h); the answer comes on the loop's thread.
  *
  * A partition that cannot be asked about (no leader, a leader that is silent, no right) has its own
  * error and does not keep the answers of the others from coming. Each broker is asked once for all

@@ -20,7 +20,8 @@ bool read_position_is_another(struct read_position *p, int64_t later) {
     bool is_another = later >= 0 && later < p->marked_next && later + 1 != p->passed;
     if (is_another)
         p->passed = later + 1;
-    read_position_mark(p);
+    p->marked_next = p->asked_next;
+    p->marked_ms = p->asked_ms;
     return is_another;
 }
 

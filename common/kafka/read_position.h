@@ -21,6 +21,8 @@ struct read_position {
     int64_t newest_ms; /* the latest time stamp that was read */
     /* `next` and `newest_ms` when the topic was last known to be the same. */
     int64_t marked_next, marked_ms;
+    /* These when the question was asked that is under way. */
+    int64_t asked_next, asked_ms;
     int64_t passed; /* 1 + an offset that is no sign of another topic; 0: none */
 };
 
@@ -48,13 +50,19 @@ static inline void read_position_mark(struct read_position *p) {
     p->marked_next = p->next;
     p->marked_ms = p->newest_ms;
 }
+/* The time for the question of read_position_is_another(), which is asked now. */
+static inline int64_t read_position_ask(struct read_position *p) {
+    p->asked_next = p->next;
+    p->asked_ms = p->newest_ms;
+    return p->marked_ms + 1;
+}
 /*
  * Whether the topic was made anew, and perhaps has more records by now than were read of the old
- * one. `later` is what the broker names as the first offset with a time stamp after marked_ms,
- * below 0 where there is none: in the topic that was read it is not below marked_next. Where it
- * still is after the partition was read from its beginning once more, it is no record (Kafka: the
- * marker of a transaction, or a record of one that was aborted), and is passed over. What is read
- * by now is marked.
+ * one. `later` is what the broker named as the first offset with the time of read_position_ask() or
+ * later, below 0 where there is none: in the topic that was read it is not below marked_next. Where
+ * it still is after the partition was read from its beginning once more, it is no record (Kafka:
+ * the marker of a transaction, or a record of one that was aborted), and is passed over. What had
+ * been read when the question was asked is marked; no mark was set meanwhile.
  */
 MUST_CHECK bool read_position_is_another(struct read_position *p, int64_t later);
 /* It is to be read from its beginning. */

@@ -8,29 +8,23 @@
 #include "common/base/backoff.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/kafka/fetch_queue.h"
 #include "common/kafka/handle.h"
 #include "common/kafka/read_position.h"
+#include "common/kafka/topic_look.h"
 #include "common/kafka/topic_query.h"
 #include "common/kafka/wakeup.h"
 
 enum {
     RECORDS_AN_ITERATION = 1000,
-    /*
-     * What is fetched ahead, over all partitions: they share one queue, and librdkafka holds these
-     * bounds against its length. A record takes about 300 bytes there beside its own.
-     */
-    QUEUED_RECORDS = 50000,
-    QUEUED_KIB = 32768,
     METADATA_TIMEOUT_MS = 500,
     ENDS_TIMEOUT_MS = 1000,
-    WAKE_TIMEOUT_MS = 100,
     /*
-     * Whether the topic is as it was. A look blocks for two round trips or, where brokers do not
-     * answer, for twice LOOK_TIMEOUT_MS at most. In less time than REST_MS no topic is deleted and
-     * made anew, so there is a look behind the first records after a rest, too.
+     * Whether the topic is as it was. In less time than REST_MS no topic is deleted and made anew,
+     * so there is a look behind the first records after a rest, too.
      */
     LOOK_EVERY_MS = 5000,
-    LOOK_TIMEOUT_MS = 200,
+    LOOK_APART_MS = 500,
     REST_MS = 100,
     LOOK_AFTER_REST_MS = 20,
     ENDS_AGAIN_LEAST_MS = 250,
@@ -51,18 +45,23 @@ struct topic_reader {
     struct read_position *each;
     int32_t behind;               /* partitions that were not yet read to the ends asked for */
     bool renewing;                /* the ends of a barrier are not known yet */
+    bool asks_ends, again;        /* the question under way; the ends are wanted anew */
     bool gone;                    /* the topic was deleted; what comes back is another one */
     struct loop_timer ends_timer; /* asks for them */
     int64_t ends_again_ms;
+    struct topic_look *look;
     struct loop_timer look_timer;
-    int64_t took_ms;    /* when records were taken last, loop_now() */
-    int64_t recent;     /* records that are read first, over all partitions; 0: none */
-    bool previewing;    /* these are being read */
-    bool wakes_fetcher; /* see keep_fetching() */
-    bool was_full;      /* the queue, since the fetcher was last woken */
+    bool look_is_soon; /* behind a rest: what was read before it stays marked until then */
+    int64_t looked_ms; /* when the last look began, loop_now() */
+    int64_t took_ms;   /* when records were taken last, loop_now() */
+    int64_t recent;    /* records that are read first, over all partitions; 0: none */
+    bool previewing;   /* these are being read */
+    struct fetch_queue fetched;
 };
 
 static void topic_reader_on_look_timer(void *arg);
+static void topic_reader_on_ends_timer(void *arg);
+static void topic_reader_on_answer(void *arg, const struct topic_look_answer *answer);
 
 /* --- records ---------------------------------------------------------------------------------- */
 
@@ -121,25 +120,6 @@ static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *
 }
 
 /*
- * librdkafka before 2.2 stops to fetch when the queue is full, and looks at it again only when its
- * broker's thread has anything to do, or after a second: longer than the queue takes to be read. A
- * request to the broker is something to do. The broker's connection is at rest then, so the answer
- * comes at once.
- */
-static void topic_reader_keep_fetching(struct topic_reader *r, size_t taken, size_t bytes) {
-    size_t queued = rd_kafka_queue_length(r->records);
-    size_t queued_bytes = queued * (bytes / taken);
-    if (queued >= QUEUED_RECORDS || queued_bytes >= QUEUED_KIB * (size_t)1024 / 4 * 3) {
-        r->was_full = true;
-    } else if (r->was_full && queued < QUEUED_RECORDS / 2 &&
-               queued_bytes < QUEUED_KIB * (size_t)1024 / 2) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
-        r->was_full = !topic_list_ends(r->rk, r->name, r->partitions, list, WAKE_TIMEOUT_MS);
-        rd_kafka_topic_partition_list_destroy(list);
-    }
-}
-
-/*
  * What was fetched before is dropped from the queue when this returns. Not by rd_kafka_seek():
  * where that is late, what comes from the old position would count as read from the beginning.
  */
@@ -170,13 +150,17 @@ static void topic_reader_end_preview(struct topic_reader *r) {
 
 /* What was read before the rest is what the topic is recognised by. */
 static void topic_reader_after_rest(struct topic_reader *r) {
-    int64_t now_ms = loop_now(r->loop);
-    if (now_ms - r->took_ms >= REST_MS && topic_reader_caught_up(r)) {
-        for (int32_t p = 0; p < r->partitions; p++)
-            read_position_mark(&r->each[p]);
-        loop_timer_set(r->loop, &r->look_timer, LOOK_AFTER_REST_MS, topic_reader_on_look_timer, r);
-    }
+    int64_t now_ms = loop_now(r->loop), apart_ms = r->looked_ms + LOOK_APART_MS - now_ms;
+    bool rested = now_ms - r->took_ms >= REST_MS;
     r->took_ms = now_ms;
+    if (!rested || r->look_is_soon || topic_look_busy(r->look) || !topic_reader_caught_up(r))
+        return;
+    for (int32_t p = 0; p < r->partitions; p++)
+        read_position_mark(&r->each[p]);
+    r->look_is_soon = true;
+    loop_timer_set(r->loop, &r->look_timer,
+                   apart_ms > LOOK_AFTER_REST_MS ? apart_ms : LOOK_AFTER_REST_MS,
+                   topic_reader_on_look_timer, r);
 }
 
 static void topic_reader_on_records(void *arg) {
@@ -196,8 +180,7 @@ static void topic_reader_on_records(void *arg) {
         return;
     if (rd_kafka_queue_length(r->records) > 0)
         kafka_wakeup_again(r->records_wakeup);
-    if (r->wakes_fetcher)
-        topic_reader_keep_fetching(r, (size_t)taken, bytes);
+    fetch_queue_taken(&r->fetched, r->rk, r->records, r->name, r->partitions, (size_t)taken, bytes);
     topic_reader_end_preview(r);
     r->events.batch(r->events.arg);
 }
@@ -205,16 +188,6 @@ static void topic_reader_on_records(void *arg) {
 static void topic_reader_on_main(void *arg) {
     struct topic_reader *r = arg;
     rd_kafka_poll(r->rk, 0);
-}
-
-/* True where topic_reader_keep_fetching() is needed. */
-static bool topic_reader_bound_queue(rd_kafka_conf_t *conf) {
-    char number[16];
-    snprintf(number, sizeof number, "%d", QUEUED_RECORDS);
-    kafka_set(conf, "queued.min.messages", number);
-    snprintf(number, sizeof number, "%d", QUEUED_KIB);
-    kafka_set(conf, "queued.max.messages.kbytes", number);
-    return !kafka_set_where_known(conf, "fetch.queue.backoff.ms", "5");
 }
 
 struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_options *kafka,
@@ -228,7 +201,7 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
     kafka_set(conf, "enable.partition.eof", "true");
     kafka_set(conf, "auto.offset.reset", "earliest");
     kafka_set(conf, "enable.auto.offset.store", "false");
-    r->wakes_fetcher = topic_reader_bound_queue(conf);
+    fetch_queue_bound(&r->fetched, conf);
     /* The end of a partition whose last records are deleted is reported only after this. */
     kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
     r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, kafka, &r->owner, error, error_size);
@@ -241,7 +214,9 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
     r->main_wakeup = kafka_wakeup_open(loop, r->main_queue, topic_reader_on_main, r);
     r->records_wakeup = kafka_wakeup_open(loop, r->records, topic_reader_on_records, r);
     r->topic = rd_kafka_topic_new(r->rk, topic, NULL);
-    if (r->main_wakeup == NULL || r->records_wakeup == NULL || r->topic == NULL) {
+    if (r->topic != NULL)
+        r->look = topic_look_open(loop, r->rk, r->topic, topic, topic_reader_on_answer, r);
+    if (r->main_wakeup == NULL || r->records_wakeup == NULL || r->look == NULL) {
         snprintf(error, error_size, "the reader of %s cannot be set up", topic);
         topic_reader_close(r);
         return NULL;
@@ -281,17 +256,13 @@ static void topic_reader_drop_partitions(struct topic_reader *r, int32_t count) 
  * Whether another topic has taken the name meanwhile. librdkafka 2.0 reports nothing of that, and
  * goes on at the offset that it had. Without an answer: no.
  */
-static bool topic_reader_is_another(struct topic_reader *r, int timeout_ms) {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
-    for (int32_t p = 0; p < r->partitions; p++)
-        rd_kafka_topic_partition_list_add(list, r->name, p)->offset = r->each[p].marked_ms + 1;
+static bool topic_reader_is_another(struct topic_reader *r,
+                                    const rd_kafka_topic_partition_list_t *later) {
     bool is_another = false;
-    if (rd_kafka_offsets_for_times(r->rk, list, timeout_ms) == RD_KAFKA_RESP_ERR_NO_ERROR)
-        for (int i = 0; i < list->cnt; i++)
-            if (list->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
-                is_another |= read_position_is_another(&r->each[list->elems[i].partition],
-                                                       list->elems[i].offset);
-    rd_kafka_topic_partition_list_destroy(list);
+    for (int i = 0; later != NULL && i < later->cnt; i++)
+        if (later->elems[i].err == RD_KAFKA_RESP_ERR_NO_ERROR)
+            is_another |= read_position_is_another(&r->each[later->elems[i].partition],
+                                                   later->elems[i].offset);
     return is_another;
 }
 
@@ -303,15 +274,15 @@ static void topic_reader_begin_all_again(struct topic_reader *r) {
     }
 }
 
-/* True where the topic is as it was, so that its ends can be asked for. */
-static bool topic_reader_look(struct topic_reader *r, int timeout_ms) {
-    int32_t count = topic_count_partitions(r->rk, r->topic, timeout_ms);
+/* True where the topic is as it was by now, so that its ends are those of what is read. */
+static bool topic_reader_take_look(struct topic_reader *r, const struct topic_look_answer *answer) {
+    int32_t count = answer->partitions;
     if (count <= 0) {
         r->gone |= count == 0;
         r->renewing |= r->gone;
         return false;
     }
-    r->gone |= r->partitions > 0 && topic_reader_is_another(r, timeout_ms);
+    r->gone |= topic_reader_is_another(r, answer->later);
     if (r->gone)
         log_warn("topic %s: it was made anew, and is read from its beginning", r->name);
     if (count != r->partitions)
@@ -327,15 +298,26 @@ static bool topic_reader_look(struct topic_reader *r, int timeout_ms) {
     return topic_reader_add_partitions(r, count, NULL) && !r->gone;
 }
 
+/* Partitions cannot be added or dropped while it is under way: only its answer does so. */
+static bool topic_reader_ask(struct topic_reader *r, bool ends) {
+    rd_kafka_topic_partition_list_t *later = rd_kafka_topic_partition_list_new(r->partitions);
+    for (int32_t p = 0; p < r->partitions; p++)
+        rd_kafka_topic_partition_list_add(later, r->name, p)->offset =
+            read_position_ask(&r->each[p]);
+    r->again = r->look_is_soon = false;
+    r->asks_ends = ends;
+    r->looked_ms = loop_now(r->loop);
+    return topic_look_ask(r->look, later, ends);
+}
+
 static void topic_reader_on_look_timer(void *arg) {
     struct topic_reader *r = arg;
-    /* While much is read, the brokers' answers wait behind it; without brokers there are none. */
-    if (topic_reader_caught_up(r) && r->owner.health.up) {
-        topic_reader_look(r, LOOK_TIMEOUT_MS);
-        if (r->renewing)
-            topic_reader_renew(r);
-    }
     loop_timer_set(r->loop, &r->look_timer, LOOK_EVERY_MS, topic_reader_on_look_timer, r);
+    /* While much is read, the brokers' answers wait behind it; without brokers there are none. */
+    if (topic_look_busy(r->look) || !topic_reader_caught_up(r) || !r->owner.health.up)
+        return;
+    if (!topic_reader_ask(r, false))
+        log_debug("topic %s: not looked at", r->name);
 }
 
 /* Fills `from`, empty, with where the recent records of each partition begin. False: no preview. */
@@ -392,22 +374,33 @@ static void topic_reader_take_ends(struct topic_reader *r,
         r->events.batch(r->events.arg);
 }
 
+static void topic_reader_ask_ends_later(struct topic_reader *r) {
+    if (r->ends_again_ms == ENDS_AGAIN_LEAST_MS) /* not at once: it may have just been made */
+        log_warn("topic %s: its ends are not known yet", r->name);
+    r->ends_again_ms = backoff_next_ms(r->ends_again_ms, ENDS_AGAIN_LEAST_MS, ENDS_AGAIN_MOST_MS);
+    loop_timer_set(r->loop, &r->ends_timer, r->ends_again_ms, topic_reader_on_ends_timer, r);
+}
+
 static void topic_reader_on_ends_timer(void *arg) {
     struct topic_reader *r = arg;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(r->partitions);
-    if (topic_reader_look(r, METADATA_TIMEOUT_MS) &&
-        topic_list_ends(r->rk, r->name, r->partitions, list, ENDS_TIMEOUT_MS)) {
+    if (topic_look_busy(r->look))
+        r->again = true; /* what it brings may be older than the barrier */
+    else if (!topic_reader_ask(r, true))
+        topic_reader_ask_ends_later(r);
+}
+
+static void topic_reader_on_answer(void *arg, const struct topic_look_answer *answer) {
+    struct topic_reader *r = arg;
+    bool is_same = topic_reader_take_look(r, answer);
+    if (r->again || (r->renewing && !r->asks_ends)) {
+        topic_reader_renew(r);
+    } else if (r->renewing && is_same && answer->ends != NULL) {
         if (r->ends_again_ms > ENDS_AGAIN_LEAST_MS)
             log_info("topic %s: its ends are known again", r->name);
-        topic_reader_take_ends(r, list);
-    } else {
-        if (r->ends_again_ms == ENDS_AGAIN_LEAST_MS) /* not at once: it may have just been made */
-            log_warn("topic %s: its ends are not known yet", r->name);
-        r->ends_again_ms =
-            backoff_next_ms(r->ends_again_ms, ENDS_AGAIN_LEAST_MS, ENDS_AGAIN_MOST_MS);
-        loop_timer_set(r->loop, &r->ends_timer, r->ends_again_ms, topic_reader_on_ends_timer, r);
+        topic_reader_take_ends(r, answer->ends);
+    } else if (r->renewing) {
+        topic_reader_ask_ends_later(r);
     }
-    rd_kafka_topic_partition_list_destroy(list);
 }
 
 void topic_reader_renew(struct topic_reader *r) {
@@ -429,6 +422,7 @@ void topic_reader_close(struct topic_reader *r) {
         return;
     loop_timer_cancel(r->loop, &r->ends_timer);
     loop_timer_cancel(r->loop, &r->look_timer);
+    topic_look_close(r->look);
     for (int32_t p = 0; p < r->partitions; p++)
         rd_kafka_consume_stop(r->topic, p);
     kafka_wakeup_close(r->records_wakeup);

@@ -74,34 +74,59 @@ static void test_walks(void **state) {
     }
 }
 
+/* Asked and answered at once. */
+static bool is_another(struct read_position *p, int64_t later) {
+    assert_int_equal(read_position_ask(p), p->marked_ms + 1);
+    return read_position_is_another(p, later);
+}
+
+/* What was read between question and answer may be of another topic by then. */
+static void test_read_while_it_is_asked(void **state) {
+    (void)state;
+    struct read_position p = {0};
+    assert_true(read_position_advance(&p, 9, 10));
+    read_position_note_time(&p, 700);
+    assert_int_equal(read_position_ask(&p), 1);
+    assert_true(read_position_advance(&p, 19, 20));
+    read_position_note_time(&p, 900);
+    assert_false(read_position_is_another(&p, 0));
+    assert_int_equal(p.marked_next, 10);
+    assert_int_equal(p.marked_ms, 700);
+    assert_int_equal(read_position_ask(&p), 701);
+    read_position_restart(&p);
+    assert_false(read_position_is_another(&p, 5));
+    assert_int_equal(p.marked_next, 0);
+}
+
 static void test_another_topic(void **state) {
     (void)state;
     struct read_position p = {0};
-    assert_false(read_position_is_another(&p, 3)); /* nothing was read yet */
+    assert_false(is_another(&p, 3)); /* nothing was read yet */
     assert_true(read_position_advance(&p, 9, 10));
     read_position_note_time(&p, 700);
     read_position_note_time(&p, 600);
-    assert_false(read_position_is_another(&p, 3));
+    assert_false(is_another(&p, 3));
     assert_int_equal(p.marked_ms, 700);
     assert_true(read_position_advance(&p, 19, 20));
     read_position_note_time(&p, 900);
-    assert_false(read_position_is_another(&p, -1)); /* nothing is later */
+    assert_false(is_another(&p, -1)); /* nothing is later */
     assert_int_equal(p.marked_ms, 900);
-    assert_false(read_position_is_another(&p, 20));
+    assert_false(is_another(&p, 20));
     assert_true(read_position_advance(&p, 29, 30)); /* by now of the new topic */
-    assert_true(read_position_is_another(&p, 0));
+    assert_true(is_another(&p, 0));
     read_position_restart(&p);
     /* The same again after it was read from the beginning: it is no record. */
     assert_true(read_position_advance(&p, 29, 30));
-    assert_false(read_position_is_another(&p, 0));
-    assert_false(read_position_is_another(&p, 0));
-    assert_true(read_position_is_another(&p, 1));
+    assert_false(is_another(&p, 0));
+    assert_false(is_another(&p, 0));
+    assert_true(is_another(&p, 1));
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_walks),
         cmocka_unit_test(test_another_topic),
+        cmocka_unit_test(test_read_while_it_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

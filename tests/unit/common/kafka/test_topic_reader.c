@@ -21,7 +21,7 @@ static struct reading {
     struct mock_broker broker;
     struct producer *producer;
     struct topic_reader *reader;
-    int acknowledged, read, batches;
+    int acknowledged, read, batches, ticks;
 } t;
 
 static void on_record(void *arg, const rd_kafka_message_t *message) {
@@ -104,6 +104,26 @@ static void test_start(void **state) {
     start();
     assert_int_equal(t.read, 30);
     assert_true(t.batches > 0);
+}
+
+static void on_tick(void *arg) {
+    struct loop_timer *timer = arg;
+    t.ticks++;
+    loop_timer_set(t.broker.loop, timer, 5, on_tick, timer);
+}
+
+/* The broker's answers take their time; the loop does not wait for them. */
+static void test_a_barrier_does_not_hold_up_the_loop(void **state) {
+    (void)state;
+    write_acknowledged(3);
+    start();
+    assert_int_equal(rd_kafka_mock_broker_set_rtt(t.broker.cluster, 1, 300), 0);
+    topic_reader_renew(t.reader);
+    struct loop_timer timer = {0};
+    on_tick(&timer);
+    mock_broker_wait_until(&t.broker, has_caught_up, NULL, "the barrier");
+    loop_timer_cancel(t.broker.loop, &timer);
+    assert_true(t.ticks > 10); /* of more than a hundred */
 }
 
 /* Several times what librdkafka holds of it at once. */
@@ -216,6 +236,7 @@ static void test_barrier_without_a_broker(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         WITH_BROKER(test_start),
+        WITH_BROKER(test_a_barrier_does_not_hold_up_the_loop),
         WITH_BROKER(test_more_than_is_held),
         WITH_BROKER(test_recent_first),
         WITH_BROKER(test_too_few_for_recent_first),
