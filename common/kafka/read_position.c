@@ -17,11 +17,13 @@ bool read_position_take_end(struct read_position *p, int64_t end) {
 }
 
 bool read_position_is_another(struct read_position *p, int64_t later) {
-    bool is_another = later >= 0 && later < p->marked_next && later + 1 != p->passed;
+    bool is_another = later >= 0 && later < p->asked_marked_next && later + 1 != p->passed;
     if (is_another)
         p->passed = later + 1;
-    p->marked_next = p->asked_next;
-    p->marked_ms = p->asked_ms;
+    if (p->asked_marked_next > 0 || p->marked_next == 0) {
+        p->marked_next = p->asked_next;
+        p->marked_ms = p->asked_ms;
+    }
     return is_another;
 }
 

@@ -21,8 +21,8 @@ struct read_position {
     int64_t newest_ms; /* the latest time stamp that was read */
     /* `next` and `newest_ms` when the topic was last known to be the same. */
     int64_t marked_next, marked_ms;
-    /* These when the question was asked that is under way. */
-    int64_t asked_next, asked_ms;
+    /* All of these when the question was asked that is under way. */
+    int64_t asked_next, asked_ms, asked_marked_next;
     int64_t passed; /* 1 + an offset that is no sign of another topic; 0: none */
 };
 
@@ -45,7 +45,10 @@ static inline void read_position_note_time(struct read_position *p, int64_t at_m
     if (at_ms > p->newest_ms)
         p->newest_ms = at_ms;
 }
-/* The topic is known to be the same, up to here. */
+/*
+ * The topic is known to be the same, up to here. While a question is under way or is about to be
+ * asked only the first mark may be set: another one might be of another topic already.
+ */
 static inline void read_position_mark(struct read_position *p) {
     p->marked_next = p->next;
     p->marked_ms = p->newest_ms;
@@ -54,6 +57,7 @@ static inline void read_position_mark(struct read_position *p) {
 static inline int64_t read_position_ask(struct read_position *p) {
     p->asked_next = p->next;
     p->asked_ms = p->newest_ms;
+    p->asked_marked_next = p->marked_next;
     return p->marked_ms + 1;
 }
 /*

@@ -148,15 +148,22 @@ static void topic_reader_end_preview(struct topic_reader *r) {
     }
 }
 
-/* What was read before the rest is what the topic is recognised by. */
+/*
+ * What was read before the rest is what the topic is recognised by. A mark that is not asked about
+ * yet stays: what has come since may be of another topic.
+ */
 static void topic_reader_after_rest(struct topic_reader *r) {
     int64_t now_ms = loop_now(r->loop), apart_ms = r->looked_ms + LOOK_APART_MS - now_ms;
     bool rested = now_ms - r->took_ms >= REST_MS;
+    bool pending = r->look_is_soon || topic_look_busy(r->look);
     r->took_ms = now_ms;
-    if (!rested || r->look_is_soon || topic_look_busy(r->look) || !topic_reader_caught_up(r))
+    if (!rested || !topic_reader_caught_up(r))
         return;
     for (int32_t p = 0; p < r->partitions; p++)
-        read_position_mark(&r->each[p]);
+        if (!pending || r->each[p].marked_next == 0)
+            read_position_mark(&r->each[p]);
+    if (r->look_is_soon)
+        return;
     r->look_is_soon = true;
     loop_timer_set(r->loop, &r->look_timer,
                    apart_ms > LOOK_AFTER_REST_MS ? apart_ms : LOOK_AFTER_REST_MS,
@@ -312,11 +319,11 @@ static bool topic_reader_ask(struct topic_reader *r, bool ends) {
 
 static void topic_reader_on_look_timer(void *arg) {
     struct topic_reader *r = arg;
-    loop_timer_set(r->loop, &r->look_timer, LOOK_EVERY_MS, topic_reader_on_look_timer, r);
+    bool busy = topic_look_busy(r->look);
+    loop_timer_set(r->loop, &r->look_timer, busy ? LOOK_APART_MS : LOOK_EVERY_MS,
+                   topic_reader_on_look_timer, r);
     /* While much is read, the brokers' answers wait behind it; without brokers there are none. */
-    if (topic_look_busy(r->look) || !topic_reader_caught_up(r) || !r->owner.health.up)
-        return;
-    if (!topic_reader_ask(r, false))
+    if (!busy && topic_reader_caught_up(r) && r->owner.health.up && !topic_reader_ask(r, false))
         log_debug("topic %s: not looked at", r->name);
 }
 

@@ -98,6 +98,22 @@ static void test_read_while_it_is_asked(void **state) {
     assert_int_equal(p.marked_next, 0);
 }
 
+/* The first mark is worth more than what had been read when it was not there. */
+static void test_marked_while_it_is_asked(void **state) {
+    (void)state;
+    struct read_position p = {0};
+    assert_int_equal(read_position_ask(&p), 1);
+    assert_true(read_position_advance(&p, 9, 10));
+    read_position_note_time(&p, 700);
+    read_position_mark(&p);
+    assert_true(read_position_advance(&p, 19, 20)); /* by now of another topic */
+    read_position_note_time(&p, 900);
+    assert_false(read_position_is_another(&p, 0));
+    assert_int_equal(p.marked_next, 10);
+    assert_int_equal(read_position_ask(&p), 701);
+    assert_true(read_position_is_another(&p, 0));
+}
+
 static void test_another_topic(void **state) {
     (void)state;
     struct read_position p = {0};
@@ -127,6 +143,7 @@ int main(void) {
         cmocka_unit_test(test_walks),
         cmocka_unit_test(test_another_topic),
         cmocka_unit_test(test_read_while_it_is_asked),
+        cmocka_unit_test(test_marked_while_it_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
