@@ -275,8 +275,9 @@ int dispatch_startable(const struct dispatch *d, enum lane lane) {
 }
 
 bool dispatch_is_idle(const struct dispatch *d) {
-    const struct jobs *jobs = d->parts.jobs;
-    return !anything_waits(d) && jobs_starting(jobs) == 0 && jobs_followed(jobs) == 0;
+    const size_t *count = d->parts.jobs->count;
+    return !anything_waits(d) && count[JOB_STARTING] == 0 && count[JOB_AMBIGUOUS_BACKOFF] == 0 &&
+           count[JOB_REFUSED_BACKOFF] == 0 && count[JOB_RUNNING] == 0;
 }
 
 /* --- records ---------------------------------------------------------------------------------- */

@@ -3,10 +3,13 @@
 import json
 
 import pytest
+from harness.paths import SANITIZED
 from harness.wait import wait_until
 
 SLOW = "/* sim: ms=600000 */"
 IDLE_KIB = 60 * 1024  # an executor that holds nothing: 25 MiB, and what malloc keeps
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="a sanitizer's memory is not the executor's")
 
 
 def wait_received(p, n, timeout=60):

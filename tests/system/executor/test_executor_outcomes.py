@@ -421,12 +421,12 @@ def test_outcome_too_old_to_start(pipeline):
 def test_outcome_too_old_but_started_is_followed(pipeline):
     p = pipeline(
         redrivers=0,
-        executor_env={"QUERY_MAX_AGE_MS": 4000, "KAFKA_SESSION_TIMEOUT_MS": 2500},
+        executor_env={"QUERY_MAX_AGE_MS": 6000, "KAFKA_SESSION_TIMEOUT_MS": 2500},
     )
-    text = "SELECT 1 /* sim: ms=7000 */"
+    text = "SELECT 1 /* sim: ms=9000 */"
     p.inject(body("q", text))
     p.wait_state("q", "STARTED", "u")
-    wait_until(lambda: p.executors[0].metrics().sum("athena_query_oldest_age_seconds") > 4)
+    wait_until(lambda: p.executors[0].metrics().sum("athena_query_oldest_age_seconds") > 6)
     p.executors[0].kill()
     p.executors[0].start()
     p.wait_state("q", "SUCCEEDED", "u")

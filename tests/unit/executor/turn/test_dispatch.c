@@ -475,6 +475,25 @@ static void test_too_many_that_are_settling(void **state) {
     parts_next_call();
 }
 
+/* What waits for its time to be asked about is something to make calls for. */
+static void test_idle(void **state) {
+    (void)state;
+    static const enum job_state path[] = {
+        JOB_STARTING,        JOB_AMBIGUOUS_BACKOFF, JOB_ASK_AGAIN, JOB_STARTING,
+        JOB_REFUSED_BACKOFF, JOB_WAITING,           JOB_STARTING,  JOB_RUNNING};
+    dispatch_stop(&t.dispatch);
+    assert_true(dispatch_is_idle(&t.dispatch));
+    struct job *job = parts_query("u", "q", "SELECT 1");
+    for (size_t i = 0; i < COUNT(path); i++) {
+        job_transition(job, path[i]);
+        if (dispatch_is_idle(&t.dispatch))
+            fail_msg("idle while a query is %s", job_state_name(path[i]));
+    }
+    parts_revoke();
+    dispatch_gone(&t.dispatch, &t.partition);
+    assert_true(dispatch_is_idle(&t.dispatch));
+}
+
 static void test_revoked_and_gone(void **state) {
     (void)state;
     static const struct {
@@ -530,6 +549,7 @@ int main(void) {
         WITH_PARTS(test_a_slot_that_is_not_used),
         WITH_PARTS(test_a_request_that_is_too_large),
         WITH_PARTS(test_too_many_that_are_settling),
+        WITH_PARTS(test_idle),
         WITH_PARTS(test_revoked_and_gone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
