@@ -200,7 +200,7 @@ static int64_t partition_expects(const struct partition *p) {
 
 static void partitions_count_lost(void *arg) {
     struct partitions *ps = arg;
-    struct partition *p;
+    struct partition *p = NULL; /* cppcheck does not know that the loop sets it */
     loop_timer_set(ps->loop, &ps->lost_timer, COUNT_LOST_EVERY_MS, partitions_count_lost, ps);
     TAILQ_FOREACH(p, &ps->owned, link) {
         int64_t lost = lost_count(&p->lost, partition_expects(p), kafka_group_low(ps->group, p->id),

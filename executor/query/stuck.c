@@ -54,12 +54,12 @@ static void stuck_look_at_all(struct stuck_look *look, const struct jobs *jobs) 
     if (look->settler->loop == NULL) /* not wired yet */
         return;
     const char *states = look->settler->kafka->names.topics[TOPIC_STATUS];
-    const struct job *job;
+    const struct job *job = NULL; /* cppcheck does not know that the loops set these */
     TAILQ_FOREACH(job, &jobs->settling, in_list) {
         stuck_look_at_send(look, job, &job->copy, job->copy_topic);
         stuck_look_at_send(look, job, &job->status, states);
     }
-    const struct started *start;
+    const struct started *start = NULL;
     LIST_FOREACH(start, &look->settler->starts, link) {
         const struct stuck_record record = {states, start->partition, start->offset,
                                             start->failing_ms, start->err};
