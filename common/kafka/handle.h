@@ -13,6 +13,7 @@
 #include <stddef.h>
 
 #include "common/base/buffer.h"
+#include "common/base/must_check.h"
 #include "common/kafka/options.h"
 #include "common/kafka/trouble.h"
 
@@ -63,7 +64,7 @@ rd_kafka_t *kafka_open(rd_kafka_type_t type, rd_kafka_conf_t *conf,
  * False, logged: the handle did not end in time, its threads live on until the process ends, and
  * `owner` must not be freed.
  */
-bool kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);
+MUST_CHECK bool kafka_close(struct kafka_owner *owner, rd_kafka_t *rk, int flags);
 /* For /readyz: appends "no broker reached at …" and the trouble, where that is known. */
 void kafka_describe_down(const struct kafka_owner *owner, struct buffer *why);
 

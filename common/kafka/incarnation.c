@@ -7,8 +7,7 @@
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/kafka/handle.h"
-#include "common/kafka/wakeup.h"
+#include "common/kafka/topic_consumer.h"
 
 enum {
     TICK_MS = 1000,
@@ -30,15 +29,11 @@ struct sighting {
 TAILQ_HEAD(sighting_list, sighting);
 
 struct incarnation {
-    struct kafka_owner owner; /* first: the handle's opaque */
+    struct topic_consumer *consumer;
     struct loop *loop;
     const char *name;
     struct kafka_commits *commits;
     struct incarnation_events events;
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *main_queue, *records;
-    struct kafka_wakeup *main_wakeup, *records_wakeup;
-    rd_kafka_topic_t *topic;
     struct sighting_list sightings;
     struct loop_timer tick;
     int64_t ticked_ms, looked_ms;
@@ -55,14 +50,14 @@ static struct sighting *incarnation_find(const struct incarnation *i, int32_t pa
 }
 
 static void sighting_end(struct incarnation *i, struct sighting *s) {
-    rd_kafka_consume_stop(i->topic, s->partition);
+    rd_kafka_consume_stop(i->consumer->topic, s->partition);
     TAILQ_REMOVE(&i->sightings, s, link);
     free(s);
 }
 
 static bool sighting_read(struct incarnation *i, struct sighting *s) {
     s->deadline_ms = loop_now(i->loop) + ANSWER_TIMEOUT_MS;
-    if (rd_kafka_consume_start_queue(i->topic, s->partition, s->asked.offset, i->records) == 0)
+    if (topic_consumer_start(i->consumer, s->partition, s->asked.offset))
         return true;
     log_debug("topic %s: partition %d cannot be looked at: %s", i->name, (int)s->partition,
               rd_kafka_err2str(rd_kafka_last_error()));
@@ -139,7 +134,7 @@ static bool sighting_believes(struct incarnation *i, struct sighting *s,
                               enum witness_verdict verdict) {
     if (verdict != WITNESS_BEYOND || ++s->beyond >= BEYOND_MOST)
         return true;
-    rd_kafka_consume_stop(i->topic, s->partition);
+    rd_kafka_consume_stop(i->consumer->topic, s->partition);
     return !sighting_read(i, s);
 }
 
@@ -168,27 +163,19 @@ static void incarnation_take(struct incarnation *i, const rd_kafka_message_t *me
 static void incarnation_on_records(void *arg) {
     struct incarnation *i = arg;
     rd_kafka_message_t *message;
-    while ((message = rd_kafka_consume_queue(i->records, 0)) != NULL) {
+    while ((message = rd_kafka_consume_queue(i->consumer->records, 0)) != NULL) {
         incarnation_take(i, message);
         rd_kafka_message_destroy(message);
     }
 }
 
-static void incarnation_on_main(void *arg) {
-    struct incarnation *i = arg;
-    rd_kafka_poll(i->rk, 0);
-}
-
 /* --- life ------------------------------------------------------------------------------------- */
 
 static rd_kafka_conf_t *incarnation_conf(const struct kafka_options *kafka) {
-    rd_kafka_conf_t *conf = kafka_conf(kafka);
-    kafka_set(conf, "enable.partition.eof", "true");
-    kafka_set(conf, "auto.offset.reset", "earliest");
+    rd_kafka_conf_t *conf = topic_consumer_conf(kafka);
     /* One record is wanted: the broker sends one batch all the same. */
     kafka_set(conf, "fetch.message.max.bytes", "1024");
     kafka_set(conf, "queued.min.messages", "1");
-    kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
     return conf;
 }
 
@@ -202,18 +189,13 @@ struct incarnation *incarnation_open(struct loop *loop, const struct kafka_optio
     i->commits = commits;
     i->events = *events;
     TAILQ_INIT(&i->sightings);
-    i->rk =
-        kafka_open(RD_KAFKA_CONSUMER, incarnation_conf(kafka), kafka, &i->owner, error, error_size);
-    if (i->rk == NULL) {
+    i->consumer = topic_consumer_open(loop, kafka, incarnation_conf(kafka), topic,
+                                      incarnation_on_records, i, error, error_size);
+    if (i->consumer == NULL) {
         free(i);
         return NULL;
     }
-    i->main_queue = rd_kafka_queue_get_main(i->rk);
-    i->records = rd_kafka_queue_new(i->rk);
-    i->main_wakeup = kafka_wakeup_open(loop, i->main_queue, incarnation_on_main, i);
-    i->records_wakeup = kafka_wakeup_open(loop, i->records, incarnation_on_records, i);
-    i->topic = rd_kafka_topic_new(i->rk, topic, NULL);
-    if (i->main_wakeup == NULL || i->records_wakeup == NULL || i->topic == NULL) {
+    if (topic_consumer_topic(i->consumer) == NULL) {
         snprintf(error, error_size, "topic %s cannot be looked at", topic);
         incarnation_close(i);
         return NULL;
@@ -230,12 +212,6 @@ void incarnation_close(struct incarnation *i) {
     loop_timer_cancel(i->loop, &i->tick);
     while ((s = TAILQ_FIRST(&i->sightings)) != NULL)
         sighting_end(i, s);
-    kafka_wakeup_close(i->records_wakeup);
-    kafka_wakeup_close(i->main_wakeup);
-    rd_kafka_queue_destroy(i->records);
-    rd_kafka_queue_destroy(i->main_queue);
-    if (i->topic != NULL)
-        rd_kafka_topic_destroy(i->topic);
-    if (kafka_close(&i->owner, i->rk, 0))
-        free(i);
+    topic_consumer_close(i->consumer);
+    free(i);
 }

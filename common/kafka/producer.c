@@ -39,6 +39,7 @@ struct producer_handle {
     size_t topic_count;
     size_t in_flight;
     struct loop_timer rebuild;
+    bool is_left; /* a client of it was left to the end of the process, which uses `owner` */
 };
 
 struct producer {
@@ -217,7 +218,7 @@ static void producer_close_handle(struct producer_handle *h) {
     for (size_t i = 0; i < h->topic_count; i++)
         rd_kafka_topic_destroy(h->topics[i]);
     h->topic_count = 0;
-    kafka_close(&h->owner, rk, 0);
+    h->is_left |= !kafka_close(&h->owner, rk, 0);
 }
 
 static void producer_rebuild(void *arg) {
@@ -261,12 +262,15 @@ void producer_close(struct producer *p) {
     if (p == NULL)
         return;
     p->closing = true;
+    bool is_left = false;
     for (int mode = 0; mode < PRODUCER_MODES; mode++) {
         loop_timer_cancel(p->loop, &p->handles[mode].rebuild);
         producer_close_handle(&p->handles[mode]);
         free(p->handles[mode].topics);
+        is_left |= p->handles[mode].is_left;
     }
-    free(p);
+    if (!is_left)
+        free(p);
 }
 
 /* --- sending ---------------------------------------------------------------------------------- */

@@ -9,11 +9,10 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/kafka/fetch_queue.h"
-#include "common/kafka/handle.h"
 #include "common/kafka/read_position.h"
+#include "common/kafka/topic_consumer.h"
 #include "common/kafka/topic_look.h"
 #include "common/kafka/topic_query.h"
-#include "common/kafka/wakeup.h"
 
 enum {
     RECORDS_AN_ITERATION = 1000,
@@ -32,15 +31,10 @@ enum {
 };
 
 struct topic_reader {
-    struct kafka_owner owner; /* first: the handle's opaque */
+    struct topic_consumer *consumer;
     struct loop *loop;
     const char *name;
     struct topic_reader_events events;
-    rd_kafka_t *rk;
-    rd_kafka_queue_t *main_queue; /* statistics, errors */
-    rd_kafka_queue_t *records;    /* of all partitions */
-    struct kafka_wakeup *main_wakeup, *records_wakeup;
-    rd_kafka_topic_t *topic;
     int32_t partitions; /* being read; 0: not started */
     struct read_position *each;
     int32_t behind;               /* partitions that were not yet read to the ends asked for */
@@ -119,17 +113,22 @@ static void topic_reader_take(struct topic_reader *r, const rd_kafka_message_t *
     }
 }
 
+static bool topic_reader_read(struct topic_reader *r, int32_t partition, int64_t offset) {
+    bool begun = topic_consumer_start(r->consumer, partition, offset);
+    if (!begun)
+        log_error("topic %s: partition %d cannot be read: %s", r->name, (int)partition,
+                  rd_kafka_err2str(rd_kafka_last_error()));
+    return begun;
+}
+
 /*
  * What was fetched before is dropped from the queue when this returns. Not by rd_kafka_seek():
  * where that is late, what comes from the old position would count as read from the beginning.
  */
 static void topic_reader_begin_again(struct topic_reader *r, int32_t partition) {
-    rd_kafka_consume_stop(r->topic, partition);
-    if (rd_kafka_consume_start_queue(r->topic, partition, RD_KAFKA_OFFSET_BEGINNING, r->records) ==
-        0)
+    rd_kafka_consume_stop(r->consumer->topic, partition);
+    if (topic_reader_read(r, partition, RD_KAFKA_OFFSET_BEGINNING))
         return;
-    log_error("topic %s: partition %d cannot be read: %s", r->name, (int)partition,
-              rd_kafka_err2str(rd_kafka_last_error()));
     r->gone = true; /* and so tried again */
     topic_reader_renew(r);
 }
@@ -172,12 +171,13 @@ static void topic_reader_after_rest(struct topic_reader *r) {
 
 static void topic_reader_on_records(void *arg) {
     struct topic_reader *r = arg;
-    if (rd_kafka_queue_length(r->records) == 0)
+    if (rd_kafka_queue_length(r->consumer->records) == 0)
         return;
     topic_reader_after_rest(r);
     rd_kafka_message_t *messages[RECORDS_AN_ITERATION];
     size_t bytes = 0;
-    ssize_t taken = rd_kafka_consume_batch_queue(r->records, 0, messages, RECORDS_AN_ITERATION);
+    ssize_t taken =
+        rd_kafka_consume_batch_queue(r->consumer->records, 0, messages, RECORDS_AN_ITERATION);
     for (ssize_t i = 0; i < taken; i++) {
         bytes += messages[i]->len;
         topic_reader_take(r, messages[i]);
@@ -185,16 +185,12 @@ static void topic_reader_on_records(void *arg) {
     }
     if (taken <= 0)
         return;
-    if (rd_kafka_queue_length(r->records) > 0)
-        kafka_wakeup_again(r->records_wakeup);
-    fetch_queue_taken(&r->fetched, r->rk, r->records, r->name, r->partitions, (size_t)taken, bytes);
+    if (rd_kafka_queue_length(r->consumer->records) > 0)
+        kafka_wakeup_again(r->consumer->records_wakeup);
+    fetch_queue_taken(&r->fetched, r->consumer->rk, r->consumer->records, r->name, r->partitions,
+                      (size_t)taken, bytes);
     topic_reader_end_preview(r);
     r->events.batch(r->events.arg);
-}
-
-static void topic_reader_on_main(void *arg) {
-    struct topic_reader *r = arg;
-    rd_kafka_poll(r->rk, 0);
 }
 
 struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_options *kafka,
@@ -204,26 +200,19 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
     r->loop = loop;
     r->name = topic;
     r->events = *events;
-    rd_kafka_conf_t *conf = kafka_conf(kafka);
-    kafka_set(conf, "enable.partition.eof", "true");
-    kafka_set(conf, "auto.offset.reset", "earliest");
+    rd_kafka_conf_t *conf = topic_consumer_conf(kafka);
     kafka_set(conf, "enable.auto.offset.store", "false");
     fetch_queue_bound(&r->fetched, conf);
-    /* The end of a partition whose last records are deleted is reported only after this. */
-    kafka_set_default(conf, kafka, "fetch.wait.max.ms", "100");
-    r->rk = kafka_open(RD_KAFKA_CONSUMER, conf, kafka, &r->owner, error, error_size);
-    if (r->rk == NULL) {
+    r->consumer = topic_consumer_open(loop, kafka, conf, topic, topic_reader_on_records, r, error,
+                                      error_size);
+    if (r->consumer == NULL) {
         free(r);
         return NULL;
     }
-    r->main_queue = rd_kafka_queue_get_main(r->rk);
-    r->records = rd_kafka_queue_new(r->rk);
-    r->main_wakeup = kafka_wakeup_open(loop, r->main_queue, topic_reader_on_main, r);
-    r->records_wakeup = kafka_wakeup_open(loop, r->records, topic_reader_on_records, r);
-    r->topic = rd_kafka_topic_new(r->rk, topic, NULL);
-    if (r->topic != NULL)
-        r->look = topic_look_open(loop, r->rk, r->topic, topic, topic_reader_on_answer, r);
-    if (r->main_wakeup == NULL || r->records_wakeup == NULL || r->look == NULL) {
+    if (topic_consumer_topic(r->consumer) != NULL)
+        r->look = topic_look_open(loop, r->consumer->rk, r->consumer->topic, topic,
+                                  topic_reader_on_answer, r);
+    if (r->look == NULL) {
         snprintf(error, error_size, "the reader of %s cannot be set up", topic);
         topic_reader_close(r);
         return NULL;
@@ -241,11 +230,8 @@ static bool topic_reader_add_partitions(struct topic_reader *r, int32_t count,
         r->each[r->partitions] = (struct read_position){0};
         int64_t offset =
             from != NULL ? from->elems[r->partitions].offset : RD_KAFKA_OFFSET_BEGINNING;
-        if (rd_kafka_consume_start_queue(r->topic, r->partitions, offset, r->records) != 0) {
-            log_error("topic %s: partition %d cannot be read: %s", r->name, (int)r->partitions,
-                      rd_kafka_err2str(rd_kafka_last_error()));
+        if (!topic_reader_read(r, r->partitions, offset))
             return false;
-        }
     }
     return true;
 }
@@ -254,7 +240,7 @@ static bool topic_reader_add_partitions(struct topic_reader *r, int32_t count,
 static void topic_reader_drop_partitions(struct topic_reader *r, int32_t count) {
     while (r->partitions > count) {
         r->partitions--;
-        rd_kafka_consume_stop(r->topic, r->partitions);
+        rd_kafka_consume_stop(r->consumer->topic, r->partitions);
         r->behind -= read_position_is_behind(&r->each[r->partitions]);
     }
 }
@@ -323,7 +309,8 @@ static void topic_reader_on_look_timer(void *arg) {
     loop_timer_set(r->loop, &r->look_timer, busy ? LOOK_APART_MS : LOOK_EVERY_MS,
                    topic_reader_on_look_timer, r);
     /* While much is read, the brokers' answers wait behind it; without brokers there are none. */
-    if (!busy && topic_reader_caught_up(r) && r->owner.health.up && !topic_reader_ask(r, false))
+    if (!busy && topic_reader_caught_up(r) && r->consumer->owner.health.up &&
+        !topic_reader_ask(r, false))
         log_debug("topic %s: not looked at", r->name);
 }
 
@@ -331,7 +318,8 @@ static void topic_reader_on_look_timer(void *arg) {
 static bool topic_reader_find_recent(struct topic_reader *r, int32_t partitions,
                                      rd_kafka_topic_partition_list_t *from) {
     int64_t total = 0, each = r->recent / partitions;
-    if (r->recent == 0 || !topic_list_ends(r->rk, r->name, partitions, from, ENDS_TIMEOUT_MS))
+    if (r->recent == 0 ||
+        !topic_list_ends(r->consumer->rk, r->name, partitions, from, ENDS_TIMEOUT_MS))
         return false;
     for (int32_t p = 0; p < partitions; p++) {
         int64_t end = from->elems[p].offset;
@@ -346,7 +334,7 @@ void topic_reader_read_recent_first(struct topic_reader *r, int64_t records) {
 }
 
 bool topic_reader_start(struct topic_reader *r, int32_t partitions) {
-    if (topic_count_partitions(r->rk, r->topic, METADATA_TIMEOUT_MS) < 0)
+    if (topic_count_partitions(r->consumer->rk, r->consumer->topic, METADATA_TIMEOUT_MS) < 0)
         log_debug("topic %s: read before a broker has answered", r->name);
     rd_kafka_topic_partition_list_t *from = rd_kafka_topic_partition_list_new(partitions);
     r->previewing = topic_reader_find_recent(r, partitions, from);
@@ -431,14 +419,8 @@ void topic_reader_close(struct topic_reader *r) {
     loop_timer_cancel(r->loop, &r->look_timer);
     topic_look_close(r->look);
     for (int32_t p = 0; p < r->partitions; p++)
-        rd_kafka_consume_stop(r->topic, p);
-    kafka_wakeup_close(r->records_wakeup);
-    kafka_wakeup_close(r->main_wakeup);
-    rd_kafka_queue_destroy(r->records);
-    rd_kafka_queue_destroy(r->main_queue);
-    if (r->topic != NULL)
-        rd_kafka_topic_destroy(r->topic);
+        rd_kafka_consume_stop(r->consumer->topic, p);
+    topic_consumer_close(r->consumer);
     free(r->each);
-    if (kafka_close(&r->owner, r->rk, 0))
-        free(r);
+    free(r);
 }

@@ -98,11 +98,11 @@ static int work(void *arg) {
         ;
     kafka_wakeup_close(wakeup);
     rd_kafka_queue_destroy(queue);
-    kafka_close(&owner, rk, 0);
+    bool closed = kafka_close(&owner, rk, 0);
     kafka_iam_close(kafka->iam);
     credentials_close(provider);
     loop_close(loop);
-    return EXIT_STOPPED;
+    return closed ? EXIT_STOPPED : EXIT_FAILURE;
 }
 
 int main(int argc, char **argv) {

@@ -57,7 +57,7 @@ static int begin(void **state) {
 static int end(void **state) {
     (void)state;
     kafka_positions_close(t.positions);
-    kafka_close(&t.owner, t.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    assert_true(kafka_close(&t.owner, t.rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE));
     mock_broker_close(&t.broker);
     return 0;
 }
@@ -73,7 +73,7 @@ static void write_record(int32_t partition, const char *text) {
                                        RD_KAFKA_V_VALUE((void *)text, 1), RD_KAFKA_V_END),
                      RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_int_equal(rd_kafka_flush(rk, TIMEOUT_MS), RD_KAFKA_RESP_ERR_NO_ERROR);
-    kafka_close(&owner, rk, 0);
+    assert_true(kafka_close(&owner, rk, 0));
 }
 
 static bool is_answered(void *arg) {
