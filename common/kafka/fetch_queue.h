@@ -15,13 +15,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct fetch_queue {
-    bool wakes;    /* requests are needed */
-    bool was_full; /* since the last one */
+enum {
+    FETCH_QUEUE_WAKE_TIMEOUT_MS = 100, /* for the answer to such a request */
 };
 
-/* Sets the bounds: all partitions share one queue, see fetch_queue.c. */
-void fetch_queue_bound(struct fetch_queue *q, rd_kafka_conf_t *conf);
+struct fetch_queue {
+    bool was_full; /* since the last request */
+};
+
+bool fetch_queue_rests(void); /* this librdkafka is one that needs requests */
+/* Where it is one that has the property. */
+void fetch_queue_shorten_rest(rd_kafka_conf_t *conf);
+/* Sets the bounds, see fetch_queue.c: all partitions share one queue. Shortens the rest, too. */
+void fetch_queue_bound(rd_kafka_conf_t *conf);
 /*
  * `taken` records of `bytes` in all were taken from `records`, the queue of the first `partitions`
  * of the topic. Where a request is needed it blocks for a round trip.

@@ -6,6 +6,7 @@
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/kafka/fetch_queue.h"
 #include "common/kafka/handle.h"
 #include "common/kafka/trim.h"
 #include "common/kafka/wakeup.h"
@@ -13,10 +14,8 @@
 enum {
     RECORDS_AN_ITERATION = 200,
     RECORDS_IN_A_ROW = 2000, /* without a pause: more was fetched than could be taken at once */
-    WAKE_TIMEOUT_MS = 100,
-    VERSION_WITH_BACKOFF = 0x02020000, /* librdkafka 2.2 has fetch.queue.backoff.ms */
-    POLL_EVERY_MS = 500, /* a floor: a member that does not poll within max.poll.interval.ms is
-                            expelled */
+    POLL_EVERY_MS = 500,     /* a floor: a member that does not poll within max.poll.interval.ms is
+                                expelled */
     COMMITTED_TIMEOUT_MS = 5000,
     SEEK_TIMEOUT_MS = 100,
     LEAVE_TIMEOUT_MS = 3000,
@@ -147,24 +146,19 @@ static void group_list_assigned(const struct kafka_group *g,
     rd_kafka_topic_partition_list_destroy(assigned);
 }
 
-/*
- * librdkafka before 2.2 stops to fetch when its queue is full, and looks at it again only when the
- * thread of the broker has anything to do, or after a second: longer than the queue takes to be
- * read. So behind many records that came at once the brokers are asked for the ends of the
- * partitions, whatever these are. The connections are at rest then: the answers come at once.
- */
+/* Many records in a row count as a queue that was full, see fetch_queue.h. */
 static void group_keep_fetching(struct kafka_group *g, int taken) {
     g->in_a_row += taken;
     if (taken == RECORDS_AN_ITERATION)
         return;
     bool was_full = g->in_a_row >= RECORDS_IN_A_ROW;
     g->in_a_row = 0;
-    if (!was_full || rd_kafka_version() >= VERSION_WITH_BACKOFF)
+    if (!was_full || !fetch_queue_rests())
         return;
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(8);
     group_list_assigned(g, list);
     if (list->cnt > 0)
-        rd_kafka_offsets_for_times(g->rk, list, WAKE_TIMEOUT_MS);
+        rd_kafka_offsets_for_times(g->rk, list, FETCH_QUEUE_WAKE_TIMEOUT_MS);
     rd_kafka_topic_partition_list_destroy(list);
 }
 
@@ -214,18 +208,26 @@ void kafka_group_read_again(struct kafka_group *g, int32_t partition) {
     rd_kafka_error_destroy(error);
 }
 
+/* As of the last fetch. False: there was none, or the partition is not read. */
+static bool group_watermarks(const struct kafka_group *g, int32_t partition, int64_t *low,
+                             int64_t *high) {
+    return rd_kafka_get_watermark_offsets(g->rk, g->settings.topic, partition, low, high) ==
+           RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 int64_t kafka_group_low(const struct kafka_group *g, int32_t partition) {
     int64_t low, high;
-    rd_kafka_resp_err_t err =
-        rd_kafka_get_watermark_offsets(g->rk, g->settings.topic, partition, &low, &high);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR ? low : -1;
+    return group_watermarks(g, partition, &low, &high) ? low : -1;
+}
+
+int64_t kafka_group_end(const struct kafka_group *g, int32_t partition) {
+    int64_t low, high;
+    return group_watermarks(g, partition, &low, &high) && high >= 0 ? high : -1;
 }
 
 int64_t kafka_group_unread(const struct kafka_group *g, const struct kafka_tracker *t) {
     int64_t low, high;
-    rd_kafka_resp_err_t err =
-        rd_kafka_get_watermark_offsets(g->rk, g->settings.topic, t->partition, &low, &high);
-    if (err != RD_KAFKA_RESP_ERR_NO_ERROR || high < 0)
+    if (!group_watermarks(g, t->partition, &low, &high) || high < 0)
         return 0;
     int64_t next = t->offsets.next >= 0 ? t->offsets.next : t->offsets.committed;
     if (next < low)
@@ -235,13 +237,6 @@ int64_t kafka_group_unread(const struct kafka_group *g, const struct kafka_track
 
 int64_t kafka_group_deleted(const struct kafka_group *g) {
     return kafka_trim_deleted(g->trim);
-}
-
-int64_t kafka_group_end(const struct kafka_group *g, int32_t partition) {
-    int64_t low, high;
-    rd_kafka_resp_err_t err =
-        rd_kafka_get_watermark_offsets(g->rk, g->settings.topic, partition, &low, &high);
-    return err == RD_KAFKA_RESP_ERR_NO_ERROR && high >= 0 ? high : -1;
 }
 
 struct kafka_commits *kafka_group_commits(const struct kafka_group *g) {
@@ -264,7 +259,7 @@ rd_kafka_conf_t *kafka_group_conf(const struct kafka_options *kafka, const char 
     kafka_set(conf, "partition.assignment.strategy", "range,roundrobin");
     /* How long the partitions of a killed member wait for another one. */
     kafka_set_default(conf, kafka, "session.timeout.ms", "10000");
-    (void)kafka_set_where_known(conf, "fetch.queue.backoff.ms", "5");
+    fetch_queue_shorten_rest(conf);
     rd_kafka_conf_set_rebalance_cb(conf, group_on_rebalance);
     return conf;
 }

@@ -202,7 +202,7 @@ struct topic_reader *topic_reader_open(struct loop *loop, const struct kafka_opt
     r->events = *events;
     rd_kafka_conf_t *conf = topic_consumer_conf(kafka);
     kafka_set(conf, "enable.auto.offset.store", "false");
-    fetch_queue_bound(&r->fetched, conf);
+    fetch_queue_bound(conf);
     r->consumer = topic_consumer_open(loop, kafka, conf, topic, topic_reader_on_records, r, error,
                                       error_size);
     if (r->consumer == NULL) {
