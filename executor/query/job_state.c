@@ -6,6 +6,10 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 
+enum {
+    BEHIND_MOST = 1000 /* repetitions that wait as jobs */
+};
+
 /* --- the table -------------------------------------------------------------------------------- */
 
 #define TO(state) (1U << (JOB_##state))
@@ -293,6 +297,10 @@ size_t jobs_followed(const struct jobs *jobs) {
 
 size_t jobs_starting(const struct jobs *jobs) {
     return jobs->count[JOB_STARTING];
+}
+
+bool jobs_take_behind(const struct jobs *jobs) {
+    return jobs->count[JOB_BEHIND] < BEHIND_MOST;
 }
 
 void jobs_init(struct jobs *jobs, struct loop *loop, struct slots *slots,

@@ -69,6 +69,8 @@ void jobs_close(struct jobs *jobs);
 size_t jobs_waiting(const struct jobs *jobs, enum lane lane);
 size_t jobs_followed(const struct jobs *jobs); /* RUNNING */
 size_t jobs_starting(const struct jobs *jobs); /* calls of StartQueryExecution under way */
+/* Whether another repetition may wait as a job behind its pair; else it stays in the index. */
+bool jobs_take_behind(const struct jobs *jobs);
 
 /* RECEIVED, and the last in the list of its partition. */
 struct job *job_new(struct jobs *jobs, struct partition *p);

@@ -12,7 +12,6 @@ enum {
     OUTAGE_ANSWERS = 10, /* ambiguous ones in a row, over all queries: Athena is out of order, … */
     OUTAGE_START_MS = 2000, /* … and a new query is tried only so often */
     LOOK_AGAIN_MS = 50,     /* while something waits for its pace or a probe */
-    BEHIND_MOST = 1000,     /* repetitions that wait as jobs; the others are indexed */
     SETTLING_MAX = 10000,   /* while Kafka takes no states: bounds what is held for them */
     TURNS = LANES + 1,
     TURN_OF_ASK_AGAIN = LANES,
@@ -132,7 +131,7 @@ static void admit(struct dispatch *d, struct job *job) {
             job_waits(d, job);
     } else if (has_id && memcmp(first->sha256, job->sha256, sizeof job->sha256) != 0) {
         reject_mismatch(d, job);
-    } else if (d->parts.jobs->count[JOB_BEHIND] >= BEHIND_MOST && job->place == NULL) {
+    } else if (!jobs_take_behind(d->parts.jobs) && job->place == NULL) {
         index_job(d, job);
     } else {
         job_wait_behind(job, first);

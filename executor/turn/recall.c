@@ -11,8 +11,7 @@ enum {
     STALL_MS = 300,     /* without a record: the turn of what is fetched is passed over, … */
     PATIENCE_MS = 3000, /* … and its partition is left alone */
     AGAIN_LEAST_MS = 1000,
-    AGAIN_MOST_MS = 30000,
-    BEHIND_MOST = 1000 /* repetitions that wait as jobs: beyond them they stay in the index */
+    AGAIN_MOST_MS = 30000
 };
 
 /* --- what a run is made of -------------------------------------------------------------------- */
@@ -75,8 +74,7 @@ static size_t reach_of(const struct recall *r) {
 static bool may_recall(const struct recall *r, const struct index_entry *entry) {
     const struct jobs *jobs = r->parts.jobs;
     return loop_now(r->parts.loop) >= entry->partition->recall_again_ms &&
-           (jobs->count[JOB_BEHIND] < BEHIND_MOST ||
-            !pairs_has_key(&jobs->pairs, entry->by_pair.key));
+           (jobs_take_behind(jobs) || !pairs_has_key(&jobs->pairs, entry->by_pair.key));
 }
 
 static bool is_older(const struct index_entry *a, const struct index_entry *b) {
